@@ -1,0 +1,2 @@
+//! The one binary of Kindsmith.
+fn main() {}

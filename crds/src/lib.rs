@@ -1,0 +1,1 @@
+//! The ApplicationDefinition API: the Rust types of the objects that platform teams write.

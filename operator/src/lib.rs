@@ -1,0 +1,1 @@
+//! The controller that turns definitions into registered API types.

@@ -1,0 +1,1 @@
+//! From a definition to a kind: pure functions, no I/O.
