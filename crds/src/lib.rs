@@ -1,1 +1,42 @@
 //! The ApplicationDefinition API: the Rust types of the objects that platform teams write.
+//!
+//! One resource, in the order in which its YAML is read. Where a CustomResourceDefinition has a field for the same
+//! thing, ours has the same name, shape and rules.
+
+/// The object itself: metadata, spec, status.
+mod definition;
+
+/// Names of a kind, as CustomResourceDefinitions have them.
+mod names;
+
+/// One version of a kind: schema, columns, subresources.
+mod version;
+
+/// What an instance becomes in the cluster.
+mod backend;
+
+/// What the operator found.
+mod status;
+
+/// The CustomResourceDefinition as YAML-ready JSON, for installing.
+mod manifest;
+
+pub use backend::{
+    Backend, Chart, ChartRef, ChartRefKind, ChartSpec, EmbeddedStore, HelmReleaseBackend, SourceKind, SourceRef,
+    ValuesReference,
+};
+pub use definition::{ApplicationDefinition, ApplicationDefinitionSpec, Scope};
+pub use manifest::custom_resource_definition;
+pub use names::Names;
+pub use status::{
+    ApplicationDefinitionStatus, CONDITION_ACCEPTED, CONDITION_NAMES_ACCEPTED, CONDITION_REGISTERED, CONDITION_SERVED,
+};
+pub use version::{
+    PrinterColumn, ScaleSubresource, SelectableField, StatusSubresource, Subresources, Validation, Version,
+};
+
+/// The API group of Kindsmith's own objects.
+pub const GROUP: &str = "kindsmith.dev";
+
+/// The API version of Kindsmith's own objects.
+pub const VERSION: &str = "v1alpha1";

@@ -1,0 +1,37 @@
+//! What the operator found about a definition.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::Names;
+
+/// The definition compiles: its schema, names, columns and backend are sound.
+pub const CONDITION_ACCEPTED: &str = "Accepted";
+
+/// No other definition, CustomResourceDefinition or APIService holds the names.
+pub const CONDITION_NAMES_ACCEPTED: &str = "NamesAccepted";
+
+/// Each served group-version has its APIService.
+pub const CONDITION_REGISTERED: &str = "Registered";
+
+/// The kind is served.
+pub const CONDITION_SERVED: &str = "Served";
+
+/// What the operator found about a definition.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ApplicationDefinitionStatus {
+    /// The generation that the conditions speak of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// What was found, one condition a type.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<Condition>,
+    /// The names that the kind is served under.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted_names: Option<Names>,
+    /// Versions that objects may be stored in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stored_versions: Vec<String>,
+}
