@@ -1,0 +1,3 @@
+//! What is shown on the real control plane, a module a topic.
+
+mod control_plane;
