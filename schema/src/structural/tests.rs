@@ -1,0 +1,1 @@
+//! Behaviours of structural schemas, from a schema and an object to errors.
