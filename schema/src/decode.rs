@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::collections::HashSet;
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
 /// How deep objects and arrays may nest.
@@ -160,5 +160,43 @@ impl<'de> Visitor<'de> for Node<'_> {
             map.insert(name, value);
         }
         Ok(Value::Object(map))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_last_of_duplicate_fields_wins_and_they_are_reported_once() {
+        let text = br#"{"spec": {"a": 1, "a": 2, "a": 3, "l": [{"b": 1, "b": 2}]}, "kind": "A", "kind": "B"}"#;
+        let (value, duplicates) = json_with_duplicates(text).unwrap();
+        assert_eq!(value, json!({"spec": {"a": 3, "l": [{"b": 2}]}, "kind": "B"}));
+        assert_eq!(duplicates, ["spec.a", "spec.l[0].b", "kind"]);
+    }
+
+    #[test]
+    fn integers_that_do_not_fit_become_floats() {
+        let (value, _) = json_with_duplicates(b"[9223372036854775807, 9223372036854775808, 1e400]").unwrap_or_default();
+        assert_eq!(value, Value::Null);
+        let (value, _) =
+            json_with_duplicates(b"[9223372036854775807, 9223372036854775808, -9223372036854775809, 1.0]").unwrap();
+        assert_eq!(value, json!([i64::MAX, 9_223_372_036_854_775_808_f64, -9_223_372_036_854_775_808_f64, 1.0]));
+    }
+
+    #[test]
+    fn documents_that_nest_too_deep_are_refused() {
+        let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        assert!(json_with_duplicates(nested(JSON_DEPTH_MAX).as_bytes()).is_ok());
+        assert!(json_with_duplicates(nested(JSON_DEPTH_MAX + 1).as_bytes()).is_err());
+        assert!(json_with_duplicates(nested(100_000).as_bytes()).is_err());
+    }
+
+    #[test]
+    fn what_is_no_document_is_refused() {
+        for text in ["", "{", "{} {}", "{'a': 1}", "nul", "\"\u{1}\"", "{\"a\":1,}"] {
+            assert!(json_with_duplicates(text.as_bytes()).is_err(), "{text}");
+        }
     }
 }

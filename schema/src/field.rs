@@ -195,7 +195,6 @@ fn printed(value: &Value) -> String {
     }
 }
 
-
 /// The path of a field: `spec.list[3].map[key]`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct FieldPath {

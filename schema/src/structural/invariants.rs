@@ -158,7 +158,8 @@ fn metadata(schema: &Node, level: Level, at: &FieldPath, errors: &mut Vec<FieldE
 fn is_int_or_string(any_of: &[Node]) -> bool {
     let [first, second] = any_of else { return false };
     [(first, "integer"), (second, "string")].into_iter().all(|(node, name)| {
-        node.type_name == name && Node { type_name: String::new(), types: Vec::new(), ..node.clone() } == Node::default()
+        node.type_name == name
+            && Node { type_name: String::new(), types: Vec::new(), ..node.clone() } == Node::default()
     })
 }
 

@@ -47,6 +47,16 @@ pub struct Schema {
     inner: Arc<Compiled>,
 }
 
+/// What a schema was written for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// A custom resource: kube-apiserver's rules, all of them.
+    CustomResource,
+    /// The values of a chart, as in Cozystack's definitions. Defaults are taken as written: `{}` is one even where
+    /// fields are required that have defaults of their own. Objects that specify no fields may hold any.
+    ChartValues,
+}
+
 #[derive(Debug)]
 struct Compiled {
     raw: Value,
@@ -54,14 +64,22 @@ struct Compiled {
 }
 
 impl Schema {
-    /// Compiles an `openAPIV3Schema` that stands at the path `at`.
+    /// Compiles an `openAPIV3Schema` of a custom resource that stands at the path `at`.
     ///
     /// # Errors
     /// Everything that kube-apiserver would refuse in a CustomResourceDefinition, with its words: what makes the
     /// schema not structural, forbidden keywords, patterns that do not compile, defaults that are not valid. CEL
     /// expressions are not looked at, see [`Schema::rules`].
     pub fn compile(openapi_v3_schema: &Value, at: &FieldPath) -> Result<Self, Vec<FieldError>> {
-        let root = parse::parse(openapi_v3_schema, at)?;
+        Self::compile_dialect(openapi_v3_schema, at, Dialect::CustomResource)
+    }
+
+    /// Compiles a schema that was written for `dialect`.
+    ///
+    /// # Errors
+    /// As [`Schema::compile`], less what the dialect allows.
+    pub fn compile_dialect(schema: &Value, at: &FieldPath, dialect: Dialect) -> Result<Self, Vec<FieldError>> {
+        let mut root = parse::parse(schema, at)?;
         let mut errors = Vec::new();
         if root.nullable {
             errors.push(FieldError::forbidden(&at.child("nullable"), "nullable cannot be true at the root"));
@@ -69,7 +87,7 @@ impl Schema {
         let expressible = invariants::is_expressible(&root);
         if expressible {
             let structural = invariants::check(&root, at);
-            if structural.is_empty() {
+            if structural.is_empty() && dialect == Dialect::CustomResource {
                 errors.extend(defaults::check(&root, at));
             }
             errors.extend(structural);
@@ -82,7 +100,10 @@ impl Schema {
         if !errors.is_empty() {
             return Err(errors);
         }
-        Ok(Self { inner: Arc::new(Compiled { raw: openapi_v3_schema.clone(), root }) })
+        if dialect == Dialect::ChartValues {
+            open_free_form(&mut root);
+        }
+        Ok(Self { inner: Arc::new(Compiled { raw: schema.clone(), root }) })
     }
 
     /// The schema as it was written.
@@ -147,6 +168,24 @@ impl Schema {
         }
         duplicates
     }
+}
+
+/// Lets objects that specify no fields hold any.
+fn open_free_form(schema: &mut Node) {
+    if schema.type_name == "object" && schema.properties.is_empty() && schema.additional.is_none() {
+        schema.extensions.preserve_unknown_fields = Some(true);
+    }
+    if let Some(Additional::Any(true)) = schema.additional {
+        schema.additional = None;
+        schema.extensions.preserve_unknown_fields = Some(true);
+    }
+    if let Some(Additional::Schema(entry)) = &mut schema.additional {
+        open_free_form(entry);
+    }
+    if let Some(items) = &mut schema.items {
+        open_free_form(items);
+    }
+    schema.properties.values_mut().for_each(open_free_form);
 }
 
 fn collect_rules(schema: &Node, path: &str, paths: &mut Vec<String>) {

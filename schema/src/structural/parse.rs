@@ -48,7 +48,8 @@ impl Parser {
         };
         self.nodes += 1;
         if depth >= SCHEMA_DEPTH_MAX {
-            self.errors.push(FieldError::forbidden(at, &format!("schemas must not nest deeper than {SCHEMA_DEPTH_MAX}")));
+            self.errors
+                .push(FieldError::forbidden(at, &format!("schemas must not nest deeper than {SCHEMA_DEPTH_MAX}")));
             return Node::default();
         }
         if self.nodes > SCHEMA_NODES_MAX {

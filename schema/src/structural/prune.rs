@@ -82,13 +82,7 @@ fn keep_value(value: &mut Value, schema: &Node, trail: Trail<'_>, unknown: &mut 
     }
 }
 
-fn prune_map(
-    map: &mut Map<String, Value>,
-    schema: &Node,
-    mode: Mode,
-    trail: Trail<'_>,
-    unknown: &mut Vec<String>,
-) {
+fn prune_map(map: &mut Map<String, Value>, schema: &Node, mode: Mode, trail: Trail<'_>, unknown: &mut Vec<String>) {
     map.retain(|name, value| {
         if mode.embedded && is_meta_field(name) {
             return true;
