@@ -1,7 +1,6 @@
 //! From a definition to a kind: pure functions, no I/O.
 
-pub mod decode;
-
-pub mod field;
-
-pub mod structural;
+pub mod column;
+pub mod jsonpath;
+pub mod openapi;
+pub mod table;
