@@ -112,7 +112,11 @@ pub fn forbidden_message(user: &UserInfo, attributes: &Attributes, reason: &str)
         }
         Attributes::Resource { verb, group, resource, subresource, namespace, name, .. } => {
             let qualified = if group.is_empty() { resource.clone() } else { format!("{resource}.{group}") };
-            let subject = if name.is_empty() { format!("{qualified} is forbidden") } else { format!("{qualified} {name:?} is forbidden") };
+            let subject = if name.is_empty() {
+                format!("{qualified} is forbidden")
+            } else {
+                format!("{qualified} {name:?} is forbidden")
+            };
             let with_subresource =
                 if subresource.is_empty() { resource.clone() } else { format!("{resource}/{subresource}") };
             let place = if namespace.is_empty() {

@@ -306,7 +306,10 @@ impl ApiError {
             }
             HostError::NotServed(resource) => {
                 return Self::Unavailable {
-                    message: format!("the backend of {} is not available: the cluster does not serve {resource}; is it installed?", named.qualified()),
+                    message: format!(
+                        "the backend of {} is not available: the cluster does not serve {resource}; is it installed?",
+                        named.qualified()
+                    ),
                     retry_after: 5,
                 };
             }
@@ -367,9 +370,45 @@ fn put_causes(details: &mut Map<String, Value>, causes: &[Cause]) {
         .iter()
         .map(|cause| {
             let members = [("reason", &cause.reason), ("message", &cause.message), ("field", &cause.field)];
-            members.into_iter().filter(|(_, text)| !text.is_empty()).map(|(key, text)| (key.to_owned(), json!(text))).collect()
+            members
+                .into_iter()
+                .filter(|(_, text)| !text.is_empty())
+                .map(|(key, text)| (key.to_owned(), json!(text)))
+                .collect()
         })
         .map(Value::Object)
         .collect();
     details.insert("causes".to_owned(), Value::Array(causes));
+}
+
+impl From<crate::request::OptionsError> for ApiError {
+    fn from(error: crate::request::OptionsError) -> Self {
+        use crate::request::OptionsError;
+        let causes = |held: Vec<crate::request::Cause>| -> Vec<Cause> {
+            held.into_iter()
+                .map(|cause| Cause { reason: cause.reason, message: cause.message, field: cause.field })
+                .collect()
+        };
+        match error {
+            OptionsError::BadRequest(message) => Self::BadRequest(message),
+            OptionsError::Invalid(invalid) => Self::Invalid {
+                named: Named {
+                    group: crate::request::OPTIONS_GROUP.to_owned(),
+                    resource: String::new(),
+                    kind: invalid.kind.to_owned(),
+                    name: String::new(),
+                },
+                causes: causes(invalid.causes),
+            },
+            OptionsError::InvalidWatch(held) => Self::Invalid {
+                named: Named {
+                    group: String::new(),
+                    resource: String::new(),
+                    kind: "ListOptions".to_owned(),
+                    name: String::new(),
+                },
+                causes: causes(held),
+            },
+        }
+    }
 }

@@ -14,7 +14,9 @@ use crate::{
     },
     object::decode::Expected,
     registry::Resource,
-    request::{BodyFormat, FieldValidation, NegotiateFor, Representation, ResourceTarget, WriteOptions as ClientOptions},
+    request::{
+        BodyFormat, FieldValidation, NegotiationError, Expected as Purpose, Representation, ResourceTarget, WriteOptions as ClientOptions,
+    },
     server::Body,
     storage::{
         host::{Host, WriteOptions, WriteTarget},
@@ -106,30 +108,31 @@ impl Context {
     /// # Errors
     /// 415 for a type that we do not read.
     pub fn body_format(&self) -> Result<BodyFormat, ApiError> {
-        BodyFormat::parse(self.header(header::CONTENT_TYPE)).map_err(|error| ApiError::UnsupportedMediaType(error.message))
+        BodyFormat::from_content_type(self.header(header::CONTENT_TYPE))
+            .map_err(|error| ApiError::UnsupportedMediaType(error.message))
     }
 
     /// The form of the answer.
     ///
     /// # Errors
     /// 406 when the client takes none that can be made.
-    pub fn representation(&self, purpose: NegotiateFor) -> Result<Representation, ApiError> {
+    pub fn representation(&self, purpose: Purpose) -> Result<Representation, ApiError> {
         Representation::negotiate(
             self.header(header::ACCEPT),
             self.query.as_deref(),
             self.header(header::USER_AGENT),
             purpose,
         )
-        .map_err(|error| ApiError::NotAcceptable(error.message))
+        .map_err(|error| match error {
+            NegotiationError::NotAcceptable(error) => ApiError::NotAcceptable(error.message),
+            NegotiationError::BadRequest(error) => ApiError::BadRequest(error.message),
+        })
     }
 
     /// What the host is told about a write.
     #[must_use]
     pub fn write_options(&self, options: &ClientOptions) -> WriteOptions {
-        WriteOptions {
-            persistence: kind_store::persistence(options.dry_run),
-            field_manager: "kindsmith".to_owned(),
-        }
+        WriteOptions { persistence: kind_store::persistence(options.dry_run), field_manager: "kindsmith".to_owned() }
     }
 
     /// An answer with one object.
@@ -144,7 +147,7 @@ impl Context {
         warnings: &[String],
     ) -> Result<Response<Body>, ApiError> {
         let body = represent::object(representation, &self.projection, instance)?;
-        let mut answer = self.body(code, &represent::content_type(representation), body);
+        let mut answer = self.body(code, representation.content_type(), body);
         response::warn(answer.headers_mut(), warnings);
         if let Some(deprecation) = &self.projection.version().deprecation {
             response::warn(answer.headers_mut(), std::slice::from_ref(deprecation));

@@ -82,7 +82,8 @@ fn text(code: StatusCode, text: String) -> Response<Body> {
 
 fn ready(checks: Vec<Check>, query: Option<&str>) -> Response<Body> {
     let failed = checks.iter().any(|check| check.failure.is_some());
-    let verbose = query.is_some_and(|query| query.split('&').any(|part| part == "verbose" || part.starts_with("verbose=")));
+    let verbose =
+        query.is_some_and(|query| query.split('&').any(|part| part == "verbose" || part.starts_with("verbose=")));
     if !failed && !verbose {
         return text(StatusCode::OK, "ok".to_owned());
     }
@@ -113,9 +114,9 @@ fn version() -> serde_json::Value {
 }
 
 fn discovery(document: &DiscoveryDocument, accept: &str, headers: &HeaderMap) -> Response<Body> {
-    let wants_aggregated = accept
-        .split(',')
-        .any(|media| media.contains("g=apidiscovery.k8s.io") && media.contains("v=v2;") | media.trim().ends_with("v=v2"));
+    let wants_aggregated = accept.split(',').any(|media| {
+        media.contains("g=apidiscovery.k8s.io") && media.contains("v=v2;") | media.trim().ends_with("v=v2")
+    });
     match &document.aggregated {
         Some(aggregated) if wants_aggregated => tagged(aggregated, AGGREGATED, headers),
         _ => response::answer(StatusCode::OK, "application/json", document.legacy.body.clone()),

@@ -2,12 +2,12 @@
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use jiff::Timestamp;
-use kindsmith_schema::table;
+use kindsmith_schema::table::{self, Headers};
 use serde_json::{Value, json};
 
 use crate::{
     encode::status::ApiError,
-    request::{As, Format, IncludeObject, Pretty, Representation},
+    request::{As, Format, IncludeObject, MetaVersion, Pretty, Representation},
     storage::projection::Projection,
 };
 
@@ -37,7 +37,8 @@ impl Item {
 /// # Errors
 /// When they are no JSON, which is a fault of ours.
 pub fn tree(bytes: &[u8]) -> Result<Value, ApiError> {
-    serde_json::from_slice(bytes).map_err(|error| ApiError::Internal(format!("a cached object cannot be read: {error}")))
+    serde_json::from_slice(bytes)
+        .map_err(|error| ApiError::Internal(format!("a cached object cannot be read: {error}")))
 }
 
 /// `metadata` of a list.
@@ -64,12 +65,6 @@ impl ListMeta {
     }
 }
 
-/// The content type of an answer.
-#[must_use]
-pub fn content_type(representation: &Representation) -> String {
-    representation.content_type()
-}
-
 fn encode(representation: &Representation, value: &Value) -> Result<Bytes, ApiError> {
     let failed = |error: &dyn std::fmt::Display| ApiError::Internal(format!("the answer cannot be encoded: {error}"));
     match representation.format {
@@ -85,63 +80,62 @@ fn encode(representation: &Representation, value: &Value) -> Result<Bytes, ApiEr
 
 /// `PartialObjectMetadata` of an object.
 #[must_use]
-pub fn partial(instance: &Value) -> Value {
+pub fn partial(instance: &Value, version: MetaVersion) -> Value {
     json!({
-        "apiVersion": "meta.k8s.io/v1",
+        "apiVersion": version.api_version(),
         "kind": "PartialObjectMetadata",
         "metadata": instance.get("metadata").cloned().unwrap_or_else(|| json!({})),
     })
 }
 
-fn row(projection: &Projection, instance: &Value, include: IncludeObject, now: Timestamp) -> Value {
-    let object = match include {
-        IncludeObject::Metadata => Some(partial(instance)),
-        IncludeObject::Object => Some(instance.clone()),
-        IncludeObject::None => None,
-    };
-    table::row(&projection.version().columns, instance, object, now)
+/// How a Table is asked for, in the words of the schema crate.
+#[derive(Clone, Copy)]
+struct TableShape {
+    include: table::IncludeObject,
+    version: table::TableVersion,
+}
+
+impl TableShape {
+    fn new(include: IncludeObject, version: MetaVersion) -> Self {
+        Self {
+            include: match include {
+                IncludeObject::Metadata => table::IncludeObject::Metadata,
+                IncludeObject::Object => table::IncludeObject::Object,
+                IncludeObject::None => table::IncludeObject::None,
+            },
+            version: match version {
+                MetaVersion::V1 => table::TableVersion::V1,
+                MetaVersion::V1beta1 => table::TableVersion::V1beta1,
+            },
+        }
+    }
 }
 
 /// One object.
 ///
 /// # Errors
 /// When it cannot be encoded, which is a fault of ours.
-pub fn object(
-    representation: &Representation,
-    projection: &Projection,
-    instance: &Value,
-) -> Result<Bytes, ApiError> {
-    encode(representation, &object_tree(representation, projection, instance, TableColumns::Sent))
+pub fn object(representation: &Representation, projection: &Projection, instance: &Value) -> Result<Bytes, ApiError> {
+    encode(representation, &object_tree(representation, projection, instance, Headers::Included))
 }
 
-/// Whether a Table tells its columns: on a watch only the first does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TableColumns {
-    /// It does.
-    Sent,
-    /// The client has them.
-    Known,
-}
-
-/// One object as a tree.
+/// One object as a tree. On a watch, only the first Table has headers.
 #[must_use]
 pub fn object_tree(
     representation: &Representation,
     projection: &Projection,
     instance: &Value,
-    columns: TableColumns,
+    headers: Headers,
 ) -> Value {
     match representation.as_ {
-        As::Object => instance.clone(),
-        As::PartialMetadata => partial(instance),
-        As::Table { include_object } => {
-            let version = instance.pointer("/metadata/resourceVersion").cloned().unwrap_or_default();
-            let rows = vec![row(projection, instance, include_object, Timestamp::now())];
-            let definitions = match columns {
-                TableColumns::Sent => table::columns(&projection.version().columns),
-                TableColumns::Known => Vec::new(),
-            };
-            table::table(json!({"resourceVersion": version}), definitions, rows)
+        As::Object | As::AggregatedDiscovery => instance.clone(),
+        As::PartialMetadata { version } | As::PartialMetadataList { version } => partial(instance, version),
+        As::Table { include_object, version } => {
+            let shape = TableShape::new(include_object, version);
+            let columns = &projection.version().columns;
+            let rows = vec![columns.row(instance, shape.include, shape.version, Timestamp::now())];
+            let metadata = instance.get("metadata").cloned().unwrap_or_default();
+            columns.table(&metadata, headers, shape.version, rows)
         }
     }
 }
@@ -176,24 +170,24 @@ pub fn list(
             body.put_slice(format!("],\"kind\":{list_kind},\"metadata\":{}}}\n", meta.to_value()).as_bytes());
             Ok(body.freeze())
         }
-        (As::Object, _) => {
+        (As::Object | As::AggregatedDiscovery, _) => {
             let items = trees(items)?;
             let list = json!({"apiVersion": api_version, "kind": kind.names.list_kind, "items": items,
                 "metadata": meta.to_value()});
             encode(representation, &list)
         }
-        (As::PartialMetadata, _) => {
-            let items: Vec<Value> = trees(items)?.iter().map(partial).collect();
-            let list = json!({"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadataList", "items": items,
+        (As::PartialMetadata { version } | As::PartialMetadataList { version }, _) => {
+            let items: Vec<Value> = trees(items)?.iter().map(|instance| partial(instance, version)).collect();
+            let list = json!({"apiVersion": version.api_version(), "kind": "PartialObjectMetadataList", "items": items,
                 "metadata": meta.to_value()});
             encode(representation, &list)
         }
-        (As::Table { include_object }, _) => {
-            let now = Timestamp::now();
-            let rows =
-                trees(items)?.iter().map(|instance| row(projection, instance, include_object, now)).collect();
-            let columns = table::columns(&projection.version().columns);
-            encode(representation, &table::table(meta.to_value(), columns, rows))
+        (As::Table { include_object, version }, _) => {
+            let (shape, now) = (TableShape::new(include_object, version), Timestamp::now());
+            let columns = &projection.version().columns;
+            let rows = trees(items)?;
+            let rows = rows.iter().map(|instance| columns.row(instance, shape.include, shape.version, now)).collect();
+            encode(representation, &columns.table(&meta.to_value(), Headers::Included, shape.version, rows))
         }
     }
 }

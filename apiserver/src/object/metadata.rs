@@ -112,9 +112,8 @@ pub fn prepare_create(object: &mut Value) -> Result<(), ApiError> {
     let base: String = text(metadata, "generateName").chars().take(GENERATED_BASE_BYTES_MAX).collect();
     if text(metadata, "name").is_empty() && !base.is_empty() {
         let mut rng = rand::rng();
-        let suffix: String = (0..5)
-            .map(|_| char::from(GENERATED_ALPHABET[rng.random_range(0..GENERATED_ALPHABET.len())]))
-            .collect();
+        let suffix: String =
+            (0..5).map(|_| char::from(GENERATED_ALPHABET[rng.random_range(0..GENERATED_ALPHABET.len())])).collect();
         metadata.insert("name".to_owned(), json!(format!("{base}{suffix}")));
     }
     Ok(())
@@ -140,7 +139,10 @@ pub fn prepare_update(object: &mut Value, current: &Value, name: &str, named: &N
     if !uid.is_empty() && uid != text(held, "uid") {
         return Err(ApiError::Conflict {
             named: named.clone(),
-            reason: format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {}", text(held, "uid")),
+            reason: format!(
+                "Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
+                text(held, "uid")
+            ),
         });
     }
     let version = text(metadata, "resourceVersion");
@@ -185,11 +187,9 @@ pub fn validate(object: &Value, kind: &Kind) -> Vec<FieldError> {
     for (key, value) in map("labels").into_iter().flatten() {
         check_key(key, &at.child("labels"), &mut errors);
         match value.as_str() {
-            Some(value) if value.len() > 63 => errors.push(FieldError::invalid(
-                &at.child("labels"),
-                &json!(value),
-                "must be no more than 63 bytes",
-            )),
+            Some(value) if value.len() > 63 => {
+                errors.push(FieldError::invalid(&at.child("labels"), &json!(value), "must be no more than 63 bytes"))
+            }
             Some(value) if value.is_empty() || is(&NAME_PART, value) => {}
             _ => errors.push(FieldError::invalid(&at.child("labels"), value, LABEL_VALUE_TEXT)),
         }
@@ -203,7 +203,7 @@ pub fn validate(object: &Value, kind: &Kind) -> Vec<FieldError> {
         }
     }
     if bytes > ANNOTATIONS_BYTES_MAX {
-        errors.push(FieldError::too_long(&at.child("annotations"), &json!(""), ANNOTATIONS_BYTES_MAX));
+        errors.push(FieldError::too_long(&at.child("annotations"), 256 * 1024));
     }
     errors
 }
@@ -216,7 +216,7 @@ fn check_name(name: &str, kind: &Kind, at: &FieldPath, errors: &mut Vec<FieldErr
             }
             let room = RELEASE_NAME_BYTES_MAX.saturating_sub(template.settings.prefix.len());
             if name.len() > room {
-                errors.push(FieldError::invalid(at, &json!(name), format!("must be no more than {room} bytes")));
+                errors.push(FieldError::invalid(at, &json!(name), &format!("must be no more than {room} bytes")));
             }
         }
         KindBackend::Stored => {
@@ -238,7 +238,7 @@ fn check_key(key: &str, at: &FieldPath, errors: &mut Vec<FieldError>) {
     if let Some(prefix) = prefix
         && (prefix.is_empty() || prefix.len() > 253 || !is(&SUBDOMAIN, prefix))
     {
-        errors.push(FieldError::invalid(at, &json!(key), format!("prefix part {SUBDOMAIN_TEXT}")));
+        errors.push(FieldError::invalid(at, &json!(key), &format!("prefix part {SUBDOMAIN_TEXT}")));
     }
     if name.is_empty() {
         errors.push(FieldError::invalid(at, &json!(key), "name part must be non-empty"));

@@ -180,7 +180,10 @@ impl Builder {
             }
             KindBackend::Stored => {
                 let Some(host) = self.backends.stored.clone() else {
-                    tracing::warn!(definition = kind.origin.name, "kind is not served: there is no storage of our own here");
+                    tracing::warn!(
+                        definition = kind.origin.name,
+                        "kind is not served: there is no storage of our own here"
+                    );
                     return None;
                 };
                 let version = kind.storage_version()?;

@@ -6,6 +6,7 @@ use kindsmith_schema::{
     field::{FieldError, FieldPath},
     kind::{Kind, KindBackend, KindNames, KindVersion, Origin, Serving, StatusRole, StorageRole},
     structural::Schema,
+    table::Columns,
 };
 use serde_json::{Value, json};
 
@@ -73,15 +74,17 @@ const APPLICATION_DEFINITION: Template = Template {
 
 impl Template {
     fn compile(&self, schema: &Value) -> Result<Kind, BuiltinError> {
-        let failed = |errors| BuiltinError { kind: self.kind, errors };
+        let failed = |errors: Vec<FieldError>| BuiltinError { kind: self.kind, errors };
         let at = FieldPath::root();
         let schema = Schema::compile(schema, &at).map_err(failed)?;
         let columns = self
             .columns
             .iter()
-            .map(|(name, kind, path)| Column::compile(name, kind, None, None, 0, path, &at))
+            .map(|(name, kind, path)| Column::compile(name, kind, None, None, None, path))
             .collect::<Result<Vec<_>, _>>()
-            .map_err(failed)?;
+            .map_err(|errors| {
+                failed(errors.iter().map(|error| FieldError::internal(&at, &error.to_string())).collect())
+            })?;
         Ok(Kind {
             origin: Origin {
                 name: format!("built-in {}.{}", self.plural, self.group),
@@ -105,7 +108,7 @@ impl Template {
                 storage: StorageRole::Storage,
                 deprecation: None,
                 schema,
-                columns: columns.into(),
+                columns: Columns::new(columns),
                 selectable_fields: Vec::new(),
                 status: StatusRole::Subresource,
             }],

@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use kindsmith_schema::openapi;
+use kindsmith_schema::{kind::StatusRole, openapi};
 use serde_json::{Map, Value, json};
 
 use super::snapshot::{Document, Snapshot};
@@ -36,8 +36,7 @@ impl OpenApiDocuments {
         let mut group_versions = BTreeMap::new();
         for (group, versions) in snapshot.groups() {
             for version in versions {
-                let path =
-                    if group.is_empty() { format!("api/{version}") } else { format!("apis/{group}/{version}") };
+                let path = if group.is_empty() { format!("api/{version}") } else { format!("apis/{group}/{version}") };
                 let members: Vec<_> = kinds
                     .iter()
                     .filter(|served| served.kind.group == group)
@@ -97,9 +96,7 @@ impl OpenApiDocuments {
                 .iter()
                 .flat_map(|served| {
                     (0..served.kind.versions.len())
-                        .filter(|&index| {
-                            served.kind.versions[index].serving == kindsmith_schema::kind::Serving::Served
-                        })
+                        .filter(|&index| served.kind.versions[index].serving == kindsmith_schema::kind::Serving::Served)
                         .map(|index| publishable(served, index))
                 })
                 .collect();
@@ -109,5 +106,23 @@ impl OpenApiDocuments {
 }
 
 fn publishable(served: &ServedKind, index: usize) -> openapi::Publishable<'_> {
-    openapi::Publishable::of(&served.kind, &served.kind.versions[index])
+    let (kind, version) = (&served.kind, &served.kind.versions[index]);
+    openapi::Publishable {
+        group: &kind.group,
+        version: &version.name,
+        kind: &kind.names.kind,
+        list_kind: &kind.names.list_kind,
+        plural: &kind.names.plural,
+        scope: match kind.scope {
+            kindsmith_crds::Scope::Namespaced => openapi::Scope::Namespaced,
+            kindsmith_crds::Scope::Cluster => openapi::Scope::Cluster,
+        },
+        schema: version.schema.raw(),
+        status: match version.status {
+            StatusRole::Field => openapi::Subresource::Absent,
+            StatusRole::Subresource | StatusRole::Computed => openapi::Subresource::Served,
+        },
+        scale: openapi::Subresource::Absent,
+        selectable_fields: version.selectable_fields.iter().map(|field| field.path.source()).collect(),
+    }
 }

@@ -1,13 +1,6 @@
 //! Connections: accept, TLS, HTTP/1.1 and HTTP/2, limits, shutdown.
 
-use std::{
-    convert::Infallible,
-    future::Future,
-    net::SocketAddr,
-    panic::AssertUnwindSafe,
-    sync::Arc,
-    time::Duration,
-};
+use std::{convert::Infallible, future::Future, net::SocketAddr, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures::FutureExt as _;

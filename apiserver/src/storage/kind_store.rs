@@ -102,11 +102,8 @@ impl KindStore {
         at: ListAt,
         named: &Named,
     ) -> Result<(Vec<Value>, u64), ApiError> {
-        let list = self
-            .host
-            .list(&self.resource, namespace, at)
-            .await
-            .map_err(|error| ApiError::from_host(error, named))?;
+        let list =
+            self.host.list(&self.resource, namespace, at).await.map_err(|error| ApiError::from_host(error, named))?;
         let instances =
             list.items.iter().filter(|host| projection.matches(host)).map(|host| projection.instance(host)).collect();
         Ok((instances, list.revision))
@@ -127,11 +124,8 @@ impl KindStore {
             KindBackend::Release(template) => template.create(&instance),
             KindBackend::Stored => stored(projection.kind(), instance),
         };
-        let created = self
-            .host
-            .create(&self.resource, host, options)
-            .await
-            .map_err(|error| ApiError::from_host(error, named))?;
+        let created =
+            self.host.create(&self.resource, host, options).await.map_err(|error| ApiError::from_host(error, named))?;
         Ok(projection.instance(&created))
     }
 

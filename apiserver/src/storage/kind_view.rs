@@ -46,11 +46,9 @@ impl KindView {
                 (((!namespace.is_empty()).then_some(namespace), name), host)
             })
             .collect();
-        self.cache.reproject(|entry: &Entry| {
-            match by_instance.get(&(entry.namespace.clone(), entry.name.clone())) {
-                Some(host) => projection.entry(host, entry.revision),
-                None => Arc::new(entry.clone()),
-            }
+        self.cache.reproject(|entry: &Entry| match by_instance.get(&(entry.namespace.clone(), entry.name.clone())) {
+            Some(host) => projection.entry(host, entry.revision),
+            None => Arc::new(entry.clone()),
         });
         self.projection.store(Arc::new(projection));
     }

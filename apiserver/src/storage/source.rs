@@ -38,7 +38,12 @@ enum Ended {
 
 /// Follows a host resource until `shutdown`. A watch that ends is resumed after the last revision; when the host does not
 /// remember it, everything is listed anew.
-pub async fn run_source<S: Sink>(host: Arc<dyn Host>, resource: HostResource, sink: Arc<S>, shutdown: CancellationToken) {
+pub async fn run_source<S: Sink>(
+    host: Arc<dyn Host>,
+    resource: HostResource,
+    sink: Arc<S>,
+    shutdown: CancellationToken,
+) {
     let mut after = None;
     let mut pause = BACKOFF_MIN;
     loop {

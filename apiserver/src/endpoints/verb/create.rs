@@ -8,7 +8,7 @@ use crate::{
     encode::status::ApiError,
     endpoints::context::Context,
     object::{admit, decode, metadata},
-    request::{NegotiateFor, WriteOptions},
+    request::{Expected as Purpose, WriteOptions},
     server::Body,
     storage::{host::WriteTarget, kind_store::check_namespace},
 };
@@ -17,7 +17,7 @@ use crate::{
 const GENERATED_NAME_TRIES: usize = 8;
 
 pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
-    let representation = context.representation(NegotiateFor::Object)?;
+    let representation = context.representation(Purpose::Object)?;
     let options = WriteOptions::for_create(context.query.as_deref())?;
     let decoded = decode::object(&context.body, context.body_format()?, context.expected())?;
     let mut object = decoded.object;
@@ -25,7 +25,8 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
     let kind = context.projection.kind();
     let mut complaints = decoded.complaints;
     complaints.extend(admit::shape(&mut object, None, version).iter().map(|path| format!("unknown field {path:?}")));
-    let warnings = context.judge_complaints(complaints, options.field_validation, |text| context.strict_object(&text))?;
+    let warnings =
+        context.judge_complaints(complaints, options.field_validation, |text| context.strict_object(&text))?;
     admit::keep_untargeted(&mut object, None, version, WriteTarget::Main);
     metadata::settle_namespace(&mut object, context.namespace())?;
     let template = object;

@@ -11,7 +11,7 @@ use crate::{
         status::{ApiError, Named},
     },
     endpoints::context::Context,
-    request::{DeleteOptions, NegotiateFor, Propagation as Wanted},
+    request::{DeleteOptions, Expected as Purpose, Propagation as Wanted},
     server::Body,
     storage::{
         host::{DeleteOptions as HostOptions, Propagation},
@@ -34,7 +34,7 @@ pub(super) fn host_options(options: &DeleteOptions) -> HostOptions {
 }
 
 pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
-    let representation = context.representation(NegotiateFor::Object)?;
+    let representation = context.representation(Purpose::Object)?;
     let options = DeleteOptions::parse(context.query.as_deref(), &context.body)?;
     let named = context.target_named();
     let removed = context

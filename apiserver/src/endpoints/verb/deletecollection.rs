@@ -12,12 +12,12 @@ use crate::{
         represent::{self, Item},
     },
     object::metadata,
-    request::{DeleteOptions, ListOptions, NegotiateFor},
+    request::{DeleteOptions, ListOptions, Expected as Purpose},
     server::Body,
 };
 
 pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
-    let representation = context.representation(NegotiateFor::List)?;
+    let representation = context.representation(Purpose::List)?;
     let selection = ListOptions::for_list(context.query.as_deref())?;
     list::check_fields(context, &selection.field_selector)?;
     let options = host_options(&DeleteOptions::parse(context.query.as_deref(), &context.body)?);
@@ -38,5 +38,5 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
     meta.continue_token = None;
     meta.remaining = None;
     let body = represent::list(&representation, &context.projection, removed, &meta)?;
-    Ok(context.body(StatusCode::OK, &represent::content_type(&representation), body))
+    Ok(context.body(StatusCode::OK, representation.content_type(), body))
 }

@@ -5,12 +5,12 @@ use http::{Response, StatusCode};
 use crate::{
     encode::status::ApiError,
     endpoints::{context::Context, represent},
-    request::{GetOptions, NegotiateFor, ResourceVersion},
+    request::{GetOptions, Expected as Purpose, ResourceVersion},
     server::Body,
 };
 
 pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
-    let representation = context.representation(NegotiateFor::Object)?;
+    let representation = context.representation(Purpose::Object)?;
     let options = GetOptions::parse(context.query.as_deref())?;
     let named = context.target_named();
     let cache = context.resource.view.cache();

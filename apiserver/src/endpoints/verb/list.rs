@@ -14,7 +14,7 @@ use crate::{
         context::Context,
         represent::{self, Item, ListMeta},
     },
-    request::{ContinueToken, FieldSelector, ListOptions, NegotiateFor, ResourceVersion, ResourceVersionMatch},
+    request::{ContinueRevision, ContinueToken, FieldSelector, ListOptions, Expected as Purpose, ResourceVersion, ResourceVersionMatch},
     server::Body,
     storage::{
         cache::{CacheError, CacheListAt},
@@ -34,13 +34,13 @@ pub(super) struct Listing {
 }
 
 pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
-    let representation = context.representation(NegotiateFor::List)?;
+    let representation = context.representation(Purpose::List)?;
     let options = ListOptions::for_list(context.query.as_deref())?;
     check_fields(context, &options.field_selector)?;
     let (listing, meta) = page(context, &options).await?;
     let items = listing.items.into_iter().map(|(_, item)| item).collect();
     let body = represent::list(&representation, &context.projection, items, &meta)?;
-    Ok(context.body(StatusCode::OK, &represent::content_type(&representation), body))
+    Ok(context.body(StatusCode::OK, representation.content_type(), body))
 }
 
 /// Refuses selectors on fields that cannot be selected by.
@@ -81,15 +81,12 @@ fn paging_key(namespace: Option<&str>, name: &str) -> String {
 
 /// The objects that are asked for, and the metadata of the list.
 pub(super) async fn page(context: &Context, options: &ListOptions) -> Result<(Listing, ListMeta), ApiError> {
-    let token = options
-        .continue_token
-        .as_deref()
-        .map(ContinueToken::decode)
-        .transpose()
-        .map_err(|error| ApiError::BadRequest(error.message))?;
+    let token = options.continue_token.clone();
     let mut listing = match token.as_ref().map(|token| token.revision) {
-        Some(Some(revision)) => exactly(context, options, revision).await.map_err(|error| expired(error, token.as_ref()))?,
-        Some(None) => most_recent(context, options).await?,
+        Some(ContinueRevision::At(revision)) => {
+            exactly(context, options, revision).await.map_err(|error| expired(error, token.as_ref()))?
+        }
+        Some(ContinueRevision::Inconsistent) => most_recent(context, options).await?,
         None => match (options.resource_version, options.resource_version_match) {
             (ResourceVersion::At(revision), Some(ResourceVersionMatch::Exact)) => {
                 exactly(context, options, revision).await?
@@ -98,7 +95,9 @@ pub(super) async fn page(context: &Context, options: &ListOptions) -> Result<(Li
                 exactly(context, options, revision).await?
             }
             (ResourceVersion::At(revision), _) => not_older_than(context, options, revision).await?,
-            (ResourceVersion::Any, _) if context.resource.view.cache().is_ready() => cached(context, options, CacheListAt::Any)?,
+            (ResourceVersion::Any, _) if context.resource.view.cache().is_ready() => {
+                cached(context, options, CacheListAt::Any)?
+            }
             _ => most_recent(context, options).await?,
         },
     };
@@ -106,12 +105,12 @@ pub(super) async fn page(context: &Context, options: &ListOptions) -> Result<(Li
         listing.items.retain(|(key, _)| key.as_str() >= token.start.as_str());
     }
     let mut meta = ListMeta { resource_version: listing.revision.to_string(), ..ListMeta::default() };
-    if let Some(limit) = options.limit.and_then(|limit| usize::try_from(limit).ok())
+    if let Some(limit) = options.limit.and_then(|limit| usize::try_from(limit.get()).ok())
         && listing.items.len() > limit
     {
         let rest = listing.items.split_off(limit);
         if let Some((last, _)) = listing.items.last() {
-            let next = ContinueToken { revision: Some(listing.revision), start: format!("{last}\0") };
+            let next = ContinueToken::after(ContinueRevision::At(listing.revision), last);
             meta.continue_token = Some(next.encode());
         }
         let unselected = options.label_selector.is_empty() && options.field_selector.is_empty();
@@ -129,14 +128,15 @@ fn expired(error: ApiError, token: Option<&ContinueToken>) -> ApiError {
                 the results. Continuing with the provided token results in an inconsistent list - objects that were created, \
                 modified, or deleted between the time the first chunk was returned and now may show up in the list."
                 .to_owned(),
-            continue_token: Some(ContinueToken { revision: None, start: token.start.clone() }.encode()),
+            continue_token: Some(ContinueToken { revision: ContinueRevision::Inconsistent, start: token.start.clone() }.encode()),
         },
         _ => error,
     }
 }
 
 fn cached(context: &Context, options: &ListOptions, at: CacheListAt) -> Result<Listing, ApiError> {
-    let listing = context.resource.view.cache().list(context.namespace(), at).map_err(|error| cache_error(context, error))?;
+    let listing =
+        context.resource.view.cache().list(context.namespace(), at).map_err(|error| cache_error(context, error))?;
     let items = listing
         .entries
         .iter()
@@ -199,7 +199,9 @@ pub(super) fn cache_error(context: &Context, error: CacheError) -> ApiError {
             message: format!("The resourceVersion for the provided list is too old. (oldest known: {oldest})"),
             continue_token: None,
         },
-        CacheError::TooNew { current } => ApiError::TooLargeResourceVersion { wanted: current.saturating_add(1), current },
+        CacheError::TooNew { current } => {
+            ApiError::TooLargeResourceVersion { wanted: current.saturating_add(1), current }
+        }
         other => ApiError::TooManyRequests { message: other.to_string(), retry_after: 1 },
     }
 }

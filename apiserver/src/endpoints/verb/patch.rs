@@ -10,13 +10,13 @@ use crate::{
     encode::status::{ApiError, Cause},
     endpoints::context::Context,
     object::{decode, patch::Patch},
-    request::{BodyFormat, NegotiateFor, PatchType, WriteOptions},
+    request::{BodyFormat, Expected as Purpose, PatchType, WriteOptions},
     server::Body,
 };
 
 pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
-    let representation = context.representation(NegotiateFor::Object)?;
-    let kind = PatchType::parse(context.header(header::CONTENT_TYPE))
+    let representation = context.representation(Purpose::Object)?;
+    let kind = PatchType::from_content_type(context.header(header::CONTENT_TYPE))
         .map_err(|error| ApiError::UnsupportedMediaType(error.message))?;
     let options = WriteOptions::for_patch(context.query.as_deref(), kind)?;
     let mut complaints = Vec::new();
@@ -28,11 +28,7 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
             Patch::merge(&context.body)?
         }
         PatchType::Apply | PatchType::Strategic => {
-            return Err(ApiError::UnsupportedMediaType(
-                "the body of the request was in an unknown format - accepted media types include: \
-                 application/json-patch+json, application/merge-patch+json"
-                    .to_owned(),
-            ));
+            return Err(ApiError::UnsupportedMediaType(PatchType::unsupported().message));
         }
     };
     let named = context.target_named();

@@ -10,7 +10,7 @@ use futures::stream;
 use http::{Response, StatusCode};
 use http_body_util::{BodyExt as _, StreamBody};
 use hyper::body::Frame;
-use kindsmith_schema::kind::Kind;
+use kindsmith_schema::{kind::Kind, table::Headers};
 use rand::Rng as _;
 use serde_json::{Value, json};
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -20,9 +20,9 @@ use crate::{
     encode::{response, status::ApiError},
     endpoints::{
         context::Context,
-        represent::{self, TableColumns},
+        represent,
     },
-    request::{As, Bookmarks, ListOptions, NegotiateFor, Representation, ResourceVersion, SendInitialEvents},
+    request::{As, Bookmarks, InitialEvents, ListOptions, Expected as Purpose, Representation, ResourceVersion},
     server::Body,
     storage::{
         cache::{CacheError, CacheEvent, Entry, EventKind, WatchStart, Watcher, WatcherItem},
@@ -43,7 +43,7 @@ const TIMEOUT_MIN: Duration = Duration::from_secs(30 * 60);
 const READY_WAIT: Duration = Duration::from_secs(3);
 
 pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
-    let representation = context.representation(NegotiateFor::Watch)?;
+    let representation = context.representation(Purpose::Watch)?;
     let options = ListOptions::for_watch(context.query.as_deref())?;
     check_fields(context, &options.field_selector)?;
     let cache = context.resource.view.cache();
@@ -56,7 +56,7 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
     }
     // Without a revision, or with "0", the present state comes first as ADDED events.
     let start = match (options.send_initial_events, options.resource_version) {
-        (Some(SendInitialEvents::Yes), _) | (None, ResourceVersion::Unset | ResourceVersion::Any) => {
+        (Some(InitialEvents::Send), _) | (None, ResourceVersion::Unset | ResourceVersion::Any) => {
             if let ResourceVersion::At(revision) = options.resource_version {
                 let wanted = Instant::now() + READY_WAIT;
                 let _ = cache.wait_for(revision, wanted.into()).await;
@@ -64,14 +64,16 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
                 // The most recent state: what the host has now must be in the cache first.
                 let named = context.named("");
                 let at = crate::storage::host::ListAt::MostRecent;
-                if let Ok((_, revision)) = context.store().list(&context.projection, context.namespace(), at, &named).await {
+                if let Ok((_, revision)) =
+                    context.store().list(&context.projection, context.namespace(), at, &named).await
+                {
                     let _ = cache.wait_for(revision, (Instant::now() + Duration::from_millis(200)).into()).await;
                 }
             }
             WatchStart::InitialEvents
         }
         (_, ResourceVersion::At(revision)) => WatchStart::After(revision),
-        (Some(SendInitialEvents::No), _) => WatchStart::After(cache.revision()),
+        (Some(InitialEvents::Skip), _) => WatchStart::After(cache.revision()),
     };
     let watched = cache.watch(context.namespace().map(str::to_owned), start);
     let content_type = representation.content_type();
@@ -87,7 +89,7 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
                 continue_token: None,
             };
             let event = json!({"type": "ERROR", "object": error.to_status()});
-            return Ok(response::answer(StatusCode::OK, &content_type, Bytes::from(format!("{event}\n"))));
+            return Ok(response::answer(StatusCode::OK, content_type, Bytes::from(format!("{event}\n"))));
         }
         Err(error) => return Err(cache_error(context, error)),
     };
@@ -101,9 +103,9 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
         projection: Arc::clone(&context.projection),
         representation,
         bookmarks: options.allow_watch_bookmarks,
-        mark_initial_end: options.send_initial_events == Some(SendInitialEvents::Yes),
+        mark_initial_end: options.send_initial_events == Some(InitialEvents::Send),
         options,
-        columns: TableColumns::Sent,
+        headers: Headers::Included,
         end: now + seconds,
         bookmark: next_bookmark(now, now + seconds),
         ended: false,
@@ -112,8 +114,8 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
         let bytes = follow.next().await?;
         Some((Ok::<_, crate::server::BoxError>(Frame::data(bytes)), follow))
     });
-    let mut answer = Response::new(BodyExt::boxed_unsync(StreamBody::new(frames)));
-    if let Ok(value) = http::HeaderValue::from_str(&content_type) {
+    let mut answer = Response::new(StreamBody::new(frames).boxed_unsync());
+    if let Ok(value) = http::HeaderValue::from_str(content_type) {
         answer.headers_mut().insert(http::header::CONTENT_TYPE, value);
     }
     Ok(answer)
@@ -132,7 +134,7 @@ struct Follow {
     options: ListOptions,
     bookmarks: Bookmarks,
     mark_initial_end: bool,
-    columns: TableColumns,
+    headers: Headers,
     end: Instant,
     bookmark: Instant,
     ended: bool,
@@ -167,9 +169,7 @@ impl Follow {
 
     fn item(&mut self, item: &WatcherItem) -> Option<Bytes> {
         match item {
-            WatcherItem::Initial(entry) => {
-                self.selects(entry).then(|| self.event("ADDED", &entry.json)).flatten()
-            }
+            WatcherItem::Initial(entry) => self.selects(entry).then(|| self.event("ADDED", &entry.json)).flatten(),
             WatcherItem::InitialEnd { revision } => (self.mark_initial_end && self.bookmarks == Bookmarks::Wanted)
                 .then(|| self.bookmark(*revision, json!({"k8s.io/initial-events-end": "true"}))),
             WatcherItem::Event(event) => self.change(event),
@@ -220,8 +220,8 @@ impl Follow {
     }
 
     fn tree(&mut self, kind: &str, object: &Value) -> Option<Bytes> {
-        let object = represent::object_tree(&self.representation, &self.projection, object, self.columns);
-        self.columns = TableColumns::Known;
+        let object = represent::object_tree(&self.representation, &self.projection, object, self.headers);
+        self.headers = Headers::Omitted;
         let event = json!({"type": kind, "object": object});
         Some(Bytes::from(format!("{event}\n")))
     }
@@ -234,19 +234,21 @@ impl Follow {
             metadata["annotations"] = annotations;
         }
         let object = match self.representation.as_ {
-            As::Object => json!({
+            As::Object | As::AggregatedDiscovery => json!({
                 "apiVersion": kind.api_version(&self.projection.version().name),
                 "kind": kind.names.kind,
                 "metadata": metadata,
             }),
-            As::PartialMetadata => {
-                json!({"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata", "metadata": metadata})
+            As::PartialMetadata { version } | As::PartialMetadataList { version } => {
+                json!({"apiVersion": version.api_version(), "kind": "PartialObjectMetadata", "metadata": metadata})
             }
             As::Table { .. } => {
-                // kubectl skips bookmarks of tables by the type of the event; the row carries the revision for informers.
-                let object = json!({"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata", "metadata": metadata});
-                json!({"apiVersion": "meta.k8s.io/v1", "kind": "Table", "columnDefinitions": [],
-                    "metadata": {"resourceVersion": revision.to_string()}, "rows": [{"cells": [], "object": object}]})
+                let object = json!({
+                    "apiVersion": kind.api_version(&self.projection.version().name),
+                    "kind": kind.names.kind,
+                    "metadata": metadata,
+                });
+                represent::object_tree(&self.representation, &self.projection, &object, self.headers)
             }
         };
         let event = json!({"type": "BOOKMARK", "object": object});

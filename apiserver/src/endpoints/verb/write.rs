@@ -71,8 +71,10 @@ pub(super) async fn run(
         admit::keep_untargeted(&mut object, Some(&read.instance), version, context.write_target);
         validate(context, &object, &read)?;
         let host_options = context.write_options(options);
-        let written =
-            context.store().update(&context.projection, &read, object, context.write_target, &host_options, &named).await;
+        let written = context
+            .store()
+            .update(&context.projection, &read, object, context.write_target, &host_options, &named)
+            .await;
         match written {
             // Whoever named a revision was told above when it is not the current one. That it moved since the read is a
             // race of ours to settle: the next round compares anew.

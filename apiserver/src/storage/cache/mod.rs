@@ -349,13 +349,17 @@ impl WatchCache {
         match at {
             CacheListAt::NotOlderThan(revision) if revision > current => Err(CacheError::TooNew { current }),
             CacheListAt::Exactly(revision) if revision > current => Err(CacheError::TooNew { current }),
-            CacheListAt::Exactly(revision) if revision < state.oldest => Err(CacheError::Expired { oldest: state.oldest }),
+            CacheListAt::Exactly(revision) if revision < state.oldest => {
+                Err(CacheError::Expired { oldest: state.oldest })
+            }
             CacheListAt::Exactly(revision) => {
                 let mut entries: BTreeMap<&Key, Arc<Entry>> = BTreeMap::new();
                 let keys: Vec<Key> = state.history.iter().map(|event| key_of(&event.entry)).collect();
                 entries.extend(state.entries.iter().map(|(key, entry)| (key, Arc::clone(entry))));
                 // Undo what came later, newest first.
-                for (event, key) in state.history.iter().zip(&keys).rev().take_while(|(event, _)| event.revision > revision) {
+                for (event, key) in
+                    state.history.iter().zip(&keys).rev().take_while(|(event, _)| event.revision > revision)
+                {
                     match &event.previous {
                         Some(previous) => entries.insert(key, Arc::clone(previous)),
                         None => entries.remove(key),
@@ -365,8 +369,12 @@ impl WatchCache {
                 Ok(Listing { entries, revision })
             }
             CacheListAt::Any | CacheListAt::NotOlderThan(_) => {
-                let entries =
-                    state.entries.iter().filter(|(key, _)| wanted(&key.0)).map(|(_, entry)| Arc::clone(entry)).collect();
+                let entries = state
+                    .entries
+                    .iter()
+                    .filter(|(key, _)| wanted(&key.0))
+                    .map(|(_, entry)| Arc::clone(entry))
+                    .collect();
                 Ok(Listing { entries, revision: current })
             }
         }

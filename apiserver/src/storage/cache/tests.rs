@@ -58,10 +58,7 @@ fn a_relist_sends_only_what_differs() {
     cache.fill(vec![entry("a", 3), entry("b", 4)], 5);
     let mut watcher = cache.watch(None, WatchStart::After(5)).unwrap();
     cache.fill(vec![entry("a", 3), entry("c", 8)], 9);
-    assert_eq!(
-        drain(&mut watcher),
-        [(EventKind::Added, "c".to_owned(), 8), (EventKind::Deleted, "b".to_owned(), 9)]
-    );
+    assert_eq!(drain(&mut watcher), [(EventKind::Added, "c".to_owned(), 8), (EventKind::Deleted, "b".to_owned(), 9)]);
 }
 
 #[test]

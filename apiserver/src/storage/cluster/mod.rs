@@ -41,9 +41,8 @@ const WATCH_SECONDS: u64 = 290;
 const WATCH_SILENCE_MAX: Duration = Duration::from_secs(150);
 
 /// Characters that stand as they are in a query.
-static QUERY: LazyLock<percent_encoding::AsciiSet> = LazyLock::new(|| {
-    percent_encoding::NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~')
-});
+static QUERY: LazyLock<percent_encoding::AsciiSet> =
+    LazyLock::new(|| percent_encoding::NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~'));
 
 /// A Kubernetes cluster as the host.
 pub struct Cluster {
@@ -254,12 +253,16 @@ impl Host for Cluster {
 }
 
 fn api_version(resource: &HostResource) -> String {
-    if resource.group.is_empty() { resource.version.clone() } else { format!("{}/{}", resource.group, resource.version) }
+    if resource.group.is_empty() {
+        resource.version.clone()
+    } else {
+        format!("{}/{}", resource.group, resource.version)
+    }
 }
 
 fn parse_event(line: &str, resource: &HostResource) -> Result<HostEvent, HostError> {
-    let mut event: Value =
-        serde_json::from_str(line).map_err(|error| HostError::Malformed(format!("a watch event cannot be read: {error}")))?;
+    let mut event: Value = serde_json::from_str(line)
+        .map_err(|error| HostError::Malformed(format!("a watch event cannot be read: {error}")))?;
     let object = event.get_mut("object").map(Value::take).unwrap_or_default();
     match text(&event, "/type") {
         "ADDED" | "MODIFIED" => Ok(HostEvent::Applied { revision: revision(&object)?, object }),

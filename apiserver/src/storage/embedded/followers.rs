@@ -24,9 +24,9 @@ pub(super) struct Followers {
 /// The revision of an event.
 pub(super) fn revision(event: &HostEvent) -> u64 {
     match event {
-        HostEvent::Applied { revision, .. } | HostEvent::Deleted { revision, .. } | HostEvent::Progress { revision } => {
-            *revision
-        }
+        HostEvent::Applied { revision, .. }
+        | HostEvent::Deleted { revision, .. }
+        | HostEvent::Progress { revision } => *revision,
     }
 }
 

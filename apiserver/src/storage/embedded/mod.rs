@@ -169,11 +169,8 @@ impl Host for Embedded {
         name: &str,
         options: &DeleteOptions,
     ) -> Result<Deleted, HostError> {
-        let write = Write::Delete {
-            namespace: namespace.map(str::to_owned),
-            name: name.to_owned(),
-            options: options.clone(),
-        };
+        let write =
+            Write::Delete { namespace: namespace.map(str::to_owned), name: name.to_owned(), options: options.clone() };
         match self.write(resource.clone(), write, options.persistence).await? {
             Written::Removed(object) => Ok(Deleted::Gone(object)),
             Written::Kept(object) => Ok(Deleted::Finalizing(object)),

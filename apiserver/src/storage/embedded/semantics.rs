@@ -176,8 +176,7 @@ pub(super) fn finalize_namespace(stored: &Value) -> Outcome {
 }
 
 fn namespace_is_empty(resource: &HostResource, object: &Value) -> bool {
-    !is_namespace(resource)
-        || object.pointer("/spec/finalizers").and_then(Value::as_array).is_none_or(Vec::is_empty)
+    !is_namespace(resource) || object.pointer("/spec/finalizers").and_then(Value::as_array).is_none_or(Vec::is_empty)
 }
 
 fn generation(object: &Value) -> i64 {

@@ -49,15 +49,13 @@ pub(super) fn modified(resource: &HostResource, name: &str) -> HostError {
 }
 
 pub(super) fn finalizers_added(resource: &HostResource, name: &str, added: &[String]) -> HostError {
-    let detail = format!("Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers {added:?}");
-    let kind = if resource.group.is_empty() { resource.kind.clone() } else { format!("{}.{}", resource.kind, resource.group) };
-    let mut error = failure(
-        422,
-        "Invalid",
-        format!("{kind} {name:?} is invalid: metadata.finalizers: {detail}"),
-        resource,
-        name,
+    let detail = format!(
+        "Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers {added:?}"
     );
+    let kind =
+        if resource.group.is_empty() { resource.kind.clone() } else { format!("{}.{}", resource.kind, resource.group) };
+    let mut error =
+        failure(422, "Invalid", format!("{kind} {name:?} is invalid: metadata.finalizers: {detail}"), resource, name);
     if let HostError::Status(status) = &mut error
         && let Some(details) = &mut status.details
     {

@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    file::{COMPACTED, HISTORY, NUMBERS, OBJECTS, REVISION, Recorded, StoreFile, broken, event, object_key, resource_key},
+    file::{
+        COMPACTED, HISTORY, NUMBERS, OBJECTS, REVISION, Recorded, StoreFile, broken, event, object_key, resource_key,
+    },
     followers::Followers,
     semantics::{self, Moment, Outcome, text},
     status,
