@@ -210,7 +210,7 @@ fn consider<'a>(clause: &Clause<'a>, media: Media, round: Round) -> Option<Choic
         return None;
     }
     let mut choice = Choice { media, conversion: None, pretty: Pretty::No };
-    for &(name, value) in &clause.parameters {
+    for (&name, &value) in &clause.parameters {
         match name {
             "as" => choice.conversion.get_or_insert_default().kind = value,
             "g" => choice.conversion.get_or_insert_default().group = value,
