@@ -1,5 +1,7 @@
 //! The Accept header as clauses, most wanted first (github.com/munnerz/goautoneg, which Kubernetes uses).
 
+use std::collections::BTreeMap;
+
 /// The most clauses of an Accept header that are read; what follows is ignored.
 pub const ACCEPT_CLAUSES_MAX: usize = 64;
 
@@ -10,7 +12,7 @@ pub(super) struct Clause<'a> {
     sub: &'a str,
     quality: f32,
     /// Without `q`; a later one of the same name counts.
-    pub(super) parameters: Vec<(&'a str, &'a str)>,
+    pub(super) parameters: BTreeMap<&'a str, &'a str>,
 }
 
 impl<'a> Clause<'a> {
@@ -36,14 +38,16 @@ impl<'a> Clause<'a> {
             None if text.trim_matches(' ').starts_with('*') => ("*", "*"),
             None => return None,
         };
-        let mut clause = Self { main, sub, quality: 1.0, parameters: Vec::new() };
+        let mut clause = Self { main, sub, quality: 1.0, parameters: BTreeMap::new() };
         for (name, value) in parts.filter_map(|part| part.split_once('=')) {
             if value.is_empty() || value.contains('=') {
                 continue;
             }
             match name.trim_matches(' ') {
                 "q" => clause.quality = value.parse().unwrap_or(0.0),
-                name => clause.parameters.push((name, value.trim_matches(' '))),
+                name => {
+                    clause.parameters.insert(name, value.trim_matches(' '));
+                }
             }
         }
         Some(clause)
@@ -77,7 +81,8 @@ mod tests {
     #[test]
     fn malformed_clauses_are_left_out() {
         assert_eq!(brief("a, a/, a/b/c, ,x/y;=;q;q=z"), ["x/y"]);
-        assert_eq!(Clause::parse_all("a/b; as=T ;v=1;v=2;c=d=e")[0].parameters, [("as", "T"), ("v", "1"), ("v", "2")]);
+        let clauses = Clause::parse_all("a/b; as=T ;v=1;v=2;c=d=e");
+        assert_eq!(clauses[0].parameters, BTreeMap::from([("as", "T"), ("v", "2")]));
     }
 
     #[test]

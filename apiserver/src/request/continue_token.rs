@@ -3,7 +3,9 @@
 use base64::Engine as _;
 use base64::alphabet::URL_SAFE;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
+
+use super::go_text::quote;
 
 const VERSION: &str = "meta.k8s.io/v1";
 const INVALID_KEY: &str = "continue key is not valid";
@@ -52,7 +54,7 @@ pub enum DecodeError {
     EmptyStartKey,
 }
 
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(default)]
 struct Wire {
     v: String,
@@ -80,7 +82,10 @@ impl ContinueToken {
     /// Reads a token that a client sent.
     pub fn decode(token: &str) -> Result<Self, DecodeError> {
         let bytes = BASE64.decode(token).map_err(|error| DecodeError::InvalidKey(base64_problem(token, &error)))?;
-        let wire: Wire = serde_json::from_slice(&bytes).map_err(|error| DecodeError::InvalidKey(error.to_string()))?;
+        let malformed = |error: serde_json::Error| DecodeError::InvalidKey(json_problem(&bytes, &error));
+        // As a map first: serde would also take a list of the fields.
+        let object: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(&bytes).map_err(malformed)?;
+        let wire: Wire = serde_json::from_value(object.into()).map_err(malformed)?;
         if wire.v != VERSION {
             return Err(DecodeError::UnrecognizedVersion(wire.v));
         }
@@ -107,6 +112,19 @@ fn is_clean(key: &str) -> bool {
     relative.is_empty() || relative.split('/').all(|segment| !matches!(segment, "" | "." | ".."))
 }
 
+/// Go's text where what was decoded does not even begin like JSON, as with a token that a person made up.
+fn json_problem(bytes: &[u8], error: &serde_json::Error) -> String {
+    match bytes.iter().find(|byte| !b" \t\r\n".contains(byte)) {
+        None => "unexpected end of JSON input".to_owned(),
+        Some(byte) if byte.is_ascii_digit() || b"{[\"-tfn".contains(byte) => error.to_string(),
+        Some(b'\'') => "invalid character '\\'' looking for beginning of value".to_owned(),
+        Some(byte) => {
+            let quoted = quote(char::from(*byte).encode_utf8(&mut [0; 4]));
+            format!("invalid character '{}' looking for beginning of value", quoted.trim_matches('"'))
+        }
+    }
+}
+
 /// Go's text for the first byte that is wrong.
 fn base64_problem(token: &str, error: &base64::DecodeError) -> String {
     let valid = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
@@ -115,5 +133,67 @@ fn base64_problem(token: &str, error: &base64::DecodeError) -> String {
         // One character beyond a group of four says nothing.
         None if token.len() % 4 == 1 => format!("illegal base64 data at input byte {}", token.len() - 1),
         None => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rstest::rstest;
+
+    use super::*;
+
+    #[test]
+    fn tokens_look_like_those_of_kubernetes() {
+        let token = ContinueToken::after(ContinueRevision::At(7), "default/a");
+        let json = BASE64.decode(token.encode()).unwrap();
+        let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
+        assert_eq!(json, serde_json::json!({ "v": "meta.k8s.io/v1", "rv": 7, "start": "default/a\0" }));
+        assert!(!token.encode().contains('='));
+    }
+
+    #[test]
+    fn an_inconsistent_continuation_has_no_revision() {
+        let token = ContinueToken::after(ContinueRevision::Inconsistent, "a");
+        assert_eq!(BASE64.decode(token.encode()).unwrap(), br#"{"rv":-1,"start":"a\u0000","v":"meta.k8s.io/v1"}"#);
+        assert_eq!(ContinueToken::decode(&token.encode()), Ok(token));
+    }
+
+    #[rstest]
+    #[case(r#"{"v":"meta.k8s.io/v1","start":"a"}"#, "incorrect encoded start resourceVersion (version meta.k8s.io/v1)")]
+    #[case(r#"{"v":"meta.k8s.io/v1","rv":1}"#, "encoded start key empty (version meta.k8s.io/v1)")]
+    #[case(r#"{"v":"v2","rv":1,"start":"a"}"#, "server does not recognize this encoded version v2")]
+    #[case(r#"{"v":"meta.k8s.io/v1","rv":1,"start":"../a"}"#, "../a")]
+    #[case(r#"{"v":"meta.k8s.io/v1","rv":1,"start":"a//b"}"#, "a//b")]
+    #[case(r#"{"v":"meta.k8s.io/v1","rv":1,"start":"a/./b"}"#, "a/./b")]
+    fn tokens_of_others_are_refused(#[case] json: &str, #[case] problem: &str) {
+        let refusal = ContinueToken::decode(&BASE64.encode(json)).unwrap_err();
+        assert_eq!(refusal.to_string(), format!("continue key is not valid: {problem}"));
+    }
+
+    #[rstest]
+    #[case("a$bc", "illegal base64 data at input byte 1")]
+    #[case("abcde", "illegal base64 data at input byte 4")]
+    #[case("a0", "invalid character 'k' looking for beginning of value")]
+    #[case("invalid", "invalid character '\\u008a' looking for beginning of value")]
+    #[case("IA", "unexpected end of JSON input")]
+    #[case("YWI=", "illegal base64 data at input byte 3")]
+    fn what_is_no_token_is_refused(#[case] token: &str, #[case] problem: &str) {
+        let refusal = ContinueToken::decode(token).unwrap_err();
+        assert_eq!(refusal.to_string(), format!("continue key is not valid: {problem}"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics(text in "([A-Za-z0-9_-]|.){0,64}") {
+            let _ = ContinueToken::decode(&text);
+            let _ = ContinueToken::decode(&BASE64.encode(text));
+        }
+
+        #[test]
+        fn tokens_round_trip(revision in 1..=i64::MAX as u64, namespace in "[a-z]{1,9}", name in "[a-z0-9]{1,9}") {
+            let token = ContinueToken::after(ContinueRevision::At(revision), &format!("{namespace}/{name}"));
+            prop_assert_eq!(ContinueToken::decode(&token.encode()), Ok(token));
+        }
     }
 }

@@ -44,7 +44,10 @@ impl FieldSelector {
     /// Reads a selector. `\,`, `\=` and `\\` stand for themselves in a value.
     pub fn parse(selector: &str) -> Result<Self, BadRequest> {
         let mut requirements = Vec::new();
-        for term in split_terms(selector).into_iter().filter(|term| !term.is_empty()) {
+        let mut terms = split_terms(selector);
+        // The order in which Kubernetes finds fault with them.
+        terms.sort_unstable();
+        for term in terms.into_iter().filter(|term| !term.is_empty()) {
             let Some((field, operator, value)) = split_term(term) else {
                 let message = format!("invalid selector: '{selector}'; can't understand '{term}'");
                 return Err(BadRequest::new(message));

@@ -57,14 +57,15 @@ fn is_symbol(character: char) -> bool {
     matches!(character, '=' | '!' | '(' | ')' | ',' | '>' | '<')
 }
 
-/// Cuts the text into tokens; the last is [`Token::End`]. A NUL ends the text, as it ends Go's scanner.
+/// Cuts the text into tokens; the last is [`Token::End`]. As in Go's scanner a NUL ends a token and is lost, and ends
+/// the text where a token should begin.
 fn scan(text: &str) -> Vec<Item> {
-    let mut rest = text.split_once('\0').map_or(text, |(before, _)| before);
+    let mut rest = text;
     let mut items = Vec::new();
     loop {
         rest = rest.trim_start_matches(is_space);
         let (length, token) = match rest.chars().next() {
-            None => {
+            None | Some('\0') => {
                 items.push((Token::End, String::new()));
                 return items;
             }
@@ -74,7 +75,9 @@ fn scan(text: &str) -> Vec<Item> {
                 two.unwrap_or((1, symbol(&rest[..1]).unwrap_or(Token::Error)))
             }
             Some(_) => {
-                let length = rest.find(|character| is_symbol(character) || is_space(character)).unwrap_or(rest.len());
+                let length = rest
+                    .find(|character| character == '\0' || is_symbol(character) || is_space(character))
+                    .unwrap_or(rest.len());
                 let token = match &rest[..length] {
                     "in" => Token::In,
                     "notin" => Token::NotIn,
@@ -85,7 +88,7 @@ fn scan(text: &str) -> Vec<Item> {
         };
         let (literal, after) = rest.split_at(length);
         items.push((token, literal.to_owned()));
-        rest = after;
+        rest = after.strip_prefix('\0').unwrap_or(after);
     }
 }
 

@@ -226,8 +226,8 @@ pub(super) fn bad_version(cause: Cause) -> OptionsError {
     OptionsError::BadRequest(format!("invalid resource version: {}", aggregate(&[cause])))
 }
 
-/// The selectors that authorization may take into account: none for verbs that have none, none where they are malformed,
-/// which then only means that nothing narrower is asked (requestinfo.go, and plugin/pkg/authorizer/webhook).
+/// The selectors that authorization may take into account: none for verbs that have none, and none where they are
+/// malformed, which then only means that nothing narrower is asked (requestinfo.go, and plugin/pkg/authorizer/webhook).
 pub fn authorization_selectors(verb: Verb, query: Option<&str>) -> (LabelSelector, FieldSelector) {
     let Ok(query) = Query::parse(query) else { return Default::default() };
     match verb {
@@ -237,5 +237,187 @@ pub fn authorization_selectors(verb: Verb, query: Option<&str>) -> (LabelSelecto
             (labels.unwrap_or_default(), fields.unwrap_or_default())
         }
         _ => Default::default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rstest::rstest;
+
+    use super::*;
+    use crate::request::continue_token::ContinueRevision;
+
+    const INVALID: &str = "ListOptions.meta.k8s.io \"\" is invalid: ";
+
+    #[test]
+    fn every_parameter_is_read() {
+        let token = ContinueToken::after(ContinueRevision::At(3), "x/a");
+        let query = format!(
+            "labelSelector=a%3Db&fieldSelector=metadata.name%3Dc&limit=5&continue={}&resourceVersion=0\
+             &timeoutSeconds=9&allowWatchBookmarks=true",
+            token.encode()
+        );
+        let options = ListOptions::for_list(Some(&query)).unwrap();
+        let expected = ListOptions {
+            label_selector: LabelSelector::parse("a=b").unwrap(),
+            field_selector: FieldSelector::parse("metadata.name=c").unwrap(),
+            limit: NonZeroU64::new(5),
+            continue_token: Some(token),
+            resource_version: ResourceVersion::Any,
+            resource_version_match: None,
+            timeout_seconds: Some(9),
+            allow_watch_bookmarks: Bookmarks::Wanted,
+            send_initial_events: None,
+        };
+        assert_eq!(options, expected);
+    }
+
+    #[rstest]
+    #[case("limit=0&timeoutSeconds=0")]
+    #[case("limit=-1&timeoutSeconds=-1")]
+    #[case("resourceVersion=&continue=&resourceVersionMatch=&labelSelector=&fieldSelector=&other=1")]
+    fn nothing_is_asked_by_empty_and_non_positive_values(#[case] query: &str) {
+        assert_eq!(ListOptions::for_list(Some(query)), Ok(ListOptions::default()));
+    }
+
+    #[rstest]
+    #[case("resourceVersion=5&resourceVersionMatch=Exact", ResourceVersionMatch::Exact)]
+    #[case("resourceVersion=0&resourceVersionMatch=NotOlderThan", ResourceVersionMatch::NotOlderThan)]
+    fn a_list_may_say_how_its_version_is_meant(#[case] query: &str, #[case] expected: ResourceVersionMatch) {
+        assert_eq!(ListOptions::for_list(Some(query)).unwrap().resource_version_match, Some(expected));
+    }
+
+    const MATCH: &str = "resourceVersionMatch";
+
+    #[rstest]
+    #[case(
+        "resourceVersionMatch=Exact",
+        "Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided"
+    )]
+    #[case(
+        "resourceVersionMatch=Exact&resourceVersion=0",
+        "Forbidden: resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\""
+    )]
+    #[case(
+        "resourceVersionMatch=Exact&resourceVersion=1&continue=x",
+        "Forbidden: resourceVersionMatch is forbidden when continue is provided"
+    )]
+    #[case(
+        "resourceVersionMatch=x&resourceVersion=1",
+        "Unsupported value: \"x\": supported values: \"Exact\", \"NotOlderThan\", \"\""
+    )]
+    fn a_list_may_not_be_contradictory(#[case] query: &str, #[case] message: &str) {
+        let refusal = ListOptions::for_list(Some(query)).unwrap_err();
+        assert_eq!(refusal.to_string(), format!("{INVALID}{MATCH}: {message}"));
+    }
+
+    #[test]
+    fn a_list_has_no_initial_events() {
+        let refusal = ListOptions::for_list(Some("sendInitialEvents=false")).unwrap_err();
+        let message = "sendInitialEvents: Forbidden: sendInitialEvents is forbidden for list";
+        assert_eq!(refusal.to_string(), format!("{INVALID}{message}"));
+    }
+
+    #[rstest]
+    #[case("limit=x", "strconv.ParseInt: parsing \"x\": invalid syntax")]
+    #[case("timeoutSeconds=", "strconv.ParseInt: parsing \"\": invalid syntax")]
+    #[case("labelSelector=,", "found ',', expected: !, identifier, or 'end of string'")]
+    #[case("fieldSelector=a", "invalid selector: 'a'; can't understand 'a'")]
+    #[case(
+        "resourceVersion=x",
+        "invalid resource version: resourceVersion: Invalid value: \"x\": strconv.ParseUint: parsing \"x\": invalid \
+         syntax"
+    )]
+    #[case("continue=*", "invalid continue token: continue key is not valid: illegal base64 data at input byte 0")]
+    #[case(
+        "continue=eyJydiI6Nywic3RhcnQiOiJhIiwidiI6Im1ldGEuazhzLmlvL3YxIn0&resourceVersion=5",
+        "specifying resource version is not allowed when using continue"
+    )]
+    fn a_list_that_cannot_be_read_is_a_bad_request(#[case] query: &str, #[case] message: &str) {
+        assert_eq!(ListOptions::for_list(Some(query)), Err(OptionsError::BadRequest(message.to_owned())));
+    }
+
+    #[rstest]
+    #[case("", Some(InitialEvents::Send))]
+    #[case("resourceVersion=0", Some(InitialEvents::Send))]
+    #[case("resourceVersion=7", None)]
+    #[case("resourceVersion=7&sendInitialEvents=1&resourceVersionMatch=NotOlderThan", Some(InitialEvents::Send))]
+    #[case("sendInitialEvents=false&resourceVersionMatch=NotOlderThan", Some(InitialEvents::Skip))]
+    fn a_watch_from_nowhere_begins_with_what_exists(#[case] query: &str, #[case] expected: Option<InitialEvents>) {
+        let options = ListOptions::for_watch(Some(query)).unwrap();
+        assert_eq!(options.send_initial_events, expected);
+        assert_eq!(options.resource_version_match, expected.map(|_| ResourceVersionMatch::NotOlderThan));
+    }
+
+    #[rstest]
+    #[case(
+        "resourceVersion=1&sendInitialEvents=1",
+        "Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
+    )]
+    #[case(
+        "resourceVersion=1&resourceVersionMatch=NotOlderThan",
+        "Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"
+    )]
+    #[case(
+        "sendInitialEvents=1&resourceVersionMatch=NotOlderThan&continue=x",
+        "Forbidden: resourceVersionMatch is forbidden when continue is provided"
+    )]
+    fn a_watch_may_not_be_contradictory(#[case] query: &str, #[case] message: &str) {
+        let refusal = ListOptions::for_watch(Some(query)).unwrap_err();
+        assert_eq!(refusal.to_string(), format!("{INVALID}{MATCH}: {message}"));
+    }
+
+    #[test]
+    fn a_watch_of_an_exact_state_is_refused_for_both_reasons() {
+        let refusal = ListOptions::for_watch(Some("sendInitialEvents=1&resourceVersionMatch=Exact")).unwrap_err();
+        let OptionsError::Invalid(invalid) = refusal else { panic!("{refusal}") };
+        let reasons: Vec<_> = invalid.causes.iter().map(|cause| cause.reason.as_str()).collect();
+        assert_eq!(reasons, ["FieldValueForbidden", "FieldValueNotSupported"]);
+        assert_eq!(invalid.causes[1].message, "Unsupported value: \"Exact\": supported values: \"NotOlderThan\"");
+    }
+
+    #[test]
+    fn a_watch_from_an_unreadable_version_is_invalid() {
+        let refusal = ListOptions::for_watch(Some("resourceVersion=x")).unwrap_err();
+        assert!(matches!(&refusal, OptionsError::InvalidWatch(causes) if causes[0].field == "resourceVersion"));
+    }
+
+    #[test]
+    fn a_name_in_the_path_and_a_selected_one_must_agree() {
+        let mut everything = ListOptions::default();
+        everything.restrict_to_name("a").unwrap();
+        assert_eq!(everything.field_selector.exact("metadata.name"), Some("a"));
+        everything.restrict_to_name("a").unwrap();
+        let refusal = everything.restrict_to_name("b").unwrap_err();
+        assert_eq!(refusal.to_string(), "fieldSelector metadata.name doesn't match requested name");
+    }
+
+    #[test]
+    fn authorization_sees_the_selectors_of_collections_only() {
+        let query = Some("labelSelector=a&fieldSelector=b%3Dc");
+        let (labels, fields) = authorization_selectors(Verb::Watch, query);
+        assert_eq!((labels.to_string(), fields.to_string()), ("a".to_owned(), "b=c".to_owned()));
+        assert_eq!(authorization_selectors(Verb::Get, query), Default::default());
+        let (labels, fields) = authorization_selectors(Verb::List, Some("labelSelector=,&fieldSelector=b%3Dc"));
+        assert!(labels.is_empty() && !fields.is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn no_query_panics(
+            parameters in prop::collection::vec(
+                (
+                    "labelSelector|fieldSelector|limit|continue|resourceVersion(Match)?|sendInitialEvents|.{1,5}",
+                    ".{0,20}",
+                ),
+                0..6,
+            )
+        ) {
+            let pairs: Vec<String> = parameters.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            let query = pairs.join("&");
+            let _ = ListOptions::for_list(Some(&query));
+            let _ = ListOptions::for_watch(Some(&query));
+        }
     }
 }

@@ -3,8 +3,9 @@
 //! Nothing here knows which kinds are served. A request is parsed before its sender is known, because audit, deadlines
 //! and the bodies of refusals need the result; what a kind allows is judged later, by the endpoints.
 //!
-//! - **Flow**: [`target`] (path and method) and [`request_deadline`] for every request, then [`Representation::negotiate`]
-//!   and the options of the verb: [`GetOptions`], [`ListOptions`], [`WriteOptions`], [`DeleteOptions`].
+//! - **Flow**: [`target`] (path and method) and [`request_deadline`] for every request, then
+//!   [`Representation::negotiate`] and the options of the verb: [`GetOptions`], [`ListOptions`], [`WriteOptions`],
+//!   [`DeleteOptions`].
 //! - **Guarantees**: no input panics; what is accepted, and the text of every refusal, follow `k8s.io/apiserver` and
 //!   `k8s.io/apimachinery` v0.37.
 //! - **Limits**: [`QUERY_BYTES_MAX`], [`QUERY_PARAMETERS_MAX`], [`ACCEPT_CLAUSES_MAX`].

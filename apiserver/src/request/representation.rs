@@ -210,7 +210,7 @@ fn consider<'a>(clause: &Clause<'a>, media: Media, round: Round) -> Option<Choic
         return None;
     }
     let mut choice = Choice { media, conversion: None, pretty: Pretty::No };
-    for &(name, value) in &clause.parameters {
+    for (&name, &value) in &clause.parameters {
         match name {
             "as" => choice.conversion.get_or_insert_default().kind = value,
             "g" => choice.conversion.get_or_insert_default().group = value,
@@ -291,4 +291,152 @@ fn pretty(choice: &Choice<'_>, query: &Query<'_>, user_agent: Option<&str>, expe
         }
     };
     if wanted { Pretty::Yes } else { Pretty::No }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rstest::rstest;
+
+    use super::*;
+
+    const JSON: Format = Format::Json { pretty: Pretty::No };
+    const TABLE: As = As::Table { include_object: IncludeObject::Metadata, version: MetaVersion::V1 };
+    const PROTOBUF_METADATA: &str = "application/vnd.kubernetes.protobuf;as=PartialObjectMetadataList;g=meta.k8s.io;\
+                                     v=v1,application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,\
+                                     application/json";
+    const KUBECTL: &str = "application/json;as=Table;v=v1;g=meta.k8s.io,\
+                           application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json";
+    const DISCOVERY: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+
+    fn negotiate(accept: &str, expected: Expected) -> Result<(Format, As), String> {
+        Representation::negotiate(Some(accept), None, None, expected)
+            .map(|chosen| (chosen.format, chosen.as_))
+            .map_err(|refusal| refusal.to_string())
+    }
+
+    #[rstest]
+    #[case("", Expected::Object, (JSON, As::Object))]
+    #[case("*/*", Expected::Object, (JSON, As::Object))]
+    #[case("application/*", Expected::List, (JSON, As::Object))]
+    #[case("application/yaml", Expected::List, (Format::Yaml, As::Object))]
+    #[case("application/json;q=0.5,application/yaml", Expected::Object, (Format::Yaml, As::Object))]
+    #[case("application/vnd.kubernetes.protobuf,application/json", Expected::Object, (JSON, As::Object))]
+    #[case("application/vnd.kubernetes.protobuf, */*", Expected::Watch, (JSON, As::Object))]
+    #[case("application/json;stream=watch", Expected::Watch, (JSON, As::Object))]
+    #[case("application/yaml;stream=watch, application/json", Expected::Watch, (JSON, As::Object))]
+    #[case(KUBECTL, Expected::List, (JSON, TABLE))]
+    #[case(KUBECTL, Expected::Object, (JSON, TABLE))]
+    #[case(KUBECTL, Expected::Watch, (JSON, TABLE))]
+    #[case("application/yaml;as=Table;v=v1;g=meta.k8s.io", Expected::List, (Format::Yaml, TABLE))]
+    #[case("application/json;as=Table;v=v2;g=meta.k8s.io,application/json", Expected::List, (JSON, As::Object))]
+    #[case(PROTOBUF_METADATA, Expected::List, (JSON, As::PartialMetadataList { version: MetaVersion::V1 }))]
+    #[case(PROTOBUF_METADATA, Expected::Watch, (JSON, As::Object))]
+    #[case(
+        "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1beta1",
+        Expected::Watch,
+        (JSON, As::PartialMetadata { version: MetaVersion::V1Beta1 })
+    )]
+    #[case(DISCOVERY, Expected::Discovery, (JSON, As::AggregatedDiscovery))]
+    #[case("application/json, application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList",
+        Expected::Discovery, (JSON, As::AggregatedDiscovery))]
+    #[case("application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,application/json",
+        Expected::Discovery, (JSON, As::Object))]
+    #[case("application/yaml", Expected::Discovery, (Format::Yaml, As::Object))]
+    fn the_first_that_can_be_served_is_chosen(
+        #[case] accept: &str,
+        #[case] expected: Expected,
+        #[case] chosen: (Format, As),
+    ) {
+        assert_eq!(negotiate(accept, expected), Ok(chosen));
+    }
+
+    const ONLY: &str = "only the following media types are accepted: application/json, application/yaml, \
+                        application/vnd.kubernetes.protobuf";
+
+    #[rstest]
+    #[case("application/vnd.kubernetes.protobuf", Expected::Object, ONLY)]
+    #[case("application/cbor", Expected::List, ONLY)]
+    #[case("text/html", Expected::Discovery, ONLY)]
+    #[case("application/json;as=Table;v=v9;g=meta.k8s.io", Expected::List, ONLY)]
+    #[case(DISCOVERY, Expected::List, ONLY)]
+    #[case(
+        "application/yaml",
+        Expected::Watch,
+        "only the following media types are accepted: application/json;stream=watch, \
+         application/vnd.kubernetes.protobuf;stream=watch"
+    )]
+    #[case(
+        "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1",
+        Expected::List,
+        "you requested PartialObjectMetadata, but the requested object is a list (*unstructured.UnstructuredList)"
+    )]
+    #[case(
+        "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1",
+        Expected::Object,
+        "you requested PartialObjectMetadataList, but the requested object is not a list (*unstructured.Unstructured)"
+    )]
+    fn what_cannot_be_served_is_refused(#[case] accept: &str, #[case] expected: Expected, #[case] message: &str) {
+        assert_eq!(negotiate(accept, expected), Err(message.to_owned()));
+    }
+
+    #[test]
+    fn a_table_says_what_its_rows_carry() {
+        let table = |query| Representation::negotiate(Some(KUBECTL), Some(query), None, Expected::List);
+        let include = |query| match table(query).unwrap().as_ {
+            As::Table { include_object, .. } => include_object,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(include("includeObject=Object"), IncludeObject::Object);
+        assert_eq!(include("includeObject=None"), IncludeObject::None);
+        assert_eq!(include("includeObject="), IncludeObject::Metadata);
+        let message = "Unable to convert to Table as requested: includeObject: Invalid value: \"x\": must be \
+                       'Metadata', 'Object', 'None', or empty";
+        let refusal = NegotiationError::BadRequest(BadRequest { message: message.to_owned() });
+        assert_eq!(table("includeObject=x"), Err(refusal));
+    }
+
+    #[rstest]
+    #[case("", None, None, Pretty::No)]
+    #[case("", None, Some("kubectl/v1.37"), Pretty::No)]
+    #[case("", None, Some("curl/8"), Pretty::Yes)]
+    #[case("", None, Some("Wget/1"), Pretty::Yes)]
+    #[case("", None, Some("Mozilla/5.0 (X11)"), Pretty::Yes)]
+    #[case("", Some("pretty=false"), Some("curl/8"), Pretty::No)]
+    #[case("", Some("pretty="), Some("curl/8"), Pretty::Yes)]
+    #[case("", Some("pretty=true"), None, Pretty::Yes)]
+    #[case("application/json;pretty=1", Some("pretty=0"), None, Pretty::Yes)]
+    fn people_get_indented_json(
+        #[case] accept: &str,
+        #[case] query: Option<&str>,
+        #[case] user_agent: Option<&str>,
+        #[case] pretty: Pretty,
+    ) {
+        let chosen = |expected| Representation::negotiate(Some(accept), query, user_agent, expected).unwrap().format;
+        assert_eq!(chosen(Expected::Object), Format::Json { pretty });
+        assert_eq!(chosen(Expected::Watch), JSON);
+    }
+
+    #[test]
+    fn the_content_type_names_the_document() {
+        let content_type = |accept: &str, expected| {
+            Representation::negotiate(Some(accept), None, None, expected).unwrap().content_type()
+        };
+        assert_eq!(content_type(KUBECTL, Expected::List), "application/json");
+        assert_eq!(content_type("application/yaml", Expected::List), "application/yaml");
+        assert_eq!(content_type(DISCOVERY, Expected::Discovery), DISCOVERY);
+        assert_eq!(MetaVersion::V1Beta1.api_version(), "meta.k8s.io/v1beta1");
+    }
+
+    proptest! {
+        #[test]
+        fn no_header_panics(
+            accept in "(application/|json|yaml|\\*|;|,|=|as|q|g|v1|Table|.){0,20}",
+            query in ".{0,20}",
+        ) {
+            for expected in [Expected::Object, Expected::List, Expected::Watch, Expected::Discovery] {
+                let _ = Representation::negotiate(Some(&accept), Some(&query), Some(&query), expected);
+            }
+        }
+    }
 }

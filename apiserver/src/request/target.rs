@@ -98,10 +98,8 @@ pub struct ResourceTarget {
 pub fn target(method: &Method, path: &str, query: Option<&str>) -> Result<Target, BadRequest> {
     let path = decode(path)?;
     let Some(mut address) = address(&path) else { return Ok(Target::NonResource { path: path.into_owned() }) };
-    let verb = match take_special_verb(&mut address, &path)? {
-        Some(verb) => verb,
-        None => verb_of(method),
-    };
+    let special = take_special_verb(&mut address, &path)?;
+    let verb = special.unwrap_or_else(|| verb_of(method));
     let (namespace, parts) = namespace_and_parts(&address.parts);
     let part = |index: usize| parts.get(index).filter(|part| !part.is_empty()).map(|part| (*part).to_owned());
     let mut resource = ResourceTarget {
@@ -111,7 +109,8 @@ pub fn target(method: &Method, path: &str, query: Option<&str>) -> Result<Target
         namespace,
         resource: part(0).unwrap_or_default(),
         name: part(1),
-        subresource: part(2),
+        // What follows the name in a proxied path would be the path behind it.
+        subresource: if special == Some(Verb::Unsupported) { None } else { part(2) },
     };
     match resource.verb {
         Verb::Get if resource.name.is_none() => {
@@ -253,6 +252,7 @@ mod tests {
     #[case::watch_prefix("GET", "/apis/g.io/v1/watch/namespaces/x/redises", "watch g.io/v1 x redises - -")]
     #[case::watch_prefix_name("GET", "/apis/g.io/v1/watch/namespaces/x/redises/a", "watch g.io/v1 x redises a -")]
     #[case::proxy_prefix("GET", "/api/v1/proxy/redises/a", " /v1 - redises a -")]
+    #[case::proxy_prefix_path("GET", "/api/v1/proxy/namespaces/x/redises/a/status", " /v1 x redises a -")]
     #[case::other_method("OPTIONS", "/apis/g.io/v1/redises", " g.io/v1 - redises - -")]
     #[case::trailing_slash("GET", "/apis/g.io/v1/redises/", "list g.io/v1 - redises - -")]
     #[case::empty_namespace("GET", "/apis/g.io/v1/namespaces//redises", "list g.io/v1 - redises - -")]

@@ -148,3 +148,92 @@ fn manager_causes(manager: &str) -> Vec<Cause> {
     }
     causes
 }
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    fn messages(refusal: &OptionsError) -> Vec<String> {
+        match refusal {
+            OptionsError::Invalid(invalid) => invalid.causes.iter().map(ToString::to_string).collect(),
+            other => panic!("{other}"),
+        }
+    }
+
+    #[test]
+    fn without_parameters_a_write_is_done_and_warns() {
+        assert_eq!(WriteOptions::for_create(None), Ok(WriteOptions::default()));
+        assert_eq!(WriteOptions::default().field_validation, FieldValidation::Warn);
+    }
+
+    #[test]
+    fn parameters_are_read() {
+        let query = Some("dryRun=All&dryRun=All&fieldManager=k%20l&fieldValidation=Strict&force=true&pretty=1");
+        let expected = WriteOptions {
+            dry_run: DryRun::All,
+            field_manager: Some("k l".to_owned()),
+            field_validation: FieldValidation::Strict,
+            force: Force::Yes,
+        };
+        assert_eq!(WriteOptions::for_patch(query, PatchType::Apply), Ok(expected.clone()));
+        assert_eq!(WriteOptions::for_update(query), Ok(WriteOptions { force: Force::No, ..expected }));
+    }
+
+    #[rstest]
+    #[case("dryRun=x", "dryRun: Unsupported value: [\"x\"]: supported values: \"All\"")]
+    #[case("dryRun=", "dryRun: Unsupported value: [\"\"]: supported values: \"All\"")]
+    #[case(
+        "fieldValidation=x",
+        "fieldValidation: Unsupported value: \"x\": supported values: \"\", \"Ignore\", \"Strict\", \"Warn\""
+    )]
+    #[case("fieldManager=a%09b", "fieldManager: Invalid value: \"a\\tb\": invalid character U+0009 (at position 1)")]
+    fn violations_have_the_texts_of_kubernetes(#[case] query: &str, #[case] message: &str) {
+        assert_eq!(messages(&WriteOptions::for_create(Some(query)).unwrap_err()), [message]);
+    }
+
+    #[test]
+    fn a_field_manager_has_a_longest_name() {
+        let query = |length| format!("fieldManager={}", "a".repeat(length));
+        assert!(WriteOptions::for_update(Some(&query(128))).is_ok());
+        let refusal = WriteOptions::for_update(Some(&query(129))).unwrap_err();
+        assert_eq!(messages(&refusal), ["fieldManager: Too long: may not be more than 128 bytes"]);
+    }
+
+    #[test]
+    fn an_apply_names_its_manager_and_only_an_apply_forces() {
+        let refusal = WriteOptions::for_patch(Some("force=1"), PatchType::Apply).unwrap_err();
+        assert_eq!(messages(&refusal), ["fieldManager: Required value: is required for apply patch"]);
+        let refusal = WriteOptions::for_patch(Some("force=false"), PatchType::Merge).unwrap_err();
+        assert_eq!(messages(&refusal), ["force: Forbidden: may not be specified for non-apply patch"]);
+        assert_eq!(
+            refusal.to_string(),
+            "PatchOptions.meta.k8s.io \"\" is invalid: force: Forbidden: may not be specified for non-apply patch"
+        );
+    }
+
+    #[test]
+    fn several_causes_stand_in_brackets() {
+        let refusal = WriteOptions::for_create(Some("dryRun=x&fieldValidation=y")).unwrap_err();
+        assert_eq!(
+            refusal.to_string(),
+            "CreateOptions.meta.k8s.io \"\" is invalid: [dryRun: Unsupported value: [\"x\"]: supported values: \
+             \"All\", fieldValidation: Unsupported value: \"y\": supported values: \"\", \"Ignore\", \"Strict\", \
+             \"Warn\"]"
+        );
+    }
+
+    #[test]
+    fn a_get_asks_for_a_state() {
+        let version = |query| GetOptions::parse(query).map(|options| options.resource_version);
+        assert_eq!(version(None), Ok(ResourceVersion::Unset));
+        assert_eq!(version(Some("resourceVersion=0")), Ok(ResourceVersion::Any));
+        assert_eq!(version(Some("resourceVersion=5")), Ok(ResourceVersion::At(5)));
+        assert_eq!(
+            version(Some("resourceVersion=x")).unwrap_err().to_string(),
+            "invalid resource version: resourceVersion: Invalid value: \"x\": strconv.ParseUint: parsing \"x\": \
+             invalid syntax"
+        );
+    }
+}
