@@ -41,7 +41,7 @@ impl TokenReviews {
 
     async fn ask(&self, token: &str) -> Result<Result<UserInfo, String>, String> {
         let review = TokenReview {
-            spec: TokenReviewSpec { token: Some(token.to_owned()), ..TokenReviewSpec::default() },
+            spec: TokenReviewSpec { token: token.to_owned(), ..TokenReviewSpec::default() },
             ..TokenReview::default()
         };
         let params = PostParams::default();

@@ -68,7 +68,8 @@ impl SubjectAccessReviews {
             if tries == REVIEW_TRIES {
                 return Err(AuthzError(failure));
             }
-            tokio::time::sleep(pause.mul_f64(1.0 + rand::rng().random::<f64>() * 0.2)).await;
+            let jittered = pause.mul_f64(1.0 + rand::rng().random::<f64>() * 0.2);
+            tokio::time::sleep(jittered).await;
             pause = pause.mul_f64(1.5);
         }
     }

@@ -15,7 +15,8 @@ use crate::{
     object::decode::Expected,
     registry::Resource,
     request::{
-        BodyFormat, FieldValidation, NegotiationError, Expected as Purpose, Representation, ResourceTarget, WriteOptions as ClientOptions,
+        BodyFormat, Expected as Purpose, FieldValidation, NegotiationError, Representation, ResourceTarget,
+        WriteOptions as ClientOptions,
     },
     server::Body,
     storage::{

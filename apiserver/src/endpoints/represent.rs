@@ -105,7 +105,7 @@ impl TableShape {
             },
             version: match version {
                 MetaVersion::V1 => table::TableVersion::V1,
-                MetaVersion::V1beta1 => table::TableVersion::V1beta1,
+                MetaVersion::V1Beta1 => table::TableVersion::V1beta1,
             },
         }
     }

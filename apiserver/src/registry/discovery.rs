@@ -47,14 +47,14 @@ impl DiscoveryDocuments {
         let mut group_list = Vec::new();
         let mut aggregated = Vec::new();
         for (group, versions) in &groups {
-            let kinds = |version: &str| resources(snapshot, group, version);
             for version in versions {
                 let (path, group_version) = if group.is_empty() {
                     (format!("/api/{version}"), version.clone())
                 } else {
                     (format!("/apis/{group}/{version}"), format!("{group}/{version}"))
                 };
-                let list: Vec<Value> = kinds(version).flat_map(|(served, version)| legacy(served, version)).collect();
+                let list: Vec<Value> =
+                    resources(snapshot, group, version).flat_map(|(served, version)| legacy(served, version)).collect();
                 put(
                     path,
                     json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": list}),
@@ -64,7 +64,8 @@ impl DiscoveryDocuments {
             let versions_aggregated: Vec<Value> = versions
                 .iter()
                 .map(|name| {
-                    let list: Vec<Value> = kinds(name).map(|(served, version)| entry(served, version)).collect();
+                    let list: Vec<Value> =
+                        resources(snapshot, group, name).map(|(served, version)| entry(served, version)).collect();
                     json!({"version": name, "resources": list, "freshness": "Current"})
                 })
                 .collect();

@@ -12,13 +12,16 @@ use crate::{
         represent::{self, Item},
     },
     object::metadata,
-    request::{DeleteOptions, ListOptions, Expected as Purpose},
+    request::{DeleteOptions, Expected as Purpose, ListOptions},
     server::Body,
 };
 
 pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
     let representation = context.representation(Purpose::List)?;
-    let selection = ListOptions::for_list(context.query.as_deref())?;
+    let mut selection = ListOptions::for_list(context.query.as_deref())?;
+    if let Some(name) = context.target.name.as_deref() {
+        selection.restrict_to_name(name)?;
+    }
     list::check_fields(context, &selection.field_selector)?;
     let options = host_options(&DeleteOptions::parse(context.query.as_deref(), &context.body)?);
     let (listing, mut meta) = list::page(context, &selection).await?;

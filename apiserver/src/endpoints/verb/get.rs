@@ -5,7 +5,7 @@ use http::{Response, StatusCode};
 use crate::{
     encode::status::ApiError,
     endpoints::{context::Context, represent},
-    request::{GetOptions, Expected as Purpose, ResourceVersion},
+    request::{Expected as Purpose, GetOptions, ResourceVersion},
     server::Body,
 };
 

@@ -14,7 +14,10 @@ use crate::{
         context::Context,
         represent::{self, Item, ListMeta},
     },
-    request::{ContinueRevision, ContinueToken, FieldSelector, ListOptions, Expected as Purpose, ResourceVersion, ResourceVersionMatch},
+    request::{
+        ContinueRevision, ContinueToken, Expected as Purpose, FieldSelector, ListOptions, ResourceVersion,
+        ResourceVersionMatch,
+    },
     server::Body,
     storage::{
         cache::{CacheError, CacheListAt},
@@ -35,7 +38,10 @@ pub(super) struct Listing {
 
 pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
     let representation = context.representation(Purpose::List)?;
-    let options = ListOptions::for_list(context.query.as_deref())?;
+    let mut options = ListOptions::for_list(context.query.as_deref())?;
+    if let Some(name) = context.target.name.as_deref() {
+        options.restrict_to_name(name)?;
+    }
     check_fields(context, &options.field_selector)?;
     let (listing, meta) = page(context, &options).await?;
     let items = listing.items.into_iter().map(|(_, item)| item).collect();

@@ -18,11 +18,8 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use super::list::{cache_error, check_fields, selected};
 use crate::{
     encode::{response, status::ApiError},
-    endpoints::{
-        context::Context,
-        represent,
-    },
-    request::{As, Bookmarks, InitialEvents, ListOptions, Expected as Purpose, Representation, ResourceVersion},
+    endpoints::{context::Context, represent},
+    request::{As, Bookmarks, Expected as Purpose, InitialEvents, ListOptions, Representation, ResourceVersion},
     server::Body,
     storage::{
         cache::{CacheError, CacheEvent, Entry, EventKind, WatchStart, Watcher, WatcherItem},
@@ -44,7 +41,10 @@ const READY_WAIT: Duration = Duration::from_secs(3);
 
 pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
     let representation = context.representation(Purpose::Watch)?;
-    let options = ListOptions::for_watch(context.query.as_deref())?;
+    let mut options = ListOptions::for_watch(context.query.as_deref())?;
+    if let Some(name) = context.target.name.as_deref() {
+        options.restrict_to_name(name)?;
+    }
     check_fields(context, &options.field_selector)?;
     let cache = context.resource.view.cache();
     let ready_by = Instant::now() + READY_WAIT;

@@ -21,7 +21,9 @@ fn failure(code: u16, reason: &str, message: String, resource: &HostResource, na
             name: name.to_owned(),
             group: resource.group.clone(),
             kind: resource.plural.clone(),
-            ..StatusDetails::default()
+            uid: String::new(),
+            causes: Vec::new(),
+            retry_after_seconds: 0,
         }),
         ..Status::default()
     }))
