@@ -58,11 +58,20 @@ fn compile(text: &str) -> Result<Regex, String> {
         return Err(format!("longer than {PATTERN_LENGTH_MAX} bytes"));
     }
     let translated = translate(text)?;
-    RegexBuilder::new(&translated).size_limit(PATTERN_SIZE_BYTES_MAX).build().map_err(|error| {
-        let text = error.to_string();
-        let last = text.lines().last().unwrap_or_default();
-        last.strip_prefix("error: ").unwrap_or(last).to_owned()
-    })
+    RegexBuilder::new(&translated)
+        .size_limit(PATTERN_SIZE_BYTES_MAX)
+        .build()
+        .map_err(|error| complaint(text, &error.to_string()))
+}
+
+/// What Go says, where the mistake is a common one; else what the `regex` crate says.
+fn complaint(pattern: &str, error: &str) -> String {
+    let last = error.lines().last().unwrap_or_default();
+    match last.strip_prefix("error: ").unwrap_or(last) {
+        "unclosed group" => format!("error parsing regexp: missing closing ): `{pattern}`"),
+        "unopened group" => format!("error parsing regexp: unexpected ): `{pattern}`"),
+        other => other.to_owned(),
+    }
 }
 
 /// From Go's syntax to the `regex` crate's.
