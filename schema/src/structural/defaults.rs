@@ -27,7 +27,11 @@ fn walk(schema: &Node, at: &FieldPath, errors: &mut Vec<FieldError>) {
         if inside.is_empty() {
             errors.extend(validate::validate_default(schema, default, &at));
         }
-        errors.extend(inside);
+        // kube-apiserver stops at the first type or kind that is no string, before it looks at the rest.
+        match inside.iter().find(|error| error.detail.ends_with("must be a string")) {
+            Some(first) => errors.push(first.clone()),
+            None => errors.extend(inside),
+        }
     }
     // Inside of additionalProperties defaults are not followed, as in kube-apiserver.
     if let Some(items) = &schema.items {

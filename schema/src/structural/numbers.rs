@@ -16,6 +16,9 @@ const EXACT_INTEGER_MAX: f64 = 9_007_199_254_740_991.0;
 /// How far from an integer a float may be and still be one, relatively.
 const INTEGER_TOLERANCE: f64 = 1e-9;
 
+/// Where 64-bit integers end, 2^63.
+const INTEGER_END: f64 = 9_223_372_036_854_775_808.0;
+
 /// A number as Kubernetes decodes it.
 #[derive(Clone, Copy)]
 pub(super) enum Num {
@@ -44,7 +47,7 @@ impl Num {
     pub(super) fn is_choice(self, choice: Self) -> bool {
         match (self, choice) {
             (Self::Int(a), Self::Int(b)) => a == b,
-            (Self::Float(a), Self::Int(b)) => truncated(a) == b,
+            (Self::Float(a), Self::Int(b)) => a.abs() < INTEGER_END && truncated(a) == b,
             (a, Self::Float(b)) => a.as_float().total_cmp(&b).is_eq(),
         }
     }

@@ -1,7 +1,7 @@
 //! Ratcheting: which old value a new one corresponds to, and whether it changed.
 //!
-//! Follows apiserver/pkg/cel/common/{equality,maplist}.go. Fields correlate by name, items only in lists of type map, by
-//! their keys. Fields that the schema does not know correlate with nothing.
+//! Follows apiserver/pkg/cel/common/{equality,maplist}.go. Fields correlate by name, items only in lists of type map,
+//! by their keys. Fields that the schema does not know correlate with nothing.
 
 use std::cell::RefCell;
 use std::collections::HashMap;

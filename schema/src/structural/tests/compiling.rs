@@ -24,7 +24,10 @@ fn a_schema_that_is_not_structural_is_refused() {
 
 #[test]
 fn metadata_may_only_restrict_the_name() {
-    let schema = |name: &str| json!({"type": "object", "properties": {"metadata": {"type": "object", "properties": {name: {"type": "string"}}}}});
+    let schema = |name: &str| {
+        let metadata = json!({"type": "object", "properties": {name: {"type": "string"}}});
+        json!({"type": "object", "properties": {"metadata": metadata}})
+    };
     compile(&schema("name"));
     assert_eq!(
         compile_errors(&schema("labels")),
@@ -47,7 +50,8 @@ fn alternatives_may_only_speak_of_what_is_specified() {
 fn int_or_string_may_spell_its_types_out() {
     compile(&with_spec(
         &json!({"a": {"x-kubernetes-int-or-string": true, "anyOf": [{"type": "integer"}, {"type": "string"}]},
-        "b": {"x-kubernetes-int-or-string": true, "allOf": [{"anyOf": [{"type": "integer"}, {"type": "string"}]}, {"pattern": "a"}]},
+        "b": {"x-kubernetes-int-or-string": true, 
+            "allOf": [{"anyOf": [{"type": "integer"}, {"type": "string"}]}, {"pattern": "a"}]},
         "c": {"x-kubernetes-int-or-string": true}}),
     ));
 }

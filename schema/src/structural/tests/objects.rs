@@ -30,11 +30,13 @@ fn unknown_fields_are_dropped_and_reported() {
         "any": {"type": "object", "x-kubernetes-preserve-unknown-fields": true,
             "properties": {"known": {"type": "object", "properties": {"c": {"type": "string"}}}}},
         "map": {"type": "object", "additionalProperties": {"type": "object", "properties": {"d": {"type": "string"}}}},
-        "resource": {"type": "object", "x-kubernetes-embedded-resource": true, "properties": {"spec": {"type": "object"}}},
+        "resource": {"type": "object", "x-kubernetes-embedded-resource": true,
+            "properties": {"spec": {"type": "object"}}},
     })));
     let mut object = json!({
         "apiVersion": "v1", "kind": "A", "metadata": {"x": 1}, "x": 1,
-        "spec": {"a": "", "x": {"y": 1}, "metadata": 1, "list": [{"b": "", "x": 1}], "any": {"x": 1, "known": {"c": "", "x": 1}},
+        "spec": {"a": "", "x": {"y": 1}, "metadata": 1, "list": [{"b": "", "x": 1}],
+            "any": {"x": 1, "known": {"c": "", "x": 1}},
             "map": {"k": {"d": "", "x": 1}},
             "resource": {"apiVersion": "v1", "kind": "B", "metadata": {"x": 1}, "spec": {"x": 1}, "x": 1}},
     });
@@ -82,7 +84,8 @@ fn an_update_forgives_what_did_not_change() {
         "a": {"type": "string", "maxLength": 1},
         "b": {"type": "string"},
         "list": {"type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["k"], "items":
-            {"type": "object", "required": ["k"], "properties": {"k": {"type": "string"}, "v": {"type": "integer", "maximum": 1}}}},
+            {"type": "object", "required": ["k"], "properties":
+                {"k": {"type": "string"}, "v": {"type": "integer", "maximum": 1}}}},
         "atomic": {"type": "array", "items": {"type": "integer", "maximum": 1}},
         "set": {"type": "array", "x-kubernetes-list-type": "set", "items": {"type": "string"}},
     })));
