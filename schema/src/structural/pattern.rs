@@ -78,20 +78,37 @@ fn complaint(pattern: &str, error: &str) -> String {
 fn translate(text: &str) -> Result<String, String> {
     let mut out = String::with_capacity(text.len() + 8);
     let mut chars = text.chars().peekable();
+    let mut after_repeat = false;
     while let Some(c) = chars.next() {
+        let repeat = match c {
+            '*' | '+' | '?' => Some(c.to_string()),
+            '{' => repeat(&mut chars)?,
+            _ => None,
+        };
+        if let Some(repeat) = repeat {
+            if after_repeat {
+                return Err(format!("error parsing regexp: invalid nested repetition operator: `{repeat}`"));
+            }
+            out.push_str(&repeat);
+            if chars.next_if_eq(&'?').is_some() {
+                out.push('?');
+            }
+            after_repeat = true;
+            continue;
+        }
+        after_repeat = false;
         match c {
             '\\' => escape(&mut chars, &mut out)?,
             '[' => class(&mut chars, &mut out)?,
-            '{' => out.push_str(&repeat(&mut chars)?),
-            '}' | ']' => literal(&mut out, c),
+            '{' | '}' | ']' => literal(&mut out, c),
             c => out.push(c),
         }
     }
     Ok(out)
 }
 
-/// After `{`: a count, or just a brace.
-fn repeat(chars: &mut Peekable<Chars<'_>>) -> Result<String, String> {
+/// After `{`: a count, if it is not just a brace.
+fn repeat(chars: &mut Peekable<Chars<'_>>) -> Result<Option<String>, String> {
     let ahead: String = chars.clone().take_while(|c| *c != '}').take(16).collect();
     let closed = chars.clone().nth(ahead.chars().count()) == Some('}');
     let (low, high) = ahead.split_once(',').unwrap_or((&ahead, &ahead));
@@ -99,7 +116,7 @@ fn repeat(chars: &mut Peekable<Chars<'_>>) -> Result<String, String> {
         !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) && (text == "0" || !text.starts_with('0'))
     };
     if !closed || !is_count(low) || !(high.is_empty() || is_count(high)) {
-        return Ok("\\{".to_owned());
+        return Ok(None);
     }
     for count in [low, high] {
         if !count.is_empty() && count.parse::<u32>().map_or(true, |count| count > REPEAT_MAX) {
@@ -109,7 +126,7 @@ fn repeat(chars: &mut Peekable<Chars<'_>>) -> Result<String, String> {
     for _ in 0..=ahead.chars().count() {
         chars.next();
     }
-    Ok(format!("{{{ahead}}}"))
+    Ok(Some(format!("{{{ahead}}}")))
 }
 
 /// After a backslash, outside of a class.
@@ -127,7 +144,6 @@ fn escape(chars: &mut Peekable<Chars<'_>>, out: &mut String) -> Result<(), Strin
                 literal(out, c);
             }
         }
-        'E' => {}
         'b' => out.push_str("(?-u:\\b)"),
         'B' => out.push_str("(?-u:\\B)"),
         'A' | 'z' => {
@@ -363,7 +379,10 @@ mod tests {
 
     #[test]
     fn patterns_that_go_refuses_are_refused() {
-        for pattern in [r"(?!a)", r"(a", r"[a", r"a{1001}", r"\1", r"[z-a]", r"(?<=a)b", r"*", r"\", r"[a-\d]", r"\y"] {
+        for pattern in [
+            r"(?!a)", r"(a", r"[a", r"a{1001}", r"\1", r"[z-a]", r"(?<=a)b", r"*", r"\", r"[a-\d]", r"\y", r"a**",
+            r"a{2}{3}", r"\E",
+        ] {
             assert!(Pattern::new(pattern).error().is_some(), "{pattern}");
         }
     }
