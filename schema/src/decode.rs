@@ -119,7 +119,7 @@ impl<'de> Visitor<'de> for Node<'_> {
     fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<Value, E> {
         match i64::try_from(value) {
             Ok(value) => Ok(Value::from(value)),
-            #[expect(clippy::cast_precision_loss, reason = "Kubernetes holds such integers as floats")]
+            // Kubernetes holds such integers as floats.
             Err(_) => self.visit_f64(value as f64),
         }
     }

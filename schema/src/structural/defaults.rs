@@ -19,17 +19,18 @@ fn walk(schema: &Node, at: &FieldPath, errors: &mut Vec<FieldError>) {
         let at = at.child("default");
         let mut pruned = default.clone();
         let level = if schema.extensions.embedded_resource { Level::Resource } else { Level::Value };
-        if !prune::prune(&mut pruned, schema, level).is_empty() {
+        prune::prune(&mut pruned, schema, level);
+        if pruned != *default {
             errors.push(FieldError::invalid(&at, default, "must not have unknown fields"));
         }
-        let inside = embedded::check(default, schema);
+        let inside = embedded::check(default, schema, &at);
         if inside.is_empty() {
-            errors.extend(validate::validate(schema, default, None, &at));
-        } else {
-            errors.extend(inside.into_iter().map(|error| {
-                let field = format!("{at}.{}", error.field);
-                FieldError { field, ..error }
-            }));
+            errors.extend(validate::validate_default(schema, default, &at));
+        }
+        // kube-apiserver stops at the first type or kind that is no string, before it looks at the rest.
+        match inside.iter().find(|error| error.detail.ends_with("must be a string")) {
+            Some(first) => errors.push(first.clone()),
+            None => errors.extend(inside),
         }
     }
     // Inside of additionalProperties defaults are not followed, as in kube-apiserver.

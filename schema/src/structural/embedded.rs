@@ -17,35 +17,42 @@ static KIND: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new("^[a-z]([-a-z
 /// The longest kind, in bytes.
 const KIND_LENGTH_MAX: usize = 63;
 
-/// What is wrong with the resources inside of `value`.
-pub(super) fn check(value: &Value, schema: &Node) -> Vec<FieldError> {
-    let mut errors = Vec::new();
-    walk(value, schema, Trail::Root, &mut errors);
-    errors
+/// What is wrong with the resources inside of `value`, reported below `base`.
+pub(super) fn check(value: &Value, schema: &Node, base: &FieldPath) -> Vec<FieldError> {
+    let mut walk = Walk { base, errors: Vec::new() };
+    walk.value(value, schema, Trail::Root);
+    walk.errors
 }
 
-fn walk(value: &Value, schema: &Node, trail: Trail<'_>, errors: &mut Vec<FieldError>) {
-    match value {
-        Value::Object(map) => {
-            if schema.extensions.embedded_resource {
-                resource(map, &trail.path(&FieldPath::root()), errors);
-            }
-            for (name, value) in map {
-                if let Some(field) = schema.properties.get(name) {
-                    walk(value, field, Trail::Field(&trail, name), errors);
-                } else if let Some(entry) = schema.additional.as_ref().and_then(Additional::schema) {
-                    walk(value, entry, Trail::Entry(&trail, name), errors);
+struct Walk<'a> {
+    base: &'a FieldPath,
+    errors: Vec<FieldError>,
+}
+
+impl Walk<'_> {
+    fn value(&mut self, value: &Value, schema: &Node, trail: Trail<'_>) {
+        match value {
+            Value::Object(map) => {
+                if schema.extensions.embedded_resource {
+                    resource(map, &trail.path(self.base), &mut self.errors);
+                }
+                for (name, value) in map {
+                    if let Some(field) = schema.properties.get(name) {
+                        self.value(value, field, Trail::Field(&trail, name));
+                    } else if let Some(entry) = schema.additional.as_ref().and_then(Additional::schema) {
+                        self.value(value, entry, Trail::Entry(&trail, name));
+                    }
                 }
             }
-        }
-        Value::Array(items) => {
-            if let Some(item_schema) = schema.items.as_deref() {
-                for (i, item) in items.iter().enumerate() {
-                    walk(item, item_schema, Trail::Item(&trail, i), errors);
+            Value::Array(items) => {
+                if let Some(item_schema) = schema.items.as_deref() {
+                    for (i, item) in items.iter().enumerate() {
+                        self.value(item, item_schema, Trail::Item(&trail, i));
+                    }
                 }
             }
+            _ => {}
         }
-        _ => {}
     }
 }
 
@@ -106,7 +113,14 @@ fn kind_mistakes(kind: &str) -> Vec<String> {
 fn metadata(value: &Value, at: &FieldPath, errors: &mut Vec<FieldError>) {
     let Value::Object(map) = value else {
         if !value.is_null() {
-            errors.push(FieldError::invalid(at, value, "must be an object"));
+            let found = match value {
+                Value::String(_) => "string",
+                Value::Number(_) => "number",
+                Value::Bool(_) => "bool",
+                _ => "array",
+            };
+            let detail = format!("json: cannot unmarshal {found} into Go value of type v1.ObjectMeta");
+            errors.push(FieldError::invalid(at, value, &detail));
         }
         return;
     };

@@ -59,8 +59,14 @@ fn list_map(items: &[Value], schema: &Node, trail: Trail<'_>, errors: &mut Vec<F
         errors.push(FieldError::invalid(&item_path(trail, i), item, detail));
         return;
     }
-    let keys: Vec<Value> = items.iter().map(|item| keys_of(item, &schema.extensions.list_map_keys)).collect();
-    for i in second_appearances(keys.iter().map(key_of)) {
+    let names = &schema.extensions.list_map_keys;
+    let keys: Vec<Value> = items.iter().map(|item| keys_of(item, names)).collect();
+    // One key is compared as it is, several as JSON, where 2 and 2.0 are the same.
+    let compared = keys.iter().map(|key| match &names[..] {
+        [name] => key.get(name).map(key_of).unwrap_or_default(),
+        _ => key_of(key),
+    });
+    for i in second_appearances(compared) {
         errors.push(FieldError::duplicate(&item_path(trail, i), &keys[i]));
     }
 }

@@ -134,7 +134,7 @@ impl Schema {
     pub fn validate(&self, object: &Value) -> Vec<FieldError> {
         let root = &self.inner.root;
         let mut errors = validate::validate(root, object, None, &FieldPath::root());
-        errors.extend(embedded::check(object, root));
+        errors.extend(embedded::check(object, root, &FieldPath::root()));
         errors.extend(list_type::duplicates(object, root));
         errors
     }
@@ -143,7 +143,7 @@ impl Schema {
     pub fn validate_update(&self, object: &Value, old: &Value) -> Vec<FieldError> {
         let root = &self.inner.root;
         let mut errors = validate::validate(root, object, Some(old), &FieldPath::root());
-        errors.extend(embedded::check(object, root));
+        errors.extend(embedded::check(object, root, &FieldPath::root()));
         errors.extend(self.new_duplicates(object, old));
         errors
     }

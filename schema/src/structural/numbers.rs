@@ -16,6 +16,9 @@ const EXACT_INTEGER_MAX: f64 = 9_007_199_254_740_991.0;
 /// How far from an integer a float may be and still be one, relatively.
 const INTEGER_TOLERANCE: f64 = 1e-9;
 
+/// Where 64-bit integers end, 2^63.
+const INTEGER_END: f64 = 9_223_372_036_854_775_808.0;
+
 /// A number as Kubernetes decodes it.
 #[derive(Clone, Copy)]
 pub(super) enum Num {
@@ -40,7 +43,16 @@ impl Num {
         }
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "the loss is Kubernetes' own")]
+    /// Whether it is `choice`, after a conversion to the kind of number that this one is.
+    pub(super) fn is_choice(self, choice: Self) -> bool {
+        match (self, choice) {
+            (Self::Int(a), Self::Int(b)) => a == b,
+            (Self::Float(a), Self::Int(b)) => a.abs() < INTEGER_END && truncated(a) == b,
+            (a, Self::Float(b)) => a.as_float().total_cmp(&b).is_eq(),
+        }
+    }
+
+    /// As a float; the loss beyond 2^53 is Kubernetes' own.
     fn as_float(self) -> f64 {
         match self {
             Self::Int(int) => int as f64,
@@ -69,15 +81,15 @@ impl Num {
         }
     }
 
-    /// The bound as it is compared with `self`: as an integer with integers, where it fits.
-    fn bound(self, bound: f64, fits: Fits) -> Self {
+    /// The number and a bound as they are compared: as integers, where the bound fits an integer.
+    fn with_bound(self, bound: f64, fits: Fits) -> (Self, Self) {
         match (self, fits) {
-            (Self::Int(_), Fits::Yes) => Self::Int(truncated(bound)),
-            _ => Self::Float(bound),
+            (Self::Int(_), Fits::Yes) => (self, Self::Int(truncated(bound))),
+            _ => (Self::Float(self.as_float()), Self::Float(bound)),
         }
     }
 
-    fn exceeds(self, bound: Self) -> Option<std::cmp::Ordering> {
+    fn compare(self, bound: Self) -> Option<std::cmp::Ordering> {
         match (self, bound) {
             (Self::Int(a), Self::Int(b)) => Some(a.cmp(&b)),
             (a, b) => a.as_float().partial_cmp(&b.as_float()),
@@ -92,7 +104,7 @@ enum Fits {
     No,
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "bounds are truncated, as Kubernetes does")]
+/// Towards zero, as Kubernetes does.
 fn truncated(bound: f64) -> i64 {
     bound as i64
 }
@@ -115,13 +127,14 @@ pub(super) fn check(report: Report<'_>, schema: &Node, num: Num, trail: Trail<'_
     in_range(report, &mut outcome, schema, num, "Checked", trail);
     if let Some(factor) = bounds.multiple_of {
         let fits = in_range(report, &mut outcome, schema, Num::Float(factor), "MultipleOf", trail);
-        multiple(report, &mut outcome, num, num.bound(factor, fits), trail);
+        let (num, factor) = num.with_bound(factor, fits);
+        multiple(report, &mut outcome, num, factor, trail);
     }
     if let Some(minimum) = bounds.minimum {
         let fits = in_range(report, &mut outcome, schema, Num::Float(minimum), "Minimum boundary", trail);
-        let bound = num.bound(minimum, fits);
+        let (num, bound) = num.with_bound(minimum, fits);
         let words = if bounds.exclusive_minimum { "greater than" } else { "greater than or equal to" };
-        let broken = match num.exceeds(bound) {
+        let broken = match num.compare(bound) {
             Some(order) => order.is_lt() || (bounds.exclusive_minimum && order.is_eq()),
             None => false,
         };
@@ -131,9 +144,9 @@ pub(super) fn check(report: Report<'_>, schema: &Node, num: Num, trail: Trail<'_
     }
     if let Some(maximum) = bounds.maximum {
         let fits = in_range(report, &mut outcome, schema, Num::Float(maximum), "Maximum boundary", trail);
-        let bound = num.bound(maximum, fits);
+        let (num, bound) = num.with_bound(maximum, fits);
         let words = if bounds.exclusive_maximum { "less than" } else { "less than or equal to" };
-        let broken = match num.exceeds(bound) {
+        let broken = match num.compare(bound) {
             Some(order) => order.is_gt() || (bounds.exclusive_maximum && order.is_eq()),
             None => false,
         };
@@ -186,7 +199,6 @@ fn in_range(
 }
 
 /// Whether a number is in the range of a 32-bit float.
-#[expect(clippy::cast_possible_truncation, reason = "the question is what the cast makes of it")]
 fn is_single(float: f64) -> bool {
     (float as f32).is_finite()
 }

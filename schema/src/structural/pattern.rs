@@ -58,31 +58,57 @@ fn compile(text: &str) -> Result<Regex, String> {
         return Err(format!("longer than {PATTERN_LENGTH_MAX} bytes"));
     }
     let translated = translate(text)?;
-    RegexBuilder::new(&translated).size_limit(PATTERN_SIZE_BYTES_MAX).build().map_err(|error| {
-        let text = error.to_string();
-        let last = text.lines().last().unwrap_or_default();
-        last.strip_prefix("error: ").unwrap_or(last).to_owned()
-    })
+    RegexBuilder::new(&translated)
+        .size_limit(PATTERN_SIZE_BYTES_MAX)
+        .build()
+        .map_err(|error| complaint(text, &error.to_string()))
+}
+
+/// What Go says, where the mistake is a common one; else what the `regex` crate says.
+fn complaint(pattern: &str, error: &str) -> String {
+    let last = error.lines().last().unwrap_or_default();
+    match last.strip_prefix("error: ").unwrap_or(last) {
+        "unclosed group" => format!("error parsing regexp: missing closing ): `{pattern}`"),
+        "unopened group" => format!("error parsing regexp: unexpected ): `{pattern}`"),
+        other => other.to_owned(),
+    }
 }
 
 /// From Go's syntax to the `regex` crate's.
 fn translate(text: &str) -> Result<String, String> {
     let mut out = String::with_capacity(text.len() + 8);
     let mut chars = text.chars().peekable();
+    let mut after_repeat = false;
     while let Some(c) = chars.next() {
+        let repeat = match c {
+            '*' | '+' | '?' => Some(c.to_string()),
+            '{' => repeat(&mut chars)?,
+            _ => None,
+        };
+        if let Some(repeat) = repeat {
+            if after_repeat {
+                return Err(format!("error parsing regexp: invalid nested repetition operator: `{repeat}`"));
+            }
+            out.push_str(&repeat);
+            if chars.next_if_eq(&'?').is_some() {
+                out.push('?');
+            }
+            after_repeat = true;
+            continue;
+        }
+        after_repeat = false;
         match c {
             '\\' => escape(&mut chars, &mut out)?,
             '[' => class(&mut chars, &mut out)?,
-            '{' => out.push_str(&repeat(&mut chars)?),
-            '}' | ']' => literal(&mut out, c),
+            '{' | '}' | ']' => literal(&mut out, c),
             c => out.push(c),
         }
     }
     Ok(out)
 }
 
-/// After `{`: a count, or just a brace.
-fn repeat(chars: &mut Peekable<Chars<'_>>) -> Result<String, String> {
+/// After `{`: a count, if it is not just a brace.
+fn repeat(chars: &mut Peekable<Chars<'_>>) -> Result<Option<String>, String> {
     let ahead: String = chars.clone().take_while(|c| *c != '}').take(16).collect();
     let closed = chars.clone().nth(ahead.chars().count()) == Some('}');
     let (low, high) = ahead.split_once(',').unwrap_or((&ahead, &ahead));
@@ -90,7 +116,7 @@ fn repeat(chars: &mut Peekable<Chars<'_>>) -> Result<String, String> {
         !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) && (text == "0" || !text.starts_with('0'))
     };
     if !closed || !is_count(low) || !(high.is_empty() || is_count(high)) {
-        return Ok("\\{".to_owned());
+        return Ok(None);
     }
     for count in [low, high] {
         if !count.is_empty() && count.parse::<u32>().map_or(true, |count| count > REPEAT_MAX) {
@@ -100,7 +126,7 @@ fn repeat(chars: &mut Peekable<Chars<'_>>) -> Result<String, String> {
     for _ in 0..=ahead.chars().count() {
         chars.next();
     }
-    Ok(format!("{{{ahead}}}"))
+    Ok(Some(format!("{{{ahead}}}")))
 }
 
 /// After a backslash, outside of a class.
@@ -118,7 +144,6 @@ fn escape(chars: &mut Peekable<Chars<'_>>, out: &mut String) -> Result<(), Strin
                 literal(out, c);
             }
         }
-        'E' => {}
         'b' => out.push_str("(?-u:\\b)"),
         'B' => out.push_str("(?-u:\\B)"),
         'A' | 'z' => {
@@ -354,7 +379,10 @@ mod tests {
 
     #[test]
     fn patterns_that_go_refuses_are_refused() {
-        for pattern in [r"(?!a)", r"(a", r"[a", r"a{1001}", r"\1", r"[z-a]", r"(?<=a)b", r"*", r"\", r"[a-\d]", r"\y"] {
+        for pattern in [
+            r"(?!a)", r"(a", r"[a", r"a{1001}", r"\1", r"[z-a]", r"(?<=a)b", r"*", r"\", r"[a-\d]", r"\y", r"a**",
+            r"a{2}{3}", r"\E",
+        ] {
             assert!(Pattern::new(pattern).error().is_some(), "{pattern}");
         }
     }

@@ -31,6 +31,7 @@ pub(super) fn prune(object: &mut Value, schema: &Node, level: Level) -> Vec<Stri
 }
 
 /// How the fields of one object are treated.
+#[derive(Clone, Copy)]
 struct Mode {
     embedded: bool,
     preserving: bool,

@@ -1,7 +1,7 @@
 //! Ratcheting: which old value a new one corresponds to, and whether it changed.
 //!
-//! Follows apiserver/pkg/cel/common/{equality,maplist}.go. Fields correlate by name, items only in lists of type map, by
-//! their keys. Fields that the schema does not know correlate with nothing.
+//! Follows apiserver/pkg/cel/common/{equality,maplist}.go. Fields correlate by name, items only in lists of type map,
+//! by their keys. Fields that the schema does not know correlate with nothing.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -28,14 +28,16 @@ pub(super) struct Ratchet<'a> {
     keyed: RefCell<HashMap<usize, KeyedItems<'a>>>,
 }
 
-impl<'a> Ratchet<'a> {
+impl<'a> Pair<'a> {
     /// The pair of the field `name`.
-    pub(super) fn field(&self, pair: Pair<'a>, name: &str) -> Option<Pair<'a>> {
-        let old = pair.old.as_object()?.get(name)?;
-        let schema = pair.schema.field(name)?;
-        Some(Pair { old, schema })
+    pub(super) fn field(self, name: &str) -> Option<Self> {
+        let old = self.old.as_object()?.get(name)?;
+        let schema = self.schema.field(name)?;
+        Some(Self { old, schema })
     }
+}
 
+impl<'a> Ratchet<'a> {
     /// The pair of the item `new` of a list.
     pub(super) fn item(&self, pair: Pair<'a>, new: &Value) -> Option<Pair<'a>> {
         let keys = map_keys(pair.schema)?;
@@ -79,9 +81,7 @@ impl<'a> Ratchet<'a> {
             }
             (Value::Object(old), Value::Object(map)) => {
                 old.len() == map.len()
-                    && map
-                        .iter()
-                        .all(|(name, value)| self.field(pair, name).is_some_and(|pair| self.unchanged(pair, value)))
+                    && map.iter().all(|(name, value)| pair.field(name).is_some_and(|pair| self.unchanged(pair, value)))
             }
             (old, new) => old == new,
         }

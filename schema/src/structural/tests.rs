@@ -20,9 +20,9 @@ fn compile(schema: &Value) -> Schema {
 }
 
 fn compile_errors(schema: &Value) -> Vec<String> {
-    texts(Schema::compile(schema, &FieldPath::root().child("schema")).unwrap_err())
+    texts(&Schema::compile(schema, &FieldPath::root().child("schema")).unwrap_err())
 }
 
-fn texts(errors: Vec<FieldError>) -> Vec<String> {
+fn texts(errors: &[FieldError]) -> Vec<String> {
     errors.iter().map(ToString::to_string).collect()
 }

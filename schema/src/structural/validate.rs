@@ -1,9 +1,8 @@
 //! Validating a value: kube-openapi's validators, in their order and with their words.
 //!
 //! Follows kube-openapi/pkg/validation/validate/*.go and, for updates,
-//! apiextensions-apiserver/pkg/apiserver/validation/ratcheting.go. Two deviations: numbers of an enumeration are
-//! compared by value (Go converts them to the type of the choice first, so that 1.5 is 1), and a value of which more
-//! than a thousand problems are found reports the first thousand.
+//! apiextensions-apiserver/pkg/apiserver/validation/ratcheting.go. Two deviations: an integer is never a choice that is
+//! a string (Go converts 97 to "a"), and of more than a thousand problems the first thousand are reported.
 
 use serde_json::{Map, Value};
 
@@ -16,14 +15,29 @@ use crate::field::{FieldError, FieldPath};
 
 /// What is wrong with `value`, reported below `base`. Where there is an old value, what did not change is forgiven.
 pub(super) fn validate(schema: &Node, value: &Value, old: Option<&Value>, base: &FieldPath) -> Vec<FieldError> {
-    let walk = Walk { report: Report::below(base), ratchet: Ratchet::default() };
+    let walk = Walk { report: Report::below(base), ratchet: Ratchet::default(), subject: Subject::Object };
     let pair = old.map(|old| Pair { old, schema });
     walk.value(schema, value, Trail::Root, pair).into_errors()
+}
+
+/// What is wrong with the default `value` of `schema`, reported below `base`.
+pub(super) fn validate_default(schema: &Node, value: &Value, base: &FieldPath) -> Vec<FieldError> {
+    let walk = Walk { report: Report::below(base), ratchet: Ratchet::default(), subject: Subject::Default };
+    walk.value(schema, value, Trail::Root, None).into_errors()
+}
+
+/// What is validated.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Subject {
+    Object,
+    /// A default: int-or-string does not say which types that are, unless it is spelled out.
+    Default,
 }
 
 struct Walk<'a> {
     report: Report<'a>,
     ratchet: Ratchet<'a>,
+    subject: Subject,
 }
 
 impl<'a> Walk<'a> {
@@ -48,7 +62,7 @@ impl<'a> Walk<'a> {
             outcome.merge(found);
             outcome.matches += 1;
         };
-        if !schema.types.is_empty() || schema.format.is_some() {
+        if self.is_typed(schema) || schema.format.is_some() {
             add(self.types(schema, value, trail));
         }
         add(self.alternatives(schema, value, trail));
@@ -71,8 +85,12 @@ impl<'a> Walk<'a> {
         outcome
     }
 
+    fn is_typed(&self, schema: &Node) -> bool {
+        !schema.types.is_empty() && (self.subject == Subject::Object || !schema.extensions.int_or_string)
+    }
+
     fn null(&self, schema: &Node, trail: Trail<'_>) -> Outcome {
-        if schema.types.is_empty() || schema.nullable {
+        if !self.is_typed(schema) || schema.nullable {
             return Outcome::passed();
         }
         let mut outcome = Outcome::default();
@@ -257,7 +275,7 @@ impl<'a> Walk<'a> {
             }
             Some(Additional::Schema(entry)) => {
                 for (name, value) in others {
-                    let pair = self.field_pair(pair, name, trail);
+                    let pair = field_pair(pair, name, trail);
                     outcome.merge(self.value(entry, value, Trail::Entry(&trail, name), pair));
                 }
             }
@@ -265,7 +283,7 @@ impl<'a> Walk<'a> {
         }
         for (name, field) in &schema.properties {
             if let Some(value) = map.get(name) {
-                let pair = self.field_pair(pair, name, trail);
+                let pair = field_pair(pair, name, trail);
                 outcome.merge(self.value(field, value, Trail::Field(&trail, name), pair));
             }
         }
@@ -274,26 +292,25 @@ impl<'a> Walk<'a> {
         }
         outcome
     }
+}
 
-    /// The type of the object itself is never ratcheted: both versions were converted to one.
-    fn field_pair(&self, pair: Option<Pair<'a>>, name: &str, trail: Trail<'_>) -> Option<Pair<'a>> {
-        if matches!(trail, Trail::Root) && matches!(name, "kind" | "apiVersion") {
-            return None;
-        }
-        self.ratchet.field(pair?, name)
+/// The type of the object itself is never ratcheted: both versions were converted to one.
+fn field_pair<'a>(pair: Option<Pair<'a>>, name: &str, trail: Trail<'_>) -> Option<Pair<'a>> {
+    if matches!(trail, Trail::Root) && matches!(name, "kind" | "apiVersion") {
+        return None;
     }
+    pair?.field(name)
 }
 
 fn type_names(schema: &Node) -> String {
     schema.types.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(",")
 }
 
-/// Equality of a value and a choice: numbers by value at the top, everything else exactly.
+/// Equality of a value and a choice. Kubernetes converts a number to the kind of number that the choice is first,
+/// so that 1.5 is the choice 1.
 fn is_same(value: &Value, choice: &Value) -> bool {
     match (value, choice) {
-        (Value::Number(a), Value::Number(b)) if a.as_i64().is_none() || b.as_i64().is_none() => {
-            a.as_f64().is_some_and(|a| b.as_f64().is_some_and(|b| a.total_cmp(&b).is_eq()))
-        }
-        (a, b) => a == b,
+        (Value::Number(value), Value::Number(choice)) => Num::of(value).is_choice(Num::of(choice)),
+        (value, choice) => value == choice,
     }
 }
