@@ -114,7 +114,7 @@ impl Columns {
     }
 
     /// A Table of rows. `metadata` is that of the list, or of the one object.
-    pub fn table(&self, metadata: &Value, headers: Headers, version: TableVersion, rows: Vec<Value>) -> Value {
+    pub fn table(&self, metadata: &Value, headers: Headers, version: TableVersion, rows: &[Value]) -> Value {
         let list_metadata: Map<String, Value> = ["resourceVersion", "continue", "remainingItemCount"]
             .into_iter()
             .filter_map(|field| Some((field.to_owned(), metadata.get(field)?.clone())))

@@ -43,7 +43,7 @@ pub fn run(
     let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     match path.trim_end_matches('/') {
         "/livez" | "/healthz" => Ok(text(StatusCode::OK, "ok".to_owned())),
-        "/readyz" => Ok(ready(readiness(), query)),
+        "/readyz" => Ok(ready(&readiness(), query)),
         "/version" => Ok(response::json(StatusCode::OK, &version())),
         "/openapi/v2" => match snapshot.sync {
             Sync::Pending => Err(starting()),
@@ -80,7 +80,7 @@ fn text(code: StatusCode, text: String) -> Response<Body> {
     response::answer(code, "text/plain; charset=utf-8", text.into())
 }
 
-fn ready(checks: Vec<Check>, query: Option<&str>) -> Response<Body> {
+fn ready(checks: &[Check], query: Option<&str>) -> Response<Body> {
     let failed = checks.iter().any(|check| check.failure.is_some());
     let verbose =
         query.is_some_and(|query| query.split('&').any(|part| part == "verbose" || part.starts_with("verbose=")));

@@ -135,7 +135,7 @@ pub fn object_tree(
             let columns = &projection.version().columns;
             let rows = vec![columns.row(instance, shape.include, shape.version, Timestamp::now())];
             let metadata = instance.get("metadata").cloned().unwrap_or_default();
-            columns.table(&metadata, headers, shape.version, rows)
+            columns.table(&metadata, headers, shape.version, &rows)
         }
     }
 }
@@ -186,8 +186,8 @@ pub fn list(
             let (shape, now) = (TableShape::new(include_object, version), Timestamp::now());
             let columns = &projection.version().columns;
             let rows = trees(items)?;
-            let rows = rows.iter().map(|instance| columns.row(instance, shape.include, shape.version, now)).collect();
-            encode(representation, &columns.table(&meta.to_value(), Headers::Included, shape.version, rows))
+            let rows: Vec<Value> = rows.iter().map(|instance| columns.row(instance, shape.include, shape.version, now)).collect();
+            encode(representation, &columns.table(&meta.to_value(), Headers::Included, shape.version, &rows))
         }
     }
 }

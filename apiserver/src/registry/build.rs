@@ -90,7 +90,7 @@ impl Builder {
         for definition in definitions {
             let name = definition.metadata.name.clone().unwrap_or_default();
             let held = self.compiled.remove(&name);
-            let entry = self.compile(&definition, held);
+            let entry = Self::compile(&definition, held);
             kinds.extend(entry.good.clone());
             compiled.insert(name, entry);
         }
@@ -110,13 +110,13 @@ impl Builder {
         }
         let gone = std::mem::replace(&mut self.served, served);
         for old in gone.into_values() {
-            self.retire(&old);
+            Self::retire(&old);
         }
         self.end_unused_sources();
         Snapshot::new(self.served.values().cloned().collect(), previous)
     }
 
-    fn compile(&self, definition: &ApplicationDefinition, held: Option<Compiled>) -> Compiled {
+    fn compile(definition: &ApplicationDefinition, held: Option<Compiled>) -> Compiled {
         let uid = definition.metadata.uid.clone().unwrap_or_default();
         let generation = definition.metadata.generation.unwrap_or_default();
         let held = held.filter(|held| held.uid == uid);
@@ -160,7 +160,7 @@ impl Builder {
                     views: held.views.clone(),
                 }));
             }
-            self.retire(&held);
+            Self::retire(&held);
         }
         let store = self.store(kind)?;
         let views: Vec<Arc<KindView>> = projections(kind)
@@ -211,7 +211,7 @@ impl Builder {
     }
 
     /// Ends the watches of a kind that is no longer served so.
-    fn retire(&self, served: &ServedKind) {
+    fn retire(served: &ServedKind) {
         for view in &served.views {
             let gone = Arc::as_ptr(view).cast::<()>();
             served.store.feed().detach(|held| Arc::as_ptr(held).cast::<()>() == gone);

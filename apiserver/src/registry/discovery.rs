@@ -75,7 +75,7 @@ impl DiscoveryDocuments {
                 put(
                     "/api".to_owned(),
                     json!({"kind": "APIVersions", "versions": versions, "serverAddressByClientCIDRs": []}),
-                    Some(aggregated_list(vec![item])),
+                    Some(aggregated_list(&[item])),
                 );
                 continue;
             }
@@ -93,7 +93,7 @@ impl DiscoveryDocuments {
         put(
             "/apis".to_owned(),
             json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": group_list}),
-            Some(aggregated_list(aggregated)),
+            Some(aggregated_list(&aggregated)),
         );
         Self { documents }
     }
@@ -109,7 +109,7 @@ fn group_version(group: &str, version: &str) -> Value {
     json!({"groupVersion": format!("{group}/{version}"), "version": version})
 }
 
-fn aggregated_list(items: Vec<Value>) -> Value {
+fn aggregated_list(items: &[Value]) -> Value {
     json!({"kind": "APIGroupDiscoveryList", "apiVersion": "apidiscovery.k8s.io/v2", "metadata": {}, "items": items})
 }
 

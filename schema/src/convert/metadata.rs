@@ -16,7 +16,7 @@ pub(super) fn replace(host: Option<&Value>, instance: Option<&Value>, prefix: &s
     let mut merged: Map<String, Value> = match host {
         Some(Value::Object(host)) => host
             .iter()
-            .filter(|(key, _)| !key.strip_prefix(prefix).is_some_and(|rest| !rest.is_empty()))
+            .filter(|(key, _)| key.strip_prefix(prefix).is_none_or(str::is_empty))
             .map(|(key, value)| (key.clone(), value.clone()))
             .collect(),
         _ => Map::new(),

@@ -159,8 +159,7 @@ impl Evaluation {
             let from_back = |index: i64| if index < 0 { index + length } else { index };
             let start = from_back(slice.start.unwrap_or(0));
             let end = match slice.end {
-                SliceEnd::Open => length,
-                SliceEnd::AfterStart(0) => length,
+                SliceEnd::Open | SliceEnd::AfterStart(0) => length,
                 SliceEnd::At(end) | SliceEnd::AfterStart(end) => from_back(end),
             };
             if start == end {

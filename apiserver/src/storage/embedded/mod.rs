@@ -186,7 +186,7 @@ impl Host for Embedded {
         let live = self.followers.follow(resource);
         let wanted = resource.clone();
         let past = self.read(move |file| file.changes(&wanted, after)).await?;
-        let newest = past.last().map_or(after, |event| followers::revision(event));
+        let newest = past.last().map_or(after, followers::revision);
         let live = live.filter(move |event| {
             let newer = followers::revision(event) > newest;
             std::future::ready(newer)
