@@ -1,1 +1,2 @@
 //! The controller that turns definitions into registered API types.
+pub mod certificates;
