@@ -69,6 +69,13 @@ pub(crate) enum CertificateWork {
     },
 }
 
+impl CertificateWork {
+    /// Whether the Secret of the authority is the one to be written.
+    pub(crate) fn is_for_authority(&self) -> bool {
+        !matches!(self, Self::Leaf { .. })
+    }
+}
+
 /// Judges both Secrets. `spread` tells whether a bundle has reached every APIService of ours.
 pub(crate) fn assess(
     now: Timestamp,
