@@ -69,9 +69,10 @@ fn group_versions(definition: &Definition, cluster: &Cluster) -> Finding {
             );
         }
         let crds = || {
-            cluster.crds.iter().filter(|crd| {
-                crd.group == group_version.group && crd.served.iter().any(|version| *version == group_version.version)
-            })
+            cluster
+                .crds
+                .iter()
+                .filter(|crd| crd.group == group_version.group && crd.served.contains(&group_version.version))
         };
         if let Some(crd) = crds().find(|crd| crd.created <= definition.created) {
             return Finding::new(

@@ -16,7 +16,7 @@ pub(super) fn actions(world: &World, names: &[Finding]) -> Vec<Action> {
         Some(Action::WriteStatus {
             name: definition.name.clone(),
             basis: definition.resource_version.clone(),
-            patch: with_resource_version(patch, definition.resource_version.as_deref()),
+            patch: with_resource_version(&patch, definition.resource_version.as_deref()),
         })
     };
     world.definitions.iter().zip(names).filter_map(write).collect()
@@ -66,6 +66,7 @@ fn accepted(definition: &Definition) -> Finding {
 }
 
 /// What is known of a definition without a good generation.
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Unregistered {
     /// It is served by an API server that remembers one.
     StillServed,
@@ -78,7 +79,7 @@ fn served(needed: &[&Finding], definition: &Definition, unregistered: Unregister
     let refused = definition.verdict.refused.is_some();
     // The first is about this generation, the others about the kind that is served.
     let others_hold = needed.iter().skip(1).all(|finding| finding.holds());
-    if refused && (others_hold || matches!(unregistered, Unregistered::StillServed)) {
+    if refused && (others_hold || unregistered == Unregistered::StillServed) {
         return Finding::new(Truth::True, "LastGoodGeneration", LAST_GOOD);
     }
     match needed.iter().find(|finding| !finding.holds()) {
@@ -114,7 +115,7 @@ fn difference(before: &Value, after: &Value) -> Option<Value> {
     (!patch.is_empty()).then_some(Value::Object(patch))
 }
 
-fn with_resource_version(status: Value, resource_version: Option<&str>) -> Value {
+fn with_resource_version(status: &Value, resource_version: Option<&str>) -> Value {
     let mut patch = serde_json::json!({"status": status});
     if let Some(version) = resource_version {
         // Somebody else's condition, written meanwhile, must not be lost: conditions are one list to a merge patch.
