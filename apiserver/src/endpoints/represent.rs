@@ -186,7 +186,8 @@ pub fn list(
             let (shape, now) = (TableShape::new(include_object, version), Timestamp::now());
             let columns = &projection.version().columns;
             let rows = trees(items)?;
-            let rows: Vec<Value> = rows.iter().map(|instance| columns.row(instance, shape.include, shape.version, now)).collect();
+            let rows: Vec<Value> =
+                rows.iter().map(|instance| columns.row(instance, shape.include, shape.version, now)).collect();
             encode(representation, &columns.table(&meta.to_value(), Headers::Included, shape.version, &rows))
         }
     }

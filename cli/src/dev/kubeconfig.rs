@@ -15,7 +15,8 @@ use super::pki::{Pki, write_private};
 /// The kubeconfig.
 pub(super) fn kubeconfig(address: SocketAddr, pki: &Pki) -> Value {
     let encoded = |pem: &str| STANDARD.encode(pem);
-    let host = if address.ip().is_unspecified() { format!("127.0.0.1:{}", address.port()) } else { address.to_string() };
+    let host =
+        if address.ip().is_unspecified() { format!("127.0.0.1:{}", address.port()) } else { address.to_string() };
     json!({
         "apiVersion": "v1",
         "kind": "Config",

@@ -13,12 +13,9 @@ use std::{
 use anyhow::Context as _;
 use clap::Args;
 use kindsmith_apiserver::{
-    registry::Registry,
-    run::StandAlone,
-    server::ServingCertificate,
-    storage::embedded::Embedded,
+    registry::Registry, run::StandAlone, server::ServingCertificate, storage::embedded::Embedded,
 };
-use kindsmith_operator::{DEFAULT_CA_SECRET, DEFAULT_SERVING_SECRET, OperatorConfig, Registration};
+use kindsmith_operator::OperatorConfig;
 use kube::Client;
 use tokio::net::TcpListener;
 use tokio_util::task::TaskTracker;
@@ -65,9 +62,9 @@ const START_MAX: Duration = Duration::from_secs(20);
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let shutdown = crate::in_cluster::until_signal()?;
     let manifests = manifests::read(&arguments.manifests)?;
-    let listener = TcpListener::bind(arguments.listen).await.with_context(|| {
-        format!("{} cannot be listened on; choose another address with --listen", arguments.listen)
-    })?;
+    let listener = TcpListener::bind(arguments.listen)
+        .await
+        .with_context(|| format!("{} cannot be listened on; choose another address with --listen", arguments.listen))?;
     let address = listener.local_addr()?;
     let store = Embedded::open(&arguments.data_dir)?;
     let pki = pki::load_or_create(&arguments.data_dir.join("pki"), address.ip())?;
@@ -91,7 +88,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         ready = wait_until_ready(&client) => ready?,
         () = shutdown.cancelled() => {}
     }
-    let operator = kindsmith_operator::run(client.clone(), operator_config(), shutdown.clone());
+    let operator = kindsmith_operator::run(client.clone(), OperatorConfig::stand_alone(), shutdown.clone());
     let failed = shutdown.clone();
     tasks.spawn(async move {
         if let Err(error) = operator.await {
@@ -101,6 +98,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     });
     tasks.spawn(namespaces::run(client.clone(), store, shutdown.clone()));
     if !shutdown.is_cancelled() {
+        namespaces::ensure_default(&client).await?;
         let prepared = prepare(&client, &manifests, address, &kubeconfig_file).await;
         if let Err(error) = prepared {
             shutdown.cancel();
@@ -114,17 +112,6 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     served.context("the server stopped")?;
     println!("\nStopped. What was stored is in {} for the next start.", arguments.data_dir.display());
     Ok(())
-}
-
-fn operator_config() -> OperatorConfig {
-    OperatorConfig {
-        namespace: "default".to_owned(),
-        service: String::new(),
-        service_port: 0,
-        serving_secret: DEFAULT_SERVING_SECRET.to_owned(),
-        ca_secret: DEFAULT_CA_SECRET.to_owned(),
-        registration: Registration::StandAlone,
-    }
 }
 
 async fn prepare(

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use anyhow::Context as _;
 use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::Namespace;
 use kindsmith_apiserver::storage::embedded::Embedded;
@@ -16,18 +17,22 @@ use tokio_util::sync::CancellationToken;
 /// How long to wait for contents that finalizers hold.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Makes the default namespace and ends deletions until `shutdown`.
-pub(super) async fn run(client: Client, store: Arc<Embedded>, shutdown: CancellationToken) {
-    let namespaces: Api<Namespace> = Api::all(client.clone());
+/// Makes the default namespace, which every cluster has.
+pub(super) async fn ensure_default(client: &Client) -> anyhow::Result<()> {
     let default = Namespace {
         metadata: kube::core::ObjectMeta { name: Some("default".to_owned()), ..Default::default() },
         ..Default::default()
     };
-    match namespaces.create(&PostParams::default(), &default).await {
-        Err(kube::Error::Api(status)) if status.code == 409 => {}
-        Err(error) => tracing::error!(%error, "the default namespace cannot be made"),
-        Ok(_) => {}
+    match Api::<Namespace>::all(client.clone()).create(&PostParams::default(), &default).await {
+        Err(kube::Error::Api(status)) if status.code == 409 => Ok(()),
+        Err(error) => Err(error).context("the default namespace cannot be made"),
+        Ok(_) => Ok(()),
     }
+}
+
+/// Ends deletions until `shutdown`.
+pub(super) async fn run(client: Client, store: Arc<Embedded>, shutdown: CancellationToken) {
+    let namespaces: Api<Namespace> = Api::all(client.clone());
     let mut events = watcher(namespaces, watcher::Config::default()).default_backoff().applied_objects().boxed();
     let mut waiting: Vec<String> = Vec::new();
     loop {

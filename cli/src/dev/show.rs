@@ -52,7 +52,11 @@ pub(super) async fn print(client: &Client) -> anyhow::Result<()> {
             let metadata = instance.metadata;
             instances.push(vec![
                 metadata.namespace.unwrap_or_default(),
-                format!("{}/{}", spec.names.singular.clone().unwrap_or_else(|| spec.names.kind.to_lowercase()), metadata.name.unwrap_or_default()),
+                format!(
+                    "{}/{}",
+                    spec.names.singular.clone().unwrap_or_else(|| spec.names.kind.to_lowercase()),
+                    metadata.name.unwrap_or_default()
+                ),
             ]);
         }
     }
