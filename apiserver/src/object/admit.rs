@@ -8,15 +8,17 @@ use serde_json::Value;
 
 use crate::storage::host::WriteTarget;
 
-/// Drops unknown fields and fills in defaults. Returns the paths of what was dropped.
+/// Drops unknown fields and fills in defaults. Returns the paths of what was dropped, sorted.
 ///
 /// What the stored object already has, unchanged, is kept even if the schema does not know it: it was put there by a hand
 /// other than the client's, and losing it silently would be worse than carrying it on.
 pub fn shape(object: &mut Value, stored: Option<&Value>, version: &KindVersion) -> Vec<String> {
     let before = stored.map(|_| object.clone());
-    let dropped = version.schema.prune(object);
-    if let (Some(before), Some(stored)) = (before, stored) {
+    let mut dropped = version.schema.prune(object);
+    if let (false, Some(before), Some(stored)) = (dropped.is_empty(), before, stored) {
         restore(object, &before, stored);
+        let kept = version.schema.prune(&mut object.clone());
+        dropped.retain(|path| !kept.contains(path));
     }
     version.schema.default(object);
     dropped

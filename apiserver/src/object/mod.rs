@@ -3,6 +3,9 @@
 /// From a request's body to an object.
 pub mod decode;
 
+/// Namespaces in protobuf, as kubectl sends them.
+pub mod protobuf;
+
 /// Metadata that clients cannot choose, and the rules for what they can.
 pub mod metadata;
 

@@ -2,12 +2,16 @@
 //!
 //! Source: k8s.io/apiserver/pkg/endpoints/handlers/create.go, registry/rest/create.go.
 
-use http::{Response, StatusCode};
+use http::{Response, StatusCode, header};
 
 use crate::{
     encode::status::ApiError,
     endpoints::context::Context,
-    object::{admit, decode, metadata},
+    object::{
+        admit,
+        decode::{self, Decoded},
+        metadata, protobuf,
+    },
     request::{Expected as Purpose, WriteOptions},
     server::Body,
     storage::{host::WriteTarget, kind_store::check_namespace},
@@ -19,7 +23,7 @@ const GENERATED_NAME_TRIES: usize = 8;
 pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
     let representation = context.representation(Purpose::Object)?;
     let options = WriteOptions::for_create(context.query.as_deref())?;
-    let decoded = decode::object(&context.body, context.body_format()?, context.expected())?;
+    let decoded = decoded(context)?;
     let mut object = decoded.object;
     let version = context.projection.version();
     let kind = context.projection.kind();
@@ -52,4 +56,16 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
             Ok(created) => return context.object(StatusCode::CREATED, &representation, &created, &warnings),
         }
     }
+}
+
+/// The object in the body.
+fn decoded(context: &Context) -> Result<Decoded, ApiError> {
+    let content_type = context.header(header::CONTENT_TYPE).unwrap_or_default();
+    if content_type.starts_with(protobuf::MEDIA_TYPE)
+        && context.projection.kind().group.is_empty()
+        && let Some(object) = protobuf::namespace(&context.body)
+    {
+        return Ok(Decoded { object, complaints: Vec::new() });
+    }
+    decode::object(&context.body, context.body_format()?, context.expected())
 }
