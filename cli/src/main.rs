@@ -1,2 +1,64 @@
-//! The one binary of Kindsmith.
-fn main() {}
+//! The one binary of Kindsmith: `dev` on a laptop, `operator` and `apiserver` in a cluster.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+/// `kindsmith dev`.
+mod dev;
+
+/// `kindsmith operator` and `kindsmith apiserver`.
+mod in_cluster;
+
+/// `kindsmith crd`.
+mod crd;
+
+/// Turn `kubectl apply -f applicationdefinition.yaml` into a served Kubernetes kind.
+///
+/// Start with `kindsmith dev`: it needs no cluster, serves the example kinds, and says how to use them with kubectl.
+#[derive(Parser)]
+#[command(name = "kindsmith", version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve kinds on this machine, without a cluster, until Ctrl-C
+    Dev(dev::Arguments),
+    /// Run the operator in a cluster: judge definitions, register them, keep certificates
+    Operator(in_cluster::OperatorArguments),
+    /// Run the extension API server in a cluster
+    Apiserver(in_cluster::ApiserverArguments),
+    /// Print the CustomResourceDefinition of ApplicationDefinition
+    Crd,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let default = match &arguments.command {
+        Command::Dev(_) => "warn",
+        _ => "info,kube_runtime=warn",
+    };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
+        tracing::debug!("a TLS provider was installed before");
+    }
+    let done = match arguments.command {
+        Command::Dev(arguments) => dev::run(arguments).await,
+        Command::Operator(arguments) => in_cluster::operator(arguments).await,
+        Command::Apiserver(arguments) => in_cluster::apiserver(arguments).await,
+        Command::Crd => crd::print(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("kindsmith: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

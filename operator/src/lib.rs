@@ -1,1 +1,55 @@
 //! The controller that turns definitions into registered API types.
+//!
+//! # The way of a change
+//!
+//! ```text
+//! watch ──▶ controller ──▶ judge ─────────▶ what each definition asks for, or why it is refused
+//!               │          certificates ──▶ which Secret is to be written
+//!               │          decide ────────▶ what is to be done: APIServices, refreshes, statuses   (all three pure)
+//!               │          pace ──────────▶ and what of it may start now
+//!               └────────▶ act ───────────▶ the calls
+//! ```
+//!
+//! # Guarantees
+//! - Decisions are made on the whole world at once and are level-triggered: nothing depends on having seen an event.
+//! - A faulty definition is told so and changes nothing for the others; a change that is refused leaves the last good
+//!   generation registered.
+//! - What is not labelled as ours is never touched.
+//! - Nothing is written that is already so.
+//!
+//! # Caveats
+//! Several replicas may run: all writes are conditional. There is no leader election, so they repeat each other's work.
+
+/// Configuration: where things are.
+mod config;
+
+/// Watches: stores, and a bell.
+mod watch;
+
+/// Each definition alone: compiled once a generation.
+mod judge;
+
+/// The authority and the serving certificate.
+pub mod certificates;
+
+/// The world: what is to be done.
+mod decide;
+
+/// When it may be done.
+mod pace;
+
+/// Doing it.
+mod act;
+
+/// The loop that ties them together.
+mod controller;
+
+/// A group-version and its APIService's name.
+mod group_version;
+
+/// What can fail.
+mod error;
+
+pub use config::{DEFAULT_CA_SECRET, DEFAULT_SERVING_SECRET, OperatorConfig, Registration};
+pub use controller::run;
+pub use error::OperatorError;

@@ -1,1 +1,41 @@
 //! From a definition to a kind: pure functions, no I/O.
+//!
+//! The way of a definition: `compile` reads it with the help of `structural`, `jsonpath` and `column` into a `kind`;
+//! `names` says whether it may have its names. The way of an object: `decode`, `structural` (prune, default, validate),
+//! `convert`. What is published about a kind: `openapi`, `table`.
+
+/// JSON that remembers duplicate fields.
+pub mod decode;
+
+/// Field paths and field errors, as Kubernetes prints them.
+pub mod field;
+
+/// Structural schemas: compile, prune, default, validate.
+pub mod structural;
+
+/// kubectl's JSONPath.
+pub mod jsonpath;
+
+/// The columns of a kind.
+pub mod column;
+
+/// Tables, as `kubectl get` asks for them.
+pub mod table;
+
+/// OpenAPI documents.
+pub mod openapi;
+
+/// A compiled definition.
+pub mod kind;
+
+/// The order of versions.
+pub mod priority;
+
+/// Which definition holds a name.
+pub mod names;
+
+/// From a definition to a kind.
+pub mod compile;
+
+/// Between an instance and the object that does the work.
+pub mod convert;

@@ -1,3 +1,38 @@
 //! Where objects are kept: the host that holds them, and the caches that reads and watches are served from.
+//!
+//! ```text
+//! verbs ─▶ kind_store ─▶ host (trait) ─▶ cluster/ or embedded/
+//!                          │ watch
+//!                          ▼
+//!          source ─▶ feed ─▶ kind_view ─▶ cache ─▶ lists and watches
+//! ```
 
+/// The trait that hosts implement.
 pub mod host;
+
+/// Host resources that Kindsmith itself knows.
+pub mod builtin;
+
+/// A Kubernetes cluster as the host.
+pub mod cluster;
+
+/// A file on this machine as the host.
+pub mod embedded;
+
+/// The watch of a host resource, kept going.
+pub mod source;
+
+/// One watch shared by all kinds of a host resource.
+pub mod feed;
+
+/// From host objects to instances.
+pub mod projection;
+
+/// The instances of one version of a kind.
+pub mod kind_view;
+
+/// Reads and writes of a kind.
+pub mod kind_store;
+
+/// What lists and watches are served from.
+pub mod cache;

@@ -1,0 +1,134 @@
+//! May they: every request is reviewed. The default is no.
+
+use async_trait::async_trait;
+
+use crate::authn::UserInfo;
+
+/// Asks the cluster (SubjectAccessReview).
+mod reviews;
+
+/// Without a cluster: masters alone, and documents for everybody who was recognised.
+mod masters;
+
+pub use masters::MastersOnly;
+pub use reviews::SubjectAccessReviews;
+
+/// The group that may do everything.
+pub const MASTERS: &str = "system:masters";
+
+/// One requirement of a selector, as reviews take it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Requirement {
+    /// The label or field.
+    pub key: String,
+    /// `In`, `NotIn`, `Exists`, `DoesNotExist`.
+    pub operator: String,
+    /// The values.
+    pub values: Vec<String>,
+}
+
+/// What is asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Attributes {
+    /// Something with a resource.
+    Resource {
+        /// The verb.
+        verb: String,
+        /// The API group.
+        group: String,
+        /// The version.
+        version: String,
+        /// The resource.
+        resource: String,
+        /// The subresource; empty for none.
+        subresource: String,
+        /// The namespace; empty for all, and for resources of the cluster.
+        namespace: String,
+        /// The name; empty for collections.
+        name: String,
+        /// Requirements of the field selector.
+        field_selector: Vec<Requirement>,
+        /// Requirements of the label selector.
+        label_selector: Vec<Requirement>,
+    },
+    /// Something with a path.
+    NonResource {
+        /// The verb.
+        verb: String,
+        /// The path.
+        path: String,
+    },
+}
+
+/// The answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// They may.
+    Allow,
+    /// They may not.
+    Deny {
+        /// Why, if it was said.
+        reason: String,
+    },
+}
+
+/// There is no answer. The text is for the log.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("authorization cannot be decided: {0}")]
+pub struct AuthzError(pub String);
+
+/// Says who may do what.
+#[async_trait]
+pub trait Authorizer: Send + Sync + 'static {
+    /// Whether a user may.
+    async fn authorize(&self, user: &UserInfo, attributes: &Attributes) -> Result<Decision, AuthzError>;
+}
+
+/// Whether a user may, by the rules that hold everywhere first.
+///
+/// # Errors
+/// When the authorizer has no answer.
+pub async fn authorize(
+    authorizer: &dyn Authorizer,
+    user: &UserInfo,
+    attributes: &Attributes,
+) -> Result<Decision, AuthzError> {
+    let probe = matches!(attributes, Attributes::NonResource { path, .. }
+        if ["/healthz", "/readyz", "/livez"].iter().any(|probe| path == probe || path.starts_with(&format!("{probe}/"))));
+    if probe || user.groups.iter().any(|group| group == MASTERS) {
+        return Ok(Decision::Allow);
+    }
+    authorizer.authorize(user, attributes).await
+}
+
+/// The text of a refusal, as kube-apiserver words it.
+///
+/// Source: k8s.io/apiserver/pkg/endpoints/handlers/responsewriters/errors.go.
+#[must_use]
+pub fn forbidden_message(user: &UserInfo, attributes: &Attributes, reason: &str) -> String {
+    let text = match attributes {
+        Attributes::NonResource { verb, path } => {
+            format!("forbidden: User {:?} cannot {verb} path {path:?}", user.name)
+        }
+        Attributes::Resource { verb, group, resource, subresource, namespace, name, .. } => {
+            let qualified = if group.is_empty() { resource.clone() } else { format!("{resource}.{group}") };
+            let subject = if name.is_empty() {
+                format!("{qualified} is forbidden")
+            } else {
+                format!("{qualified} {name:?} is forbidden")
+            };
+            let with_subresource =
+                if subresource.is_empty() { resource.clone() } else { format!("{resource}/{subresource}") };
+            let place = if namespace.is_empty() {
+                "at the cluster scope".to_owned()
+            } else {
+                format!("in the namespace {namespace:?}")
+            };
+            format!(
+                "{subject}: User {:?} cannot {verb} resource {with_subresource:?} in API group {group:?} {place}",
+                user.name
+            )
+        }
+    };
+    if reason.is_empty() { text } else { format!("{text}: {reason}") }
+}

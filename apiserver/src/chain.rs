@@ -1,0 +1,278 @@
+//! The way of a request, in the order of kube-apiserver: path, user, in-flight limit, authorization, kind, verb.
+//!
+//! Source: k8s.io/apiserver/pkg/server/config.go (DefaultBuildHandlerChain). The kind is looked up after authorization, so
+//! that who may not know gets 403 and not 404.
+
+use std::{sync::Arc, time::Duration};
+
+use http::{HeaderName, HeaderValue, Request, Response, header, request::Parts};
+use hyper::body::Incoming;
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use crate::{
+    authn::{Authenticators, UserInfo},
+    authz::{self, Attributes, Authorizer, Decision, MASTERS, Requirement},
+    encode::{
+        response,
+        status::{ApiError, Named},
+    },
+    endpoints::{
+        context::Context,
+        documents::{self, Check},
+        verb,
+    },
+    registry::{Registry, Snapshot, snapshot::Sync},
+    request::{self, ResourceTarget, Target, Verb, authorization_selectors, request_deadline},
+    server::{Body, BodyError, Handler, Peer, read_body},
+    storage::host::{Host, WriteTarget},
+};
+
+/// The largest body of a request.
+pub const BODY_BYTES_MAX: usize = 3 * 1024 * 1024;
+
+/// How long a request may take, watches apart.
+pub const REQUEST_DEADLINE: Duration = Duration::from_secs(60);
+
+/// Requests that read, at once.
+pub const READS_IN_FLIGHT_MAX: usize = 400;
+
+/// Requests that write, at once.
+pub const WRITES_IN_FLIGHT_MAX: usize = 200;
+
+static AUDIT_ID: HeaderName = HeaderName::from_static("audit-id");
+
+/// Says whether we are ready, check by check.
+pub type Readiness = Box<dyn Fn() -> Vec<Check> + Send + std::marker::Sync>;
+
+/// Everything a request passes.
+pub struct Chain {
+    registry: Arc<Registry>,
+    authenticators: Authenticators,
+    authorizer: Arc<dyn Authorizer>,
+    namespaces: Option<Arc<dyn Host>>,
+    readiness: Readiness,
+    reads: Semaphore,
+    writes: Semaphore,
+}
+
+impl Chain {
+    /// The chain. `namespaces` is where namespaces are, when the backend does not check them itself.
+    #[must_use]
+    pub fn new(
+        registry: Arc<Registry>,
+        authenticators: Authenticators,
+        authorizer: Arc<dyn Authorizer>,
+        namespaces: Option<Arc<dyn Host>>,
+        readiness: Readiness,
+    ) -> Self {
+        Self {
+            registry,
+            authenticators,
+            authorizer,
+            namespaces,
+            readiness,
+            reads: Semaphore::new(READS_IN_FLIGHT_MAX),
+            writes: Semaphore::new(WRITES_IN_FLIGHT_MAX),
+        }
+    }
+
+    async fn answer(&self, mut parts: Parts, body: Incoming) -> Result<Response<Body>, ApiError> {
+        let path = parts.uri.path().to_owned();
+        let query = parts.uri.query().map(str::to_owned);
+        let target = request::target(&parts.method, &path, query.as_deref())
+            .map_err(|error| ApiError::BadRequest(error.message))?;
+        let peer = parts.extensions.get::<Arc<Peer>>().cloned();
+        let peer = peer.ok_or_else(|| ApiError::Internal("the connection is not known".to_owned()))?;
+        let user = self.authenticators.authenticate(&mut parts, &peer).await.map_err(|error| {
+            tracing::info!(%error, address = %peer.address, "request refused");
+            ApiError::Unauthorized
+        })?;
+        let deadline = request_deadline(query.as_deref(), REQUEST_DEADLINE)
+            .map_err(|error| ApiError::BadRequest(error.message))?;
+        let watch = matches!(&target, Target::Resource(target) if target.verb == Verb::Watch);
+        let rest = self.authorized(parts, body, target, query, user);
+        if watch {
+            return rest.await;
+        }
+        tokio::time::timeout(deadline, rest).await.unwrap_or_else(|_| {
+            Err(ApiError::Timeout("request did not complete within the allotted timeout".to_owned()))
+        })
+    }
+
+    /// A place among the requests in flight. Watches last and have limits of their own; masters must always get through.
+    fn place(&self, target: &Target, user: &UserInfo) -> Result<Option<SemaphorePermit<'_>>, ApiError> {
+        let lane = match target {
+            Target::NonResource { .. } => return Ok(None),
+            Target::Resource(target) => match target.verb {
+                Verb::Watch => return Ok(None),
+                Verb::Get | Verb::List => &self.reads,
+                _ => &self.writes,
+            },
+        };
+        if user.groups.iter().any(|group| group == MASTERS) {
+            return Ok(None);
+        }
+        let full = |_| ApiError::TooManyRequests {
+            message: "Too many requests, please try again later.".to_owned(),
+            retry_after: 1,
+        };
+        lane.try_acquire().map(Some).map_err(full)
+    }
+
+    async fn authorized(
+        &self,
+        parts: Parts,
+        body: Incoming,
+        target: Target,
+        query: Option<String>,
+        user: UserInfo,
+    ) -> Result<Response<Body>, ApiError> {
+        let _place = self.place(&target, &user)?;
+        let attributes = attributes(&target, &parts, query.as_deref());
+        match authz::authorize(self.authorizer.as_ref(), &user, &attributes).await {
+            Ok(Decision::Allow) => {}
+            Ok(Decision::Deny { reason }) => return Err(forbidden(&user, &attributes, &reason)),
+            Err(error) => {
+                tracing::warn!(%error, user = user.name, "authorization failed");
+                return Err(ApiError::Internal(error.to_string()));
+            }
+        }
+        let snapshot = self.registry.snapshot();
+        let target = match target {
+            Target::NonResource { path } => {
+                return documents::run(&snapshot, &parts.method, &path, query.as_deref(), &parts.headers, || {
+                    (self.readiness)()
+                });
+            }
+            Target::Resource(target) => target,
+        };
+        let context = self.resolve(&snapshot, target, parts, query, body).await?;
+        verb::run(context).await
+    }
+
+    async fn resolve(
+        &self,
+        snapshot: &Snapshot,
+        target: ResourceTarget,
+        parts: Parts,
+        query: Option<String>,
+        body: Incoming,
+    ) -> Result<Context, ApiError> {
+        let Some(resource) = snapshot.resource(&target.group, &target.version, &target.resource).cloned() else {
+            return Err(if snapshot.sync == Sync::Pending { documents::starting() } else { ApiError::NoSuchPath });
+        };
+        let projection = resource.view.projection();
+        let kind = projection.kind();
+        let write_target = match target.subresource.as_deref() {
+            None => WriteTarget::Main,
+            Some("status") if projection.version().status != kindsmith_schema::kind::StatusRole::Field => {
+                if !matches!(target.verb, Verb::Get | Verb::Update | Verb::Patch) {
+                    return Err(ApiError::MethodNotAllowed);
+                }
+                WriteTarget::Status
+            }
+            Some(_) => return Err(ApiError::NoSuchPath),
+        };
+        let everywhere = matches!(target.verb, Verb::List | Verb::Watch);
+        let in_namespace = target.namespace.is_some();
+        match kind.scope {
+            kindsmith_crds::Scope::Namespaced if !in_namespace && !everywhere => {
+                return Err(if target.name.is_some() { ApiError::NoSuchPath } else { ApiError::MethodNotAllowed });
+            }
+            kindsmith_crds::Scope::Cluster if in_namespace && target.resource != "namespaces" => {
+                return Err(ApiError::NoSuchPath);
+            }
+            _ => {}
+        }
+        let writes =
+            matches!(target.verb, Verb::Create | Verb::Update | Verb::Patch | Verb::Delete | Verb::DeleteCollection);
+        let body = if writes {
+            read_body(body, BODY_BYTES_MAX).await.map_err(|error| match error {
+                BodyError::TooLarge => ApiError::TooLarge { limit: BODY_BYTES_MAX },
+                BodyError::Timeout => ApiError::Timeout("the body did not come in time".to_owned()),
+                BodyError::Broken => ApiError::BadRequest("the body is incomplete".to_owned()),
+            })?
+        } else {
+            bytes::Bytes::new()
+        };
+        let release = matches!(kind.backend, kindsmith_schema::kind::KindBackend::Release(_));
+        Ok(Context {
+            api_version: kind.api_version(&projection.version().name),
+            // A cluster checks the namespaces of its objects itself.
+            namespaces: self.namespaces.clone().filter(|_| release || !kind.group.is_empty()),
+            resource,
+            projection,
+            target,
+            query,
+            headers: parts.headers,
+            body,
+            write_target,
+        })
+    }
+}
+
+fn forbidden(user: &UserInfo, attributes: &Attributes, reason: &str) -> ApiError {
+    let named = match attributes {
+        Attributes::NonResource { .. } => None,
+        Attributes::Resource { group, resource, name, .. } => {
+            Some(Named { group: group.clone(), resource: resource.clone(), kind: String::new(), name: name.clone() })
+        }
+    };
+    ApiError::Forbidden { named, message: authz::forbidden_message(user, attributes, reason), causes: Vec::new() }
+}
+
+fn attributes(target: &Target, parts: &Parts, query: Option<&str>) -> Attributes {
+    let verb = target.verb(&parts.method).into_owned();
+    let target = match target {
+        Target::NonResource { path } => return Attributes::NonResource { verb, path: path.clone() },
+        Target::Resource(target) => target,
+    };
+    let (labels, fields) = authorization_selectors(target.verb, query);
+    let field_selector = fields.requirements().iter().map(|held| Requirement {
+        key: held.field.clone(),
+        operator: held.operator.review_operator().to_owned(),
+        values: vec![held.value.clone()],
+    });
+    let label_selector = labels.requirements().iter().filter_map(|held| {
+        let operator = held.operator().review_operator()?.to_owned();
+        Some(Requirement { key: held.key().to_owned(), operator, values: held.values().to_vec() })
+    });
+    Attributes::Resource {
+        verb,
+        group: target.group.clone(),
+        version: target.version.clone(),
+        resource: target.resource.clone(),
+        subresource: target.subresource.clone().unwrap_or_default(),
+        namespace: target.namespace.clone().unwrap_or_default(),
+        name: target.name.clone().unwrap_or_default(),
+        field_selector: field_selector.collect(),
+        label_selector: label_selector.collect(),
+    }
+}
+
+impl Handler for Chain {
+    async fn handle(&self, request: Request<Incoming>) -> Response<Body> {
+        let (parts, body) = request.into_parts();
+        let given = parts.headers.get(&AUDIT_ID).filter(|id| id.len() <= 64).cloned();
+        let method = parts.method.clone();
+        let path = parts.uri.path().to_owned();
+        let started = std::time::Instant::now();
+        let mut answer = self.answer(parts, body).await.unwrap_or_else(|error| {
+            if matches!(error, ApiError::Internal(_)) {
+                tracing::error!(%error, path, "request failed");
+            }
+            response::error(&error)
+        });
+        let generated = || HeaderValue::from_str(&uuid::Uuid::new_v4().to_string()).ok();
+        if let Some(id) = given.or_else(generated) {
+            answer.headers_mut().insert(AUDIT_ID.clone(), id);
+        }
+        answer.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-cache, private"));
+        tracing::debug!(%method, path, code = answer.status().as_u16(), elapsed_us = started.elapsed().as_micros(), "answered");
+        answer
+    }
+
+    fn panicked(&self) -> Response<Body> {
+        response::error(&ApiError::Internal("the request could not be finished".to_owned()))
+    }
+}

@@ -1,0 +1,81 @@
+//! Responses: bodies, content types, compression, streams.
+
+use std::io::Write as _;
+
+use bytes::Bytes;
+use flate2::{Compression, write::GzEncoder};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use http_body_util::{BodyExt as _, Full};
+use serde_json::Value;
+
+use super::status::ApiError;
+use crate::server::Body;
+
+/// Answers below this many bytes are not compressed, as in k8s.io/apiserver.
+const COMPRESSED_BYTES_MIN: usize = 128 * 1024;
+
+/// A whole body.
+#[must_use]
+pub fn full(bytes: Bytes) -> Body {
+    Full::new(bytes).map_err(|never| match never {}).boxed_unsync()
+}
+
+/// An answer with a body of a content type.
+#[must_use]
+pub fn answer(code: StatusCode, content_type: &str, body: Bytes) -> Response<Body> {
+    let mut response = Response::new(full(body));
+    *response.status_mut() = code;
+    if let Ok(value) = HeaderValue::from_str(content_type) {
+        response.headers_mut().insert(header::CONTENT_TYPE, value);
+    }
+    response
+}
+
+/// A JSON answer.
+#[must_use]
+pub fn json(code: StatusCode, value: &Value) -> Response<Body> {
+    answer(code, "application/json", Bytes::from(value.to_string()))
+}
+
+/// The answer to a request that was not done.
+#[must_use]
+pub fn error(error: &ApiError) -> Response<Body> {
+    let code = StatusCode::from_u16(error.code()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = json(code, &error.to_status());
+    if let Some(seconds) = error.retry_after() {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
+}
+
+/// Adds warnings for the client's user (RFC 7234, `299 - "text"`).
+pub fn warn(headers: &mut HeaderMap, warnings: &[String]) {
+    const WARNINGS_BYTES_MAX: usize = 4 * 1024;
+    let mut bytes = 0;
+    for warning in warnings {
+        let quoted = warning.replace('\\', "\\\\").replace('"', "\\\"");
+        bytes += quoted.len();
+        if bytes > WARNINGS_BYTES_MAX {
+            return;
+        }
+        if let Ok(value) = HeaderValue::from_str(&format!("299 - \"{quoted}\"")) {
+            headers.append(header::WARNING, value);
+        }
+    }
+}
+
+/// Compresses a large body when the client takes gzip. Streams are left as they are.
+#[must_use]
+pub fn compress(accept_encoding: Option<&str>, body: Bytes) -> (Bytes, Option<HeaderValue>) {
+    let accepted = accept_encoding.is_some_and(|held| {
+        held.split(',').any(|coding| coding.split(';').next().is_some_and(|name| name.trim() == "gzip"))
+    });
+    if !accepted || body.len() < COMPRESSED_BYTES_MIN {
+        return (body, None);
+    }
+    let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::fast());
+    match encoder.write_all(&body).and_then(|()| encoder.finish()) {
+        Ok(compressed) => (Bytes::from(compressed), Some(HeaderValue::from_static("gzip"))),
+        Err(_) => (body, None),
+    }
+}

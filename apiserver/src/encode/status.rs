@@ -1,0 +1,414 @@
+//! Errors of the API, and the only place where one becomes a Kubernetes Status.
+//!
+//! Source: k8s.io/apimachinery/pkg/api/errors/errors.go. A text in an [`ApiError`] is for the client; what is for the log
+//! alone never gets in here.
+
+use kindsmith_schema::field::FieldError;
+use serde_json::{Map, Value, json};
+
+use crate::storage::host::HostError;
+
+/// A resource as errors name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// The API group; empty for the core group.
+    pub group: String,
+    /// The resource in URLs.
+    pub resource: String,
+    /// The kind.
+    pub kind: String,
+    /// The object, empty when it has no name yet.
+    pub name: String,
+}
+
+impl Named {
+    /// `redises.apps.example.com`, as messages have it.
+    #[must_use]
+    pub fn qualified(&self) -> String {
+        if self.group.is_empty() { self.resource.clone() } else { format!("{}.{}", self.resource, self.group) }
+    }
+
+    /// `Redis.apps.example.com`, as messages about invalid objects have it.
+    fn qualified_kind(&self) -> String {
+        if self.group.is_empty() { self.kind.clone() } else { format!("{}.{}", self.kind, self.group) }
+    }
+}
+
+/// One cause of a Status.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cause {
+    /// A machine-readable reason.
+    pub reason: String,
+    /// A text for people.
+    pub message: String,
+    /// The field, as a path.
+    pub field: String,
+}
+
+impl From<&FieldError> for Cause {
+    fn from(error: &FieldError) -> Self {
+        Self { reason: error.kind.reason().to_owned(), message: error.detail.clone(), field: error.field.clone() }
+    }
+}
+
+/// Why a request was not done.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ApiError {
+    /// The request itself cannot be understood.
+    #[error("{0}")]
+    BadRequest(String),
+    /// No credentials that we believe.
+    #[error("Unauthorized")]
+    Unauthorized,
+    /// The user may not do this. The message is whole.
+    #[error("{message}")]
+    Forbidden {
+        /// What was asked for; absent for paths that are no resources.
+        named: Option<Named>,
+        /// The whole message.
+        message: String,
+        /// Why.
+        causes: Vec<Cause>,
+    },
+    /// No object of that name.
+    #[error("{} {:?} not found", .0.qualified(), .0.name)]
+    NotFound(Named),
+    /// No such path.
+    #[error("the server could not find the requested resource")]
+    NoSuchPath,
+    /// An object of that name exists.
+    #[error("{} {:?} already exists", .0.qualified(), .0.name)]
+    AlreadyExists(Named),
+    /// The object is not what the client thinks it is.
+    #[error("Operation cannot be fulfilled on {} {:?}: {reason}", .named.qualified(), .named.name)]
+    Conflict {
+        /// The object.
+        named: Named,
+        /// Why.
+        reason: String,
+    },
+    /// The object breaks rules.
+    #[error("{} {:?} is invalid: {}", .named.qualified_kind(), .named.name, invalid_text(.causes))]
+    Invalid {
+        /// The object.
+        named: Named,
+        /// All rules that it breaks.
+        causes: Vec<Cause>,
+    },
+    /// The verb is not there for this resource.
+    #[error("the server does not allow this method on the requested resource")]
+    MethodNotAllowed,
+    /// None of the media types that the client takes can be made.
+    #[error("{0}")]
+    NotAcceptable(String),
+    /// The body is of a type that is not understood.
+    #[error("{0}")]
+    UnsupportedMediaType(String),
+    /// The body is too large.
+    #[error("Request entity too large: limit is {limit}")]
+    TooLarge {
+        /// Bytes.
+        limit: usize,
+    },
+    /// The revision is no longer known.
+    #[error("{message}")]
+    Expired {
+        /// The whole message.
+        message: String,
+        /// A token with which a list can go on from the present.
+        continue_token: Option<String>,
+    },
+    /// The revision is not known yet.
+    #[error("Too large resource version: {wanted}, current: {current}")]
+    TooLargeResourceVersion {
+        /// The revision that was asked for.
+        wanted: u64,
+        /// The newest that is known.
+        current: u64,
+    },
+    /// Too many requests at once, or not ready for this one.
+    #[error("{message}")]
+    TooManyRequests {
+        /// The whole message.
+        message: String,
+        /// Seconds.
+        retry_after: u32,
+    },
+    /// Not done in time.
+    #[error("Timeout: {0}")]
+    Timeout(String),
+    /// Not now.
+    #[error("{message}")]
+    Unavailable {
+        /// The whole message.
+        message: String,
+        /// Seconds.
+        retry_after: u32,
+    },
+    /// A fault of ours.
+    #[error("Internal error occurred: {0}")]
+    Internal(String),
+    /// A Status from elsewhere that is already what the client should see.
+    #[error("{}", .0.get("message").and_then(Value::as_str).unwrap_or_default())]
+    Passed(Box<Value>),
+}
+
+fn invalid_text(causes: &[Cause]) -> String {
+    let texts: Vec<String> = causes.iter().map(|cause| format!("{}: {}", cause.field, cause.message)).collect();
+    match texts.as_slice() {
+        [one] => one.clone(),
+        many => format!("[{}]", many.join(", ")),
+    }
+}
+
+impl ApiError {
+    /// An invalid object.
+    #[must_use]
+    pub fn invalid(named: Named, errors: &[FieldError]) -> Self {
+        Self::Invalid { named, causes: errors.iter().map(Cause::from).collect() }
+    }
+
+    /// The HTTP status code.
+    #[must_use]
+    pub fn code(&self) -> u16 {
+        match self {
+            Self::BadRequest(_) => 400,
+            Self::Unauthorized => 401,
+            Self::Forbidden { .. } => 403,
+            Self::NotFound(_) | Self::NoSuchPath => 404,
+            Self::MethodNotAllowed => 405,
+            Self::NotAcceptable(_) => 406,
+            Self::AlreadyExists(_) | Self::Conflict { .. } => 409,
+            Self::Expired { .. } => 410,
+            Self::TooLarge { .. } => 413,
+            Self::UnsupportedMediaType(_) => 415,
+            Self::Invalid { .. } => 422,
+            Self::TooManyRequests { .. } => 429,
+            Self::Internal(_) => 500,
+            Self::Unavailable { .. } => 503,
+            Self::TooLargeResourceVersion { .. } | Self::Timeout(_) => 504,
+            Self::Passed(status) => {
+                status.get("code").and_then(Value::as_u64).and_then(|code| u16::try_from(code).ok()).unwrap_or(500)
+            }
+        }
+    }
+
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::BadRequest(_) => "BadRequest",
+            Self::Unauthorized => "Unauthorized",
+            Self::Forbidden { .. } => "Forbidden",
+            Self::NotFound(_) | Self::NoSuchPath => "NotFound",
+            Self::MethodNotAllowed => "MethodNotAllowed",
+            Self::NotAcceptable(_) => "NotAcceptable",
+            Self::AlreadyExists(_) => "AlreadyExists",
+            Self::Conflict { .. } => "Conflict",
+            Self::Expired { .. } => "Expired",
+            Self::TooLarge { .. } => "RequestEntityTooLarge",
+            Self::UnsupportedMediaType(_) => "UnsupportedMediaType",
+            Self::Invalid { .. } => "Invalid",
+            Self::TooManyRequests { .. } => "TooManyRequests",
+            Self::Internal(_) | Self::Passed(_) => "InternalError",
+            Self::Unavailable { .. } => "ServiceUnavailable",
+            Self::TooLargeResourceVersion { .. } | Self::Timeout(_) => "Timeout",
+        }
+    }
+
+    /// Seconds after which the client may try again.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<u32> {
+        match self {
+            Self::TooManyRequests { retry_after, .. } | Self::Unavailable { retry_after, .. } => Some(*retry_after),
+            Self::TooLargeResourceVersion { .. } => Some(1),
+            Self::Passed(status) => status
+                .pointer("/details/retryAfterSeconds")
+                .and_then(Value::as_u64)
+                .and_then(|seconds| u32::try_from(seconds).ok()),
+            _ => None,
+        }
+    }
+
+    /// The Status object.
+    #[must_use]
+    pub fn to_status(&self) -> Value {
+        if let Self::Passed(status) = self {
+            return (**status).clone();
+        }
+        let mut details = Map::new();
+        let mut metadata = Map::new();
+        let put = |details: &mut Map<String, Value>, named: &Named, kind: &str| {
+            for (member, text) in [("name", named.name.as_str()), ("group", named.group.as_str()), ("kind", kind)] {
+                if !text.is_empty() {
+                    details.insert(member.to_owned(), json!(text));
+                }
+            }
+        };
+        match self {
+            Self::NotFound(named) | Self::AlreadyExists(named) | Self::Conflict { named, .. } => {
+                put(&mut details, named, &named.resource);
+            }
+            Self::Forbidden { named, causes, .. } => {
+                if let Some(named) = named {
+                    put(&mut details, named, &named.resource);
+                }
+                put_causes(&mut details, causes);
+            }
+            Self::Invalid { named, causes } => {
+                put(&mut details, named, &named.kind);
+                put_causes(&mut details, causes);
+            }
+            Self::TooLargeResourceVersion { .. } => put_causes(
+                &mut details,
+                &[Cause {
+                    reason: "ResourceVersionTooLarge".to_owned(),
+                    message: "Too large resource version".to_owned(),
+                    field: String::new(),
+                }],
+            ),
+            Self::Internal(text) => put_causes(
+                &mut details,
+                &[Cause { reason: String::new(), message: text.clone(), field: String::new() }],
+            ),
+            Self::Expired { continue_token: Some(token), .. } => {
+                metadata.insert("continue".to_owned(), json!(token));
+            }
+            _ => {}
+        }
+        if let Some(seconds) = self.retry_after() {
+            details.insert("retryAfterSeconds".to_owned(), json!(seconds));
+        }
+        let mut status = json!({
+            "kind": "Status",
+            "apiVersion": "v1",
+            "metadata": metadata,
+            "status": "Failure",
+            "message": self.to_string(),
+            "reason": self.reason(),
+            "code": self.code(),
+        });
+        let empty_details = matches!(self, Self::Forbidden { .. } | Self::NoSuchPath | Self::MethodNotAllowed);
+        if !details.is_empty() || empty_details {
+            status["details"] = Value::Object(details);
+        }
+        status
+    }
+
+    /// An error of the host, told in the terms of the object that the client knows.
+    #[must_use]
+    pub fn from_host(error: HostError, named: &Named) -> Self {
+        let status = match error {
+            HostError::Status(status) => status,
+            HostError::Unreachable(_) => {
+                return Self::Unavailable {
+                    message: format!("the backend of {} cannot be reached; try again", named.qualified()),
+                    retry_after: 5,
+                };
+            }
+            HostError::NotServed(resource) => {
+                return Self::Unavailable {
+                    message: format!(
+                        "the backend of {} is not available: the cluster does not serve {resource}; is it installed?",
+                        named.qualified()
+                    ),
+                    retry_after: 5,
+                };
+            }
+            HostError::Malformed(text) => return Self::Internal(text),
+        };
+        let details = status.details.as_ref();
+        let about_namespace = details.is_some_and(|details| details.kind == "namespaces");
+        match (status.code, status.reason.as_str()) {
+            (404, _) if !about_namespace => Self::NotFound(named.clone()),
+            (409, "AlreadyExists") => Self::AlreadyExists(named.clone()),
+            (409, "Conflict") => {
+                let reason = status.message.split_once("\": ").map_or(status.message.as_str(), |(_, reason)| reason);
+                Self::Conflict { named: named.clone(), reason: reason.to_owned() }
+            }
+            (422, _) if details.is_some_and(|details| !details.causes.is_empty()) => Self::Invalid {
+                named: named.clone(),
+                causes: details
+                    .into_iter()
+                    .flat_map(|details| &details.causes)
+                    .map(|cause| Cause {
+                        reason: cause.reason.clone(),
+                        message: cause.message.clone(),
+                        field: cause.field.clone(),
+                    })
+                    .collect(),
+            },
+            (403, _) if !status.message.contains("because it is being terminated") => Self::Unavailable {
+                message: format!("the backend of {} refuses: {}", named.qualified(), status.message),
+                retry_after: 5,
+            },
+            _ => {
+                let mut passed = serde_json::to_value(&*status).unwrap_or_default();
+                passed["kind"] = json!("Status");
+                passed["apiVersion"] = json!("v1");
+                passed["status"] = json!("Failure");
+                if let Some(details) = passed.get_mut("details").and_then(Value::as_object_mut)
+                    && !about_namespace
+                {
+                    put_named(details, named);
+                }
+                Self::Passed(Box::new(passed))
+            }
+        }
+    }
+}
+
+fn put_named(details: &mut Map<String, Value>, named: &Named) {
+    details.insert("name".to_owned(), json!(named.name));
+    details.insert("group".to_owned(), json!(named.group));
+    details.insert("kind".to_owned(), json!(named.resource));
+}
+
+fn put_causes(details: &mut Map<String, Value>, causes: &[Cause]) {
+    if causes.is_empty() {
+        return;
+    }
+    let causes: Vec<Value> = causes
+        .iter()
+        .map(|cause| {
+            let members = [("reason", &cause.reason), ("message", &cause.message), ("field", &cause.field)];
+            members
+                .into_iter()
+                .filter(|(_, text)| !text.is_empty())
+                .map(|(key, text)| (key.to_owned(), json!(text)))
+                .collect()
+        })
+        .map(Value::Object)
+        .collect();
+    details.insert("causes".to_owned(), Value::Array(causes));
+}
+
+impl From<crate::request::OptionsError> for ApiError {
+    fn from(error: crate::request::OptionsError) -> Self {
+        use crate::request::OptionsError;
+        let causes = |held: Vec<crate::request::Cause>| -> Vec<Cause> {
+            held.into_iter()
+                .map(|cause| Cause { reason: cause.reason, message: cause.message, field: cause.field })
+                .collect()
+        };
+        match error {
+            OptionsError::BadRequest(message) => Self::BadRequest(message),
+            OptionsError::Invalid(invalid) => Self::Invalid {
+                named: Named {
+                    group: crate::request::OPTIONS_GROUP.to_owned(),
+                    resource: String::new(),
+                    kind: invalid.kind.to_owned(),
+                    name: String::new(),
+                },
+                causes: causes(invalid.causes),
+            },
+            OptionsError::InvalidWatch(held) => Self::Invalid {
+                named: Named {
+                    group: String::new(),
+                    resource: String::new(),
+                    kind: "ListOptions".to_owned(),
+                    name: String::new(),
+                },
+                causes: causes(held),
+            },
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! What every verb works with: the kind, resolved once, the names, the options.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use serde_json::Value;
+
+use super::represent;
+use crate::{
+    encode::{
+        response,
+        status::{ApiError, Named},
+    },
+    object::decode::Expected,
+    registry::Resource,
+    request::{
+        BodyFormat, Expected as Purpose, FieldValidation, NegotiationError, Representation, ResourceTarget,
+        WriteOptions as ClientOptions,
+    },
+    server::Body,
+    storage::{
+        host::{Host, WriteOptions, WriteTarget},
+        kind_store::{self, KindStore},
+        projection::Projection,
+    },
+};
+
+/// A request for a resource.
+pub struct Context {
+    /// The kind and its version.
+    pub resource: Resource,
+    /// How the version shows host objects, as it was when the request came.
+    pub projection: Arc<Projection>,
+    /// What the path addresses.
+    pub target: ResourceTarget,
+    /// The query, without the question mark.
+    pub query: Option<String>,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Bytes,
+    /// `apiVersion` of the objects.
+    pub api_version: String,
+    /// Where namespaces are, when the backend does not check them itself.
+    pub namespaces: Option<Arc<dyn Host>>,
+    /// Whether the user may create, asked only when an update would.
+    pub write_target: WriteTarget,
+}
+
+impl Context {
+    /// The store of the kind.
+    #[must_use]
+    pub fn store(&self) -> &Arc<KindStore> {
+        &self.resource.kind.store
+    }
+
+    /// The object as errors name it.
+    #[must_use]
+    pub fn named(&self, name: &str) -> Named {
+        let kind = self.projection.kind();
+        Named {
+            group: kind.group.clone(),
+            resource: kind.names.plural.clone(),
+            kind: kind.names.kind.clone(),
+            name: name.to_owned(),
+        }
+    }
+
+    /// The object that the path names, as errors name it.
+    #[must_use]
+    pub fn target_named(&self) -> Named {
+        self.named(self.name())
+    }
+
+    /// The name in the path; empty for a collection.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.target.name.as_deref().unwrap_or_default()
+    }
+
+    /// The namespace in the path. A namespace itself is in none.
+    #[must_use]
+    pub fn namespace(&self) -> Option<&str> {
+        match self.projection.kind().scope {
+            kindsmith_crds::Scope::Namespaced => self.target.namespace.as_deref(),
+            kindsmith_crds::Scope::Cluster => None,
+        }
+    }
+
+    /// What a body must be.
+    #[must_use]
+    pub fn expected(&self) -> Expected<'_> {
+        Expected {
+            api_version: &self.api_version,
+            version: &self.projection.version().name,
+            kind: &self.projection.kind().names.kind,
+        }
+    }
+
+    /// A header as text.
+    #[must_use]
+    pub fn header(&self, name: header::HeaderName) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// The format of the body.
+    ///
+    /// # Errors
+    /// 415 for a type that we do not read.
+    pub fn body_format(&self) -> Result<BodyFormat, ApiError> {
+        BodyFormat::from_content_type(self.header(header::CONTENT_TYPE))
+            .map_err(|error| ApiError::UnsupportedMediaType(error.message))
+    }
+
+    /// The form of the answer.
+    ///
+    /// # Errors
+    /// 406 when the client takes none that can be made.
+    pub fn representation(&self, purpose: Purpose) -> Result<Representation, ApiError> {
+        Representation::negotiate(
+            self.header(header::ACCEPT),
+            self.query.as_deref(),
+            self.header(header::USER_AGENT),
+            purpose,
+        )
+        .map_err(|error| match error {
+            NegotiationError::NotAcceptable(error) => ApiError::NotAcceptable(error.message),
+            NegotiationError::BadRequest(error) => ApiError::BadRequest(error.message),
+        })
+    }
+
+    /// What the host is told about a write.
+    #[must_use]
+    pub fn write_options(&self, options: &ClientOptions) -> WriteOptions {
+        WriteOptions { persistence: kind_store::persistence(options.dry_run), field_manager: "kindsmith".to_owned() }
+    }
+
+    /// An answer with one object.
+    ///
+    /// # Errors
+    /// None in practice; encoding errors are passed on.
+    pub fn object(
+        &self,
+        code: StatusCode,
+        representation: &Representation,
+        instance: &Value,
+        warnings: &[String],
+    ) -> Result<Response<Body>, ApiError> {
+        let body = represent::object(representation, &self.projection, instance)?;
+        let mut answer = self.body(code, representation.content_type(), body);
+        response::warn(answer.headers_mut(), warnings);
+        if let Some(deprecation) = &self.projection.version().deprecation {
+            response::warn(answer.headers_mut(), std::slice::from_ref(deprecation));
+        }
+        Ok(answer)
+    }
+
+    /// An answer with a body, compressed when that pays and the client takes it.
+    #[must_use]
+    pub fn body(&self, code: StatusCode, content_type: &str, body: Bytes) -> Response<Body> {
+        let (body, encoding) = response::compress(self.header(header::ACCEPT_ENCODING), body);
+        let mut answer = response::answer(code, content_type, body);
+        if let Some(encoding) = encoding {
+            answer.headers_mut().insert(header::CONTENT_ENCODING, encoding);
+            answer.headers_mut().insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
+        }
+        answer
+    }
+
+    /// What becomes of complaints of strict decoding: an error, warnings, or nothing.
+    ///
+    /// # Errors
+    /// The complaints, when the client asked for strict validation.
+    pub fn judge_complaints(
+        &self,
+        complaints: Vec<String>,
+        validation: FieldValidation,
+        strict: impl FnOnce(String) -> ApiError,
+    ) -> Result<Vec<String>, ApiError> {
+        match validation {
+            FieldValidation::Ignore => Ok(Vec::new()),
+            FieldValidation::Warn => Ok(complaints),
+            FieldValidation::Strict if complaints.is_empty() => Ok(Vec::new()),
+            FieldValidation::Strict => Err(strict(format!("strict decoding error: {}", complaints.join(", ")))),
+        }
+    }
+
+    /// The error of strict decoding for a whole object.
+    #[must_use]
+    pub fn strict_object(&self, text: &str) -> ApiError {
+        let Expected { version, kind, .. } = self.expected();
+        ApiError::BadRequest(format!("{kind} in version {version:?} cannot be handled as a {kind}: {text}"))
+    }
+}

@@ -1,0 +1,177 @@
+//! Paths that are no resources: discovery, OpenAPI, health, version. All are answered from memory.
+
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
+use serde_json::json;
+
+use crate::{
+    encode::{response, status::ApiError},
+    registry::{
+        Snapshot,
+        discovery::{AGGREGATED, DiscoveryDocument},
+        snapshot::{Document, Sync},
+    },
+    server::Body,
+};
+
+/// One named condition of readiness.
+#[derive(Clone, Debug)]
+pub struct Check {
+    /// Its name.
+    pub name: &'static str,
+    /// Why it does not hold; none when it does.
+    pub failure: Option<String>,
+}
+
+/// The media type of OpenAPI v3 in protobuf, which we do not make.
+const OPENAPI_V3_PROTOBUF: &str = "application/com.github.proto-openapi.spec.v3";
+
+/// Answers a path that is no resource.
+///
+/// # Errors
+/// 404 for a path that is not served, 503 before we know what is served, 405 for a method other than GET.
+pub fn run(
+    snapshot: &Snapshot,
+    method: &Method,
+    path: &str,
+    query: Option<&str>,
+    headers: &HeaderMap,
+    readiness: impl FnOnce() -> Vec<Check>,
+) -> Result<Response<Body>, ApiError> {
+    if method != Method::GET && method != Method::HEAD {
+        return Err(ApiError::MethodNotAllowed);
+    }
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    match path.trim_end_matches('/') {
+        "/livez" | "/healthz" => Ok(text(StatusCode::OK, "ok".to_owned())),
+        "/readyz" => Ok(ready(&readiness(), query)),
+        "/version" => Ok(response::json(StatusCode::OK, &version())),
+        "/openapi/v2" => match snapshot.sync {
+            Sync::Pending => Err(starting()),
+            Sync::Done => Ok(tagged(snapshot.openapi.v2(), "application/json", headers)),
+        },
+        "/openapi/v3" => match snapshot.openapi.index() {
+            None => Err(starting()),
+            Some(index) => Ok(response::answer(StatusCode::OK, "application/json", index.body.clone())),
+        },
+        path => {
+            if let Some(group_version) = path.strip_prefix("/openapi/v3/") {
+                return openapi_v3(snapshot, group_version, query, accept, headers);
+            }
+            // The list of groups is always answered: to aggregators a failure here means that every group is gone.
+            match snapshot.discovery.get(path) {
+                Some(document) => Ok(discovery(document, accept, headers)),
+                None if snapshot.sync == Sync::Pending => Err(starting()),
+                None => Err(ApiError::NoSuchPath),
+            }
+        }
+    }
+}
+
+/// The answer before the definitions have been read once.
+#[must_use]
+pub fn starting() -> ApiError {
+    ApiError::Unavailable {
+        message: "the server is starting and does not know yet what it serves; try again".to_owned(),
+        retry_after: 5,
+    }
+}
+
+fn text(code: StatusCode, text: String) -> Response<Body> {
+    response::answer(code, "text/plain; charset=utf-8", text.into())
+}
+
+fn ready(checks: &[Check], query: Option<&str>) -> Response<Body> {
+    let failed = checks.iter().any(|check| check.failure.is_some());
+    let verbose =
+        query.is_some_and(|query| query.split('&').any(|part| part == "verbose" || part.starts_with("verbose=")));
+    if !failed && !verbose {
+        return text(StatusCode::OK, "ok".to_owned());
+    }
+    let mut lines: Vec<String> = checks
+        .iter()
+        .map(|check| match &check.failure {
+            None => format!("[+]{} ok", check.name),
+            Some(reason) => format!("[-]{} failed: {reason}", check.name),
+        })
+        .collect();
+    lines.push(format!("readyz check {}", if failed { "failed" } else { "passed" }));
+    text(if failed { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK }, lines.join("\n") + "\n")
+}
+
+fn version() -> serde_json::Value {
+    let (major, minor) = (env!("CARGO_PKG_VERSION_MAJOR"), env!("CARGO_PKG_VERSION_MINOR"));
+    json!({
+        "major": major,
+        "minor": minor,
+        "gitVersion": concat!("v", env!("CARGO_PKG_VERSION")),
+        "gitCommit": "",
+        "gitTreeState": "",
+        "buildDate": "",
+        "goVersion": "",
+        "compiler": "rustc",
+        "platform": format!("{}/{}", std::env::consts::OS, std::env::consts::ARCH),
+    })
+}
+
+fn discovery(document: &DiscoveryDocument, accept: &str, headers: &HeaderMap) -> Response<Body> {
+    let wants_aggregated = accept.split(',').any(|media| {
+        media.contains("g=apidiscovery.k8s.io") && media.contains("v=v2;") | media.trim().ends_with("v=v2")
+    });
+    match &document.aggregated {
+        Some(aggregated) if wants_aggregated => tagged(aggregated, AGGREGATED, headers),
+        _ => response::answer(StatusCode::OK, "application/json", document.legacy.body.clone()),
+    }
+}
+
+/// A document with its ETag; 304 when the client has it.
+fn tagged(document: &Document, content_type: &str, headers: &HeaderMap) -> Response<Body> {
+    let tag = format!("\"{}\"", document.hash);
+    let known = headers
+        .get(header::IF_NONE_MATCH)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|held| held.split(',').any(|held| held.trim().trim_start_matches("W/") == tag));
+    let mut answer = if known {
+        response::answer(StatusCode::NOT_MODIFIED, content_type, bytes::Bytes::new())
+    } else {
+        response::answer(StatusCode::OK, content_type, document.body.clone())
+    };
+    if let Ok(value) = HeaderValue::from_str(&tag) {
+        answer.headers_mut().insert(header::ETAG, value);
+    }
+    answer.headers_mut().insert(header::VARY, HeaderValue::from_static("Accept"));
+    answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("public"));
+    answer
+}
+
+fn openapi_v3(
+    snapshot: &Snapshot,
+    group_version: &str,
+    query: Option<&str>,
+    accept: &str,
+    headers: &HeaderMap,
+) -> Result<Response<Body>, ApiError> {
+    if snapshot.sync == Sync::Pending {
+        return Err(starting());
+    }
+    let document = snapshot.openapi.v3(group_version).ok_or(ApiError::NoSuchPath)?;
+    let acceptable = accept.is_empty()
+        || accept.split(',').any(|media| {
+            let media = media.split(';').next().unwrap_or_default().trim();
+            matches!(media, "application/json" | "application/*" | "*/*")
+        });
+    if !acceptable {
+        let wanted = if accept.contains(OPENAPI_V3_PROTOBUF) { "protobuf is not served; " } else { "" };
+        return Err(ApiError::NotAcceptable(format!(
+            "{wanted}only the following media types are accepted: application/json"
+        )));
+    }
+    let mut answer = tagged(document, "application/json", headers);
+    let hash = query.and_then(|query| query.split('&').find_map(|part| part.strip_prefix("hash=")));
+    // An outdated hash is answered with the present document, but not to be kept: a redirect would break aggregators.
+    if hash.is_some_and(|hash| hash.eq_ignore_ascii_case(&document.hash)) {
+        answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("public, immutable"));
+    } else {
+        answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache, private"));
+    }
+    Ok(answer)
+}

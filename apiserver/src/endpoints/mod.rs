@@ -1,0 +1,13 @@
+//! What is done with a request once it is known who asks and that they may: one file a verb, one a family of documents.
+
+/// Verbs on resources.
+pub mod verb;
+
+/// Discovery, OpenAPI, health, version: paths that are no resources.
+pub mod documents;
+
+/// What every verb works with.
+pub mod context;
+
+/// Objects and lists as the client asked for them.
+pub mod represent;

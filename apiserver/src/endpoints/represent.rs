@@ -1,0 +1,198 @@
+//! Objects and lists as the client asked for them: JSON, YAML, Table, metadata alone.
+
+use bytes::{BufMut as _, Bytes, BytesMut};
+use jiff::Timestamp;
+use kindsmith_schema::table::{self, Headers};
+use serde_json::{Value, json};
+
+use crate::{
+    encode::status::ApiError,
+    request::{As, Format, IncludeObject, MetaVersion, Pretty, Representation},
+    storage::projection::Projection,
+};
+
+/// An object of a list: already encoded, or not yet.
+pub enum Item {
+    /// The object as the cache holds it.
+    Encoded(Bytes),
+    /// The object as the host gave it.
+    Tree(Value),
+}
+
+impl Item {
+    /// The object as a tree.
+    ///
+    /// # Errors
+    /// When the cache's bytes are no JSON, which is a fault of ours.
+    pub fn into_tree(self) -> Result<Value, ApiError> {
+        match self {
+            Self::Encoded(bytes) => tree(&bytes),
+            Self::Tree(value) => Ok(value),
+        }
+    }
+}
+
+/// Bytes of the cache as a tree.
+///
+/// # Errors
+/// When they are no JSON, which is a fault of ours.
+pub fn tree(bytes: &[u8]) -> Result<Value, ApiError> {
+    serde_json::from_slice(bytes)
+        .map_err(|error| ApiError::Internal(format!("a cached object cannot be read: {error}")))
+}
+
+/// `metadata` of a list.
+#[derive(Clone, Debug, Default)]
+pub struct ListMeta {
+    /// The revision of the list.
+    pub resource_version: String,
+    /// The token of the next page.
+    pub continue_token: Option<String>,
+    /// How many objects follow; unknown with selectors.
+    pub remaining: Option<usize>,
+}
+
+impl ListMeta {
+    fn to_value(&self) -> Value {
+        let mut meta = json!({"resourceVersion": self.resource_version});
+        if let Some(token) = &self.continue_token {
+            meta["continue"] = json!(token);
+        }
+        if let Some(remaining) = self.remaining {
+            meta["remainingItemCount"] = json!(remaining);
+        }
+        meta
+    }
+}
+
+fn encode(representation: &Representation, value: &Value) -> Result<Bytes, ApiError> {
+    let failed = |error: &dyn std::fmt::Display| ApiError::Internal(format!("the answer cannot be encoded: {error}"));
+    match representation.format {
+        Format::Json { pretty: Pretty::No } => Ok(Bytes::from(value.to_string())),
+        Format::Json { pretty: Pretty::Yes } => {
+            let mut text = serde_json::to_vec_pretty(value).map_err(|error| failed(&error))?;
+            text.push(b'\n');
+            Ok(Bytes::from(text))
+        }
+        Format::Yaml => serde_saphyr::to_string(value).map(Bytes::from).map_err(|error| failed(&error)),
+    }
+}
+
+/// `PartialObjectMetadata` of an object.
+#[must_use]
+pub fn partial(instance: &Value, version: MetaVersion) -> Value {
+    json!({
+        "apiVersion": version.api_version(),
+        "kind": "PartialObjectMetadata",
+        "metadata": instance.get("metadata").cloned().unwrap_or_else(|| json!({})),
+    })
+}
+
+/// How a Table is asked for, in the words of the schema crate.
+#[derive(Clone, Copy)]
+struct TableShape {
+    include: table::IncludeObject,
+    version: table::TableVersion,
+}
+
+impl TableShape {
+    fn new(include: IncludeObject, version: MetaVersion) -> Self {
+        Self {
+            include: match include {
+                IncludeObject::Metadata => table::IncludeObject::Metadata,
+                IncludeObject::Object => table::IncludeObject::Object,
+                IncludeObject::None => table::IncludeObject::None,
+            },
+            version: match version {
+                MetaVersion::V1 => table::TableVersion::V1,
+                MetaVersion::V1Beta1 => table::TableVersion::V1beta1,
+            },
+        }
+    }
+}
+
+/// One object.
+///
+/// # Errors
+/// When it cannot be encoded, which is a fault of ours.
+pub fn object(representation: &Representation, projection: &Projection, instance: &Value) -> Result<Bytes, ApiError> {
+    encode(representation, &object_tree(representation, projection, instance, Headers::Included))
+}
+
+/// One object as a tree. On a watch, only the first Table has headers.
+#[must_use]
+pub fn object_tree(
+    representation: &Representation,
+    projection: &Projection,
+    instance: &Value,
+    headers: Headers,
+) -> Value {
+    match representation.as_ {
+        As::Object | As::AggregatedDiscovery => instance.clone(),
+        As::PartialMetadata { version } | As::PartialMetadataList { version } => partial(instance, version),
+        As::Table { include_object, version } => {
+            let shape = TableShape::new(include_object, version);
+            let columns = &projection.version().columns;
+            let rows = vec![columns.row(instance, shape.include, shape.version, Timestamp::now())];
+            let metadata = instance.get("metadata").cloned().unwrap_or_default();
+            columns.table(&metadata, headers, shape.version, &rows)
+        }
+    }
+}
+
+/// A list.
+///
+/// # Errors
+/// When it cannot be encoded, which is a fault of ours.
+pub fn list(
+    representation: &Representation,
+    projection: &Projection,
+    items: Vec<Item>,
+    meta: &ListMeta,
+) -> Result<Bytes, ApiError> {
+    let kind = projection.kind();
+    let api_version = kind.api_version(&projection.version().name);
+    match (representation.as_, representation.format) {
+        (As::Object, Format::Json { pretty: Pretty::No }) => {
+            // The common case: the bytes of the cache, one after another.
+            let mut body = BytesMut::with_capacity(256 + items.len() * 1024);
+            body.put_slice(format!("{{\"apiVersion\":{},\"items\":[", json!(api_version)).as_bytes());
+            for (index, item) in items.into_iter().enumerate() {
+                if index > 0 {
+                    body.put_u8(b',');
+                }
+                match item {
+                    Item::Encoded(bytes) => body.put_slice(&bytes),
+                    Item::Tree(value) => body.put_slice(value.to_string().as_bytes()),
+                }
+            }
+            let list_kind = json!(kind.names.list_kind);
+            body.put_slice(format!("],\"kind\":{list_kind},\"metadata\":{}}}\n", meta.to_value()).as_bytes());
+            Ok(body.freeze())
+        }
+        (As::Object | As::AggregatedDiscovery, _) => {
+            let items = trees(items)?;
+            let list = json!({"apiVersion": api_version, "kind": kind.names.list_kind, "items": items,
+                "metadata": meta.to_value()});
+            encode(representation, &list)
+        }
+        (As::PartialMetadata { version } | As::PartialMetadataList { version }, _) => {
+            let items: Vec<Value> = trees(items)?.iter().map(|instance| partial(instance, version)).collect();
+            let list = json!({"apiVersion": version.api_version(), "kind": "PartialObjectMetadataList", "items": items,
+                "metadata": meta.to_value()});
+            encode(representation, &list)
+        }
+        (As::Table { include_object, version }, _) => {
+            let (shape, now) = (TableShape::new(include_object, version), Timestamp::now());
+            let columns = &projection.version().columns;
+            let rows = trees(items)?;
+            let rows: Vec<Value> =
+                rows.iter().map(|instance| columns.row(instance, shape.include, shape.version, now)).collect();
+            encode(representation, &columns.table(&meta.to_value(), Headers::Included, shape.version, &rows))
+        }
+    }
+}
+
+fn trees(items: Vec<Item>) -> Result<Vec<Value>, ApiError> {
+    items.into_iter().map(Item::into_tree).collect()
+}

@@ -1,0 +1,45 @@
+//! `deletecollection`: removes all selected objects, one after another, and returns them.
+//!
+//! Source: k8s.io/apiserver/pkg/registry/generic/registry/store.go (DeleteCollection): not atomic.
+
+use http::{Response, StatusCode};
+
+use super::{delete::host_options, list};
+use crate::{
+    encode::status::ApiError,
+    endpoints::{
+        context::Context,
+        represent::{self, Item},
+    },
+    object::metadata,
+    request::{DeleteOptions, Expected as Purpose, ListOptions},
+    server::Body,
+};
+
+pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
+    let representation = context.representation(Purpose::List)?;
+    let mut selection = ListOptions::for_list(context.query.as_deref())?;
+    if let Some(name) = context.target.name.as_deref() {
+        selection.restrict_to_name(name)?;
+    }
+    list::check_fields(context, &selection.field_selector)?;
+    let options = host_options(&DeleteOptions::parse(context.query.as_deref(), &context.body)?);
+    let (listing, mut meta) = list::page(context, &selection).await?;
+    let mut removed = Vec::with_capacity(listing.items.len());
+    for (_, item) in listing.items {
+        let instance = item.into_tree()?;
+        let name = metadata::member(&instance, "name").to_owned();
+        let namespace = metadata::member(&instance, "namespace").to_owned();
+        let namespace = (!namespace.is_empty()).then_some(namespace);
+        let named = context.named(&name);
+        match context.store().delete(&context.projection, namespace.as_deref(), &name, &options, &named).await {
+            // Somebody else was faster: it is gone, as was asked.
+            Ok(_) | Err(ApiError::NotFound(_)) => removed.push(Item::Tree(instance)),
+            Err(error) => return Err(error),
+        }
+    }
+    meta.continue_token = None;
+    meta.remaining = None;
+    let body = represent::list(&representation, &context.projection, removed, &meta)?;
+    Ok(context.body(StatusCode::OK, representation.content_type(), body))
+}

@@ -1,0 +1,213 @@
+//! `list`: a collection, whole or in pages at one revision, the most recent state or from the cache.
+//!
+//! Source: the table in https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use http::{Response, StatusCode};
+use serde_json::Value;
+use tokio::time::Instant;
+
+use crate::{
+    encode::status::ApiError,
+    endpoints::{
+        context::Context,
+        represent::{self, Item, ListMeta},
+    },
+    request::{
+        ContinueRevision, ContinueToken, Expected as Purpose, FieldSelector, ListOptions, ResourceVersion,
+        ResourceVersionMatch,
+    },
+    server::Body,
+    storage::{
+        cache::{CacheError, CacheListAt},
+        host::ListAt,
+    },
+};
+
+/// How long a list waits for the cache to reach a revision that the client has seen elsewhere.
+const FRESHNESS_WAIT: Duration = Duration::from_secs(3);
+
+/// Instances at one revision, in the order of namespace and name.
+pub(super) struct Listing {
+    /// Key for paging, and the object.
+    pub(super) items: Vec<(String, Item)>,
+    /// The revision.
+    pub(super) revision: u64,
+}
+
+pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
+    let representation = context.representation(Purpose::List)?;
+    let mut options = ListOptions::for_list(context.query.as_deref())?;
+    if let Some(name) = context.target.name.as_deref() {
+        options.restrict_to_name(name)?;
+    }
+    check_fields(context, &options.field_selector)?;
+    let (listing, meta) = page(context, &options).await?;
+    let items = listing.items.into_iter().map(|(_, item)| item).collect();
+    let body = represent::list(&representation, &context.projection, items, &meta)?;
+    Ok(context.body(StatusCode::OK, representation.content_type(), body))
+}
+
+/// Refuses selectors on fields that cannot be selected by.
+pub(super) fn check_fields(context: &Context, selector: &FieldSelector) -> Result<(), ApiError> {
+    let version = context.projection.version();
+    let known = |field: &str| {
+        matches!(field, "metadata.name" | "metadata.namespace")
+            || version.selectable_fields.iter().any(|held| held.name == field)
+    };
+    match selector.fields().find(|field| !known(field)) {
+        Some(field) => Err(ApiError::BadRequest(format!("field label not supported: {field}"))),
+        None => Ok(()),
+    }
+}
+
+/// Whether an object is selected.
+pub(super) fn selected(
+    options: &ListOptions,
+    name: &str,
+    namespace: Option<&str>,
+    labels: &BTreeMap<String, String>,
+    fields: &BTreeMap<String, String>,
+) -> bool {
+    options.label_selector.matches(labels)
+        && options.field_selector.matches(|field| match field {
+            "metadata.name" => Some(name),
+            "metadata.namespace" => Some(namespace.unwrap_or_default()),
+            other => fields.get(other).map(String::as_str),
+        })
+}
+
+fn paging_key(namespace: Option<&str>, name: &str) -> String {
+    match namespace {
+        Some(namespace) => format!("{namespace}/{name}"),
+        None => name.to_owned(),
+    }
+}
+
+/// The objects that are asked for, and the metadata of the list.
+pub(super) async fn page(context: &Context, options: &ListOptions) -> Result<(Listing, ListMeta), ApiError> {
+    let token = options.continue_token.clone();
+    let mut listing = match token.as_ref().map(|token| token.revision) {
+        Some(ContinueRevision::At(revision)) => {
+            exactly(context, options, revision).await.map_err(|error| expired(error, token.as_ref()))?
+        }
+        Some(ContinueRevision::Inconsistent) => most_recent(context, options).await?,
+        None => match (options.resource_version, options.resource_version_match) {
+            (ResourceVersion::At(revision), Some(ResourceVersionMatch::Exact)) => {
+                exactly(context, options, revision).await?
+            }
+            (ResourceVersion::At(revision), None) if options.limit.is_some() => {
+                exactly(context, options, revision).await?
+            }
+            (ResourceVersion::At(revision), _) => not_older_than(context, options, revision).await?,
+            (ResourceVersion::Any, _) if context.resource.view.cache().is_ready() => {
+                cached(context, options, CacheListAt::Any)?
+            }
+            _ => most_recent(context, options).await?,
+        },
+    };
+    if let Some(token) = &token {
+        listing.items.retain(|(key, _)| key.as_str() >= token.start.as_str());
+    }
+    let mut meta = ListMeta { resource_version: listing.revision.to_string(), ..ListMeta::default() };
+    if let Some(limit) = options.limit.and_then(|limit| usize::try_from(limit.get()).ok())
+        && listing.items.len() > limit
+    {
+        let rest = listing.items.split_off(limit);
+        if let Some((last, _)) = listing.items.last() {
+            let next = ContinueToken::after(ContinueRevision::At(listing.revision), last);
+            meta.continue_token = Some(next.encode());
+        }
+        let unselected = options.label_selector.is_empty() && options.field_selector.is_empty();
+        meta.remaining = unselected.then_some(rest.len());
+    }
+    Ok((listing, meta))
+}
+
+/// A page whose revision is gone: the error carries a token with which the list can go on from the present.
+fn expired(error: ApiError, token: Option<&ContinueToken>) -> ApiError {
+    match (error.code(), token) {
+        (410, Some(token)) => ApiError::Expired {
+            message: "The provided continue parameter is too old to display a consistent list result. You can start a new \
+                list without the continue parameter, or use the continue token in this response to retrieve the remainder of \
+                the results. Continuing with the provided token results in an inconsistent list - objects that were created, \
+                modified, or deleted between the time the first chunk was returned and now may show up in the list."
+                .to_owned(),
+            continue_token: Some(ContinueToken { revision: ContinueRevision::Inconsistent, start: token.start.clone() }.encode()),
+        },
+        _ => error,
+    }
+}
+
+fn cached(context: &Context, options: &ListOptions, at: CacheListAt) -> Result<Listing, ApiError> {
+    let listing =
+        context.resource.view.cache().list(context.namespace(), at).map_err(|error| cache_error(context, error))?;
+    let items = listing
+        .entries
+        .iter()
+        .filter(|entry| selected(options, &entry.name, entry.namespace.as_deref(), &entry.labels, &entry.fields))
+        .map(|entry| (paging_key(entry.namespace.as_deref(), &entry.name), Item::Encoded(entry.json.clone())))
+        .collect();
+    Ok(Listing { items, revision: listing.revision })
+}
+
+async fn from_host(context: &Context, options: &ListOptions, at: ListAt) -> Result<Listing, ApiError> {
+    let named = context.named("");
+    let (instances, revision) = context.store().list(&context.projection, context.namespace(), at, &named).await?;
+    let mut items: Vec<(String, Item)> = instances
+        .into_iter()
+        .filter_map(|instance: Value| {
+            let entry = context.projection.encode(&instance, 0);
+            let key = paging_key(entry.namespace.as_deref(), &entry.name);
+            selected(options, &entry.name, entry.namespace.as_deref(), &entry.labels, &entry.fields)
+                .then_some((key, Item::Encoded(entry.json)))
+        })
+        .collect();
+    items.sort_by(|(left, _), (right, _)| left.cmp(right));
+    Ok(Listing { items, revision })
+}
+
+async fn most_recent(context: &Context, options: &ListOptions) -> Result<Listing, ApiError> {
+    from_host(context, options, ListAt::MostRecent).await
+}
+
+async fn exactly(context: &Context, options: &ListOptions, revision: u64) -> Result<Listing, ApiError> {
+    match cached(context, options, CacheListAt::Exactly(revision)) {
+        Ok(listing) => Ok(listing),
+        Err(_) => from_host(context, options, ListAt::Exactly(revision)).await,
+    }
+}
+
+async fn not_older_than(context: &Context, options: &ListOptions, revision: u64) -> Result<Listing, ApiError> {
+    let cache = context.resource.view.cache();
+    if !cache.is_ready() {
+        return most_recent(context, options).await;
+    }
+    if cache.wait_for(revision, (Instant::now() + Duration::from_millis(100)).into()).await.is_ok() {
+        return cached(context, options, CacheListAt::NotOlderThan(revision));
+    }
+    // The host moves its revision for other resources too, of which the cache hears late: ask the host.
+    let listing = most_recent(context, options).await?;
+    if listing.revision >= revision {
+        return Ok(listing);
+    }
+    let waited = cache.wait_for(revision, (Instant::now() + FRESHNESS_WAIT).into()).await;
+    waited.map_err(|_| ApiError::TooLargeResourceVersion { wanted: revision, current: listing.revision })?;
+    cached(context, options, CacheListAt::NotOlderThan(revision))
+}
+
+/// An error of the cache as an answer.
+pub(super) fn cache_error(context: &Context, error: CacheError) -> ApiError {
+    match error {
+        CacheError::NotReady => context.store().unavailable(&context.named("")),
+        CacheError::Expired { oldest } => ApiError::Expired {
+            message: format!("The resourceVersion for the provided list is too old. (oldest known: {oldest})"),
+            continue_token: None,
+        },
+        CacheError::TooNew { current } => {
+            ApiError::TooLargeResourceVersion { wanted: current.saturating_add(1), current }
+        }
+        other => ApiError::TooManyRequests { message: other.to_string(), retry_after: 1 },
+    }
+}

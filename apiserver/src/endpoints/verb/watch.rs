@@ -1,0 +1,257 @@
+//! `watch`: the changes of a collection as a stream of JSON events.
+//!
+//! Sources: k8s.io/apiserver/pkg/endpoints/handlers/watch.go, pkg/storage/cacher. Once the stream has begun, errors are
+//! events in it.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use futures::stream;
+use http::{Response, StatusCode};
+use http_body_util::{BodyExt as _, StreamBody};
+use hyper::body::Frame;
+use kindsmith_schema::{kind::Kind, table::Headers};
+use rand::Rng as _;
+use serde_json::{Value, json};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::list::{cache_error, check_fields, selected};
+use crate::{
+    encode::{response, status::ApiError},
+    endpoints::{context::Context, represent},
+    request::{As, Bookmarks, Expected as Purpose, InitialEvents, ListOptions, Representation, ResourceVersion},
+    server::Body,
+    storage::{
+        cache::{CacheError, CacheEvent, Entry, EventKind, WatchStart, Watcher, WatcherItem},
+        projection::Projection,
+    },
+};
+
+/// How often a client that takes bookmarks is told the revision.
+const BOOKMARK_INTERVAL: Duration = Duration::from_secs(60);
+
+/// How long before the end of a watch its last bookmark is sent.
+const LAST_BOOKMARK_BEFORE_END: Duration = Duration::from_secs(2);
+
+/// A watch without `timeoutSeconds` lasts between this and twice this.
+const TIMEOUT_MIN: Duration = Duration::from_secs(30 * 60);
+
+/// How long a watch waits for the cache to be filled for the first time.
+const READY_WAIT: Duration = Duration::from_secs(3);
+
+pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
+    let representation = context.representation(Purpose::Watch)?;
+    let mut options = ListOptions::for_watch(context.query.as_deref())?;
+    if let Some(name) = context.target.name.as_deref() {
+        options.restrict_to_name(name)?;
+    }
+    check_fields(context, &options.field_selector)?;
+    let cache = context.resource.view.cache();
+    let ready_by = Instant::now() + READY_WAIT;
+    while !cache.is_ready() {
+        if Instant::now() >= ready_by {
+            return Err(context.store().unavailable(&context.named("")));
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    // Without a revision, or with "0", the present state comes first as ADDED events.
+    let start = match (options.send_initial_events, options.resource_version) {
+        (Some(InitialEvents::Send), _) | (None, ResourceVersion::Unset | ResourceVersion::Any) => {
+            if let ResourceVersion::At(revision) = options.resource_version {
+                let wanted = Instant::now() + READY_WAIT;
+                let _ = cache.wait_for(revision, wanted.into()).await;
+            } else if options.resource_version == ResourceVersion::Unset {
+                // The most recent state: what the host has now must be in the cache first.
+                let named = context.named("");
+                let at = crate::storage::host::ListAt::MostRecent;
+                if let Ok((_, revision)) =
+                    context.store().list(&context.projection, context.namespace(), at, &named).await
+                {
+                    let _ = cache.wait_for(revision, (Instant::now() + Duration::from_millis(200)).into()).await;
+                }
+            }
+            WatchStart::InitialEvents
+        }
+        (_, ResourceVersion::At(revision)) => WatchStart::After(revision),
+        (Some(InitialEvents::Skip), _) => WatchStart::After(cache.revision()),
+    };
+    let watched = cache.watch(context.namespace().map(str::to_owned), start);
+    let content_type = representation.content_type();
+    let watcher = match watched {
+        Ok(watcher) => watcher,
+        Err(CacheError::Expired { oldest }) => {
+            let wanted = match start {
+                WatchStart::After(revision) => revision,
+                WatchStart::InitialEvents => 0,
+            };
+            let error = ApiError::Expired {
+                message: format!("too old resource version: {wanted} ({oldest})"),
+                continue_token: None,
+            };
+            let event = json!({"type": "ERROR", "object": error.to_status()});
+            return Ok(response::answer(StatusCode::OK, content_type, Bytes::from(format!("{event}\n"))));
+        }
+        Err(error) => return Err(cache_error(context, error)),
+    };
+    let seconds = match options.timeout_seconds {
+        Some(seconds) if seconds > 0 => Duration::from_secs(seconds),
+        _ => TIMEOUT_MIN.mul_f64(1.0 + rand::rng().random::<f64>()),
+    };
+    let now = Instant::now();
+    let follow = Follow {
+        watcher,
+        projection: Arc::clone(&context.projection),
+        representation,
+        bookmarks: options.allow_watch_bookmarks,
+        mark_initial_end: options.send_initial_events == Some(InitialEvents::Send),
+        options,
+        headers: Headers::Included,
+        end: now + seconds,
+        bookmark: next_bookmark(now, now + seconds),
+        ended: false,
+    };
+    let frames = stream::unfold(follow, |mut follow| async move {
+        let bytes = follow.next().await?;
+        Some((Ok::<_, crate::server::BoxError>(Frame::data(bytes)), follow))
+    });
+    let mut answer = Response::new(StreamBody::new(frames).boxed_unsync());
+    if let Ok(value) = http::HeaderValue::from_str(content_type) {
+        answer.headers_mut().insert(http::header::CONTENT_TYPE, value);
+    }
+    Ok(answer)
+}
+
+fn next_bookmark(now: Instant, end: Instant) -> Instant {
+    let last = end.checked_sub(LAST_BOOKMARK_BEFORE_END).filter(|last| *last > now);
+    last.unwrap_or(end).min(now + BOOKMARK_INTERVAL)
+}
+
+/// One client's watch.
+struct Follow {
+    watcher: Watcher,
+    projection: Arc<Projection>,
+    representation: Representation,
+    options: ListOptions,
+    bookmarks: Bookmarks,
+    mark_initial_end: bool,
+    headers: Headers,
+    end: Instant,
+    bookmark: Instant,
+    ended: bool,
+}
+
+fn timer(at: Instant) -> Sleep {
+    sleep_until(at)
+}
+
+impl Follow {
+    /// The next bytes for the client; none at the end of the watch.
+    async fn next(&mut self) -> Option<Bytes> {
+        while !self.ended {
+            let (end, bookmark) = (timer(self.end), timer(self.bookmark));
+            tokio::select! {
+                biased;
+                item = self.watcher.next() => match item {
+                    None => self.ended = true,
+                    Some(item) => if let Some(bytes) = self.item(&item) {
+                        return Some(bytes);
+                    },
+                },
+                () = end => self.ended = true,
+                () = bookmark, if self.bookmarks == Bookmarks::Wanted => {
+                    self.bookmark = next_bookmark(Instant::now(), self.end);
+                    return Some(self.bookmark(self.watcher.revision(), json!({})));
+                }
+            }
+        }
+        None
+    }
+
+    fn item(&mut self, item: &WatcherItem) -> Option<Bytes> {
+        match item {
+            WatcherItem::Initial(entry) => self.selects(entry).then(|| self.event("ADDED", &entry.json)).flatten(),
+            WatcherItem::InitialEnd { revision } => (self.mark_initial_end && self.bookmarks == Bookmarks::Wanted)
+                .then(|| self.bookmark(*revision, json!({"k8s.io/initial-events-end": "true"}))),
+            WatcherItem::Event(event) => self.change(event),
+        }
+    }
+
+    fn selects(&self, entry: &Entry) -> bool {
+        selected(&self.options, &entry.name, entry.namespace.as_deref(), &entry.labels, &entry.fields)
+    }
+
+    /// An object that begins to be selected is ADDED for this client, one that ceases to be is DELETED.
+    fn change(&mut self, event: &CacheEvent) -> Option<Bytes> {
+        let before = event.previous.as_ref().is_some_and(|entry| self.selects(entry));
+        let after = event.kind != EventKind::Deleted && self.selects(&event.entry);
+        match (before, after) {
+            (false, false) => None,
+            (false, true) if event.kind == EventKind::Added => self.whole("ADDED", event),
+            (true, true) if event.kind == EventKind::Modified => self.whole("MODIFIED", event),
+            (false, true) => self.event("ADDED", &event.entry.json),
+            (true, true) => self.event("MODIFIED", &event.entry.json),
+            (true, false) if event.kind == EventKind::Deleted => self.whole("DELETED", event),
+            (true, false) => {
+                // What the client knew, at the revision at which it ceased to be selected.
+                let mut last = represent::tree(&event.previous.as_ref()?.json).ok()?;
+                last["metadata"]["resourceVersion"] = json!(event.revision.to_string());
+                self.tree("DELETED", &last)
+            }
+        }
+    }
+
+    /// An event as it is, encoded once for all watchers.
+    fn whole(&mut self, kind: &str, event: &CacheEvent) -> Option<Bytes> {
+        if self.representation.as_ == As::Object {
+            return Some(event.frame());
+        }
+        self.event(kind, &event.entry.json)
+    }
+
+    fn event(&mut self, kind: &str, object: &[u8]) -> Option<Bytes> {
+        if self.representation.as_ == As::Object {
+            let mut frame = Vec::with_capacity(object.len() + 32);
+            frame.extend_from_slice(format!("{{\"type\":\"{kind}\",\"object\":").as_bytes());
+            frame.extend_from_slice(object);
+            frame.extend_from_slice(b"}\n");
+            return Some(Bytes::from(frame));
+        }
+        self.tree(kind, &represent::tree(object).ok()?)
+    }
+
+    fn tree(&mut self, kind: &str, object: &Value) -> Option<Bytes> {
+        let object = represent::object_tree(&self.representation, &self.projection, object, self.headers);
+        self.headers = Headers::Omitted;
+        let event = json!({"type": kind, "object": object});
+        Some(Bytes::from(format!("{event}\n")))
+    }
+
+    /// An empty object that says up to which revision everything was sent.
+    fn bookmark(&self, revision: u64, annotations: Value) -> Bytes {
+        let kind: &Kind = self.projection.kind();
+        let mut metadata = json!({"resourceVersion": revision.to_string(), "creationTimestamp": null});
+        if annotations.as_object().is_some_and(|annotations| !annotations.is_empty()) {
+            metadata["annotations"] = annotations;
+        }
+        let object = match self.representation.as_ {
+            As::Object | As::AggregatedDiscovery => json!({
+                "apiVersion": kind.api_version(&self.projection.version().name),
+                "kind": kind.names.kind,
+                "metadata": metadata,
+            }),
+            As::PartialMetadata { version } | As::PartialMetadataList { version } => {
+                json!({"apiVersion": version.api_version(), "kind": "PartialObjectMetadata", "metadata": metadata})
+            }
+            As::Table { .. } => {
+                let object = json!({
+                    "apiVersion": kind.api_version(&self.projection.version().name),
+                    "kind": kind.names.kind,
+                    "metadata": metadata,
+                });
+                represent::object_tree(&self.representation, &self.projection, &object, self.headers)
+            }
+        };
+        let event = json!({"type": "BOOKMARK", "object": object});
+        Bytes::from(format!("{event}\n"))
+    }
+}

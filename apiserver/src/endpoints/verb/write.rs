@@ -1,0 +1,92 @@
+//! What update and patch share: read the current object, change it, admit it, write it.
+//!
+//! Source: k8s.io/apiserver/pkg/registry/generic/registry/store.go (Update).
+
+use kindsmith_schema::kind::StatusRole;
+use serde_json::Value;
+
+use crate::{
+    encode::status::{ApiError, Cause},
+    endpoints::context::Context,
+    object::{admit, decode, metadata},
+    request::WriteOptions,
+    storage::{host::WriteTarget, kind_store::Read},
+};
+
+/// How often a write that the client did not tie to a revision is tried anew when somebody else was faster.
+const CONFLICT_TRIES: usize = 5;
+
+/// Whether the client must say which revision it changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Revision {
+    /// It must, as for every custom resource.
+    Required,
+    /// It may.
+    Optional,
+}
+
+/// The next state of an object, and what strict decoding has against it.
+pub(super) struct Next {
+    /// The object as the client wants it.
+    pub(super) object: Value,
+    /// Texts such as `duplicate field "spec.a"`.
+    pub(super) complaints: Vec<String>,
+}
+
+/// Changes the object that the path names. Returns it with the warnings for the client.
+pub(super) async fn run(
+    context: &Context,
+    options: &WriteOptions,
+    revision: Revision,
+    change: impl Fn(&Value) -> Result<Next, ApiError>,
+    strict: impl Fn(String) -> ApiError,
+) -> Result<(Value, Vec<String>), ApiError> {
+    let version = context.projection.version();
+    if context.write_target == WriteTarget::Status && version.status == StatusRole::Computed {
+        return Err(ApiError::MethodNotAllowed);
+    }
+    let named = context.target_named();
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let read = context.store().get(&context.projection, context.namespace(), context.name(), &named).await?;
+        let Next { mut object, mut complaints } = change(&read.instance)?;
+        decode::check(&object, context.expected())?;
+        let sent = metadata::member(&object, "resourceVersion").to_owned();
+        if revision == Revision::Required && (sent.is_empty() || sent == "0") {
+            return Err(ApiError::Invalid {
+                named,
+                causes: vec![Cause {
+                    reason: "FieldValueInvalid".to_owned(),
+                    message: "Invalid value: 0: must be specified for an update".to_owned(),
+                    field: "metadata.resourceVersion".to_owned(),
+                }],
+            });
+        }
+        let dropped = admit::shape(&mut object, Some(&read.instance), version);
+        complaints.extend(dropped.iter().map(|path| format!("unknown field {path:?}")));
+        let warnings = context.judge_complaints(complaints, options.field_validation, &strict)?;
+        metadata::settle_namespace(&mut object, context.namespace())?;
+        metadata::prepare_update(&mut object, &read.instance, context.name(), &named)?;
+        admit::keep_untargeted(&mut object, Some(&read.instance), version, context.write_target);
+        validate(context, &object, &read)?;
+        let host_options = context.write_options(options);
+        let written = context
+            .store()
+            .update(&context.projection, &read, object, context.write_target, &host_options, &named)
+            .await;
+        match written {
+            // Whoever named a revision was told above when it is not the current one. That it moved since the read is a
+            // race of ours to settle: the next round compares anew.
+            Err(ApiError::Conflict { .. }) if tries < CONFLICT_TRIES => {}
+            Err(error) => return Err(error),
+            Ok(written) => return Ok((written, warnings)),
+        }
+    }
+}
+
+fn validate(context: &Context, object: &Value, read: &Read) -> Result<(), ApiError> {
+    let mut errors = metadata::validate(object, context.projection.kind());
+    errors.extend(admit::validate(object, Some(&read.instance), context.projection.version()));
+    if errors.is_empty() { Ok(()) } else { Err(ApiError::invalid(context.target_named(), &errors)) }
+}

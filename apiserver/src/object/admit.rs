@@ -1,0 +1,79 @@
+//! Pruning, defaulting and validating with the schema of the kind, in the order of k8s.io/apiextensions-apiserver.
+
+use kindsmith_schema::{
+    field::FieldError,
+    kind::{KindVersion, StatusRole},
+};
+use serde_json::Value;
+
+use crate::storage::host::WriteTarget;
+
+/// Drops unknown fields and fills in defaults. Returns the paths of what was dropped, sorted.
+///
+/// What the stored object already has, unchanged, is kept even if the schema does not know it: it was put there by a hand
+/// other than the client's, and losing it silently would be worse than carrying it on.
+pub fn shape(object: &mut Value, stored: Option<&Value>, version: &KindVersion) -> Vec<String> {
+    let before = stored.map(|_| object.clone());
+    let mut dropped = version.schema.prune(object);
+    if let (false, Some(before), Some(stored)) = (dropped.is_empty(), before, stored) {
+        restore(object, &before, stored);
+        let kept = version.schema.prune(&mut object.clone());
+        dropped.retain(|path| !kept.contains(path));
+    }
+    version.schema.default(object);
+    dropped
+}
+
+/// Puts back members that pruning took although they are as they were stored.
+fn restore(pruned: &mut Value, before: &Value, stored: &Value) {
+    let (Some(pruned), Some(before), Some(stored)) = (pruned.as_object_mut(), before.as_object(), stored.as_object())
+    else {
+        return;
+    };
+    for (key, held) in stored {
+        let Some(wanted) = before.get(key) else { continue };
+        match pruned.get_mut(key) {
+            Some(kept) => restore(kept, wanted, held),
+            None if wanted == held => drop(pruned.insert(key.clone(), held.clone())),
+            None => {}
+        }
+    }
+}
+
+/// Takes the part that a write may not change from the stored object.
+pub fn keep_untargeted(object: &mut Value, stored: Option<&Value>, version: &KindVersion, target: WriteTarget) {
+    let copy = |object: &mut Value, member: &str| {
+        let held = stored.and_then(|stored| stored.get(member)).cloned();
+        if let Some(object) = object.as_object_mut() {
+            match held {
+                Some(held) => object.insert(member.to_owned(), held),
+                None => object.remove(member),
+            };
+        }
+    };
+    match (target, version.status) {
+        (WriteTarget::Main, StatusRole::Subresource | StatusRole::Computed) => copy(object, "status"),
+        (WriteTarget::Main, StatusRole::Field) => {}
+        (WriteTarget::Status, _) => {
+            let members: Vec<String> = object
+                .as_object()
+                .into_iter()
+                .chain(stored.and_then(Value::as_object))
+                .flat_map(|members| members.keys().cloned())
+                .filter(|member| member != "status")
+                .collect();
+            for member in members {
+                copy(object, &member);
+            }
+        }
+    }
+}
+
+/// All faults by the schema; on an update those of unchanged values are let be.
+#[must_use]
+pub fn validate(object: &Value, stored: Option<&Value>, version: &KindVersion) -> Vec<FieldError> {
+    match stored {
+        Some(stored) => version.schema.validate_update(object, stored),
+        None => version.schema.validate(object),
+    }
+}

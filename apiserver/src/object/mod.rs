@@ -1,0 +1,16 @@
+//! Objects on their way in: decoding, system metadata, and what the schema makes of them. No I/O.
+
+/// From a request's body to an object.
+pub mod decode;
+
+/// Namespaces in protobuf, as kubectl sends them.
+pub mod protobuf;
+
+/// Metadata that clients cannot choose, and the rules for what they can.
+pub mod metadata;
+
+/// Pruning, defaulting and validating with the schema of the kind.
+pub mod admit;
+
+/// JSON patches and merge patches.
+pub mod patch;

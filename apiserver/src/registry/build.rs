@@ -1,0 +1,259 @@
+//! Builds the next snapshot out of the definitions and the current one.
+//!
+//! Only a definition whose generation changed is compiled. One that does not compile leaves its last good kind serving.
+//! A kind whose backend and versions stay keeps its caches, so its watches go on.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use kindsmith_crds::ApplicationDefinition;
+use kindsmith_schema::{
+    compile::compile,
+    kind::{Kind, KindBackend, Serving},
+    names,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::Snapshot;
+use crate::storage::{
+    cache::{CacheLimits, WatchCache},
+    feed::Feed,
+    host::{Host, HostResource, StatusEndpoint},
+    kind_store::{KindStore, ServedKind},
+    kind_view::KindView,
+    projection::Projection,
+    source::run_source,
+};
+
+/// Where instances of definitions can be kept.
+pub struct Backends {
+    /// The host of HelmReleases, and its feed.
+    pub releases: (Arc<dyn Host>, Arc<Feed>),
+    /// The host of kinds that are stored as they are, where there is one.
+    pub stored: Option<Arc<dyn Host>>,
+}
+
+/// A stored kind's own watch of its host resource.
+struct StoredSource {
+    feed: Arc<Feed>,
+    end: CancellationToken,
+}
+
+struct Compiled {
+    uid: String,
+    generation: i64,
+    good: Option<Arc<Kind>>,
+}
+
+/// Builds snapshots.
+pub struct Builder {
+    backends: Backends,
+    builtin: Vec<Arc<Kind>>,
+    compiled: HashMap<String, Compiled>,
+    sources: HashMap<HostResource, StoredSource>,
+    served: BTreeMap<String, Arc<ServedKind>>,
+    tasks: TaskTracker,
+    shutdown: CancellationToken,
+}
+
+impl Builder {
+    /// A builder. `feeds` are host resources that are watched already; tasks it starts end with `shutdown` and are in `tasks`.
+    #[must_use]
+    pub fn new(
+        backends: Backends,
+        builtin: Vec<Kind>,
+        feeds: Vec<(HostResource, Arc<Feed>)>,
+        tasks: TaskTracker,
+        shutdown: CancellationToken,
+    ) -> Self {
+        let sources = feeds
+            .into_iter()
+            .map(|(resource, feed)| (resource, StoredSource { feed, end: shutdown.child_token() }))
+            .collect();
+        Self {
+            backends,
+            builtin: builtin.into_iter().map(Arc::new).collect(),
+            compiled: HashMap::new(),
+            sources,
+            served: BTreeMap::new(),
+            tasks,
+            shutdown,
+        }
+    }
+
+    /// The next snapshot.
+    pub fn build(&mut self, definitions: Vec<ApplicationDefinition>, previous: &Snapshot) -> Snapshot {
+        let mut kinds: Vec<Arc<Kind>> = self.builtin.clone();
+        let mut compiled = HashMap::new();
+        for definition in definitions {
+            let name = definition.metadata.name.clone().unwrap_or_default();
+            let held = self.compiled.remove(&name);
+            let entry = Self::compile(&definition, held);
+            kinds.extend(entry.good.clone());
+            compiled.insert(name, entry);
+        }
+        self.compiled = compiled;
+        let borrowed: Vec<&Kind> = kinds.iter().map(Arc::as_ref).collect();
+        let conflicts = names::conflicts(&borrowed);
+        let mut served = BTreeMap::new();
+        for (kind, conflicts) in kinds.iter().zip(conflicts) {
+            if let Some(conflict) = conflicts.first() {
+                tracing::warn!(definition = kind.origin.name, %conflict, "kind is not served");
+                continue;
+            }
+            let held = self.served.remove(&kind.origin.name);
+            if let Some(next) = self.serve(kind, held) {
+                served.insert(kind.origin.name.clone(), next);
+            }
+        }
+        let gone = std::mem::replace(&mut self.served, served);
+        for old in gone.into_values() {
+            Self::retire(&old);
+        }
+        self.end_unused_sources();
+        Snapshot::new(self.served.values().cloned().collect(), previous)
+    }
+
+    fn compile(definition: &ApplicationDefinition, held: Option<Compiled>) -> Compiled {
+        let uid = definition.metadata.uid.clone().unwrap_or_default();
+        let generation = definition.metadata.generation.unwrap_or_default();
+        let held = held.filter(|held| held.uid == uid);
+        if let Some(held) = held.as_ref().filter(|held| held.generation == generation) {
+            return Compiled { uid, generation, good: held.good.clone() };
+        }
+        let good = match compile(definition) {
+            Ok(kind) => Some(Arc::new(kind)),
+            Err(errors) => {
+                let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
+                tracing::warn!(
+                    definition = definition.metadata.name,
+                    errors = texts.join("; "),
+                    "definition is not accepted; the last good one, if any, stays"
+                );
+                held.and_then(|held| held.good)
+            }
+        };
+        Compiled { uid, generation, good }
+    }
+
+    /// The kind as it is served; views of the one that was served before are kept when they fit.
+    fn serve(&mut self, kind: &Arc<Kind>, held: Option<Arc<ServedKind>>) -> Option<Arc<ServedKind>> {
+        let versions = |kind: &Kind| kind.served_versions().map(|version| version.name.clone()).collect::<Vec<_>>();
+        if let Some(held) = held {
+            if Arc::ptr_eq(&held.kind, kind) {
+                return Some(held);
+            }
+            let fits = held.kind.origin.uid == kind.origin.uid
+                && held.kind.names.kind == kind.names.kind
+                && held.kind.scope == kind.scope
+                && same_identity(&held.kind, kind)
+                && versions(&held.kind) == versions(kind);
+            if fits {
+                for (view, projection) in held.views.iter().zip(projections(kind)) {
+                    held.store.feed().with_objects(|objects, _| view.reproject(projection.clone(), objects));
+                }
+                return Some(Arc::new(ServedKind {
+                    kind: Arc::clone(kind),
+                    store: Arc::clone(&held.store),
+                    views: held.views.clone(),
+                }));
+            }
+            Self::retire(&held);
+        }
+        let store = self.store(kind)?;
+        let views: Vec<Arc<KindView>> = projections(kind)
+            .map(|projection| KindView::new(projection, WatchCache::new(CacheLimits::default())))
+            .collect();
+        for view in &views {
+            store.feed().attach(Arc::clone(view) as _);
+        }
+        Some(Arc::new(ServedKind { kind: Arc::clone(kind), store, views }))
+    }
+
+    fn store(&mut self, kind: &Kind) -> Option<Arc<KindStore>> {
+        match &kind.backend {
+            KindBackend::Release(_) => {
+                let (host, feed) = &self.backends.releases;
+                Some(KindStore::new(Arc::clone(host), crate::storage::builtin::helm_releases(), Arc::clone(feed)))
+            }
+            KindBackend::Stored => {
+                let Some(host) = self.backends.stored.clone() else {
+                    tracing::warn!(
+                        definition = kind.origin.name,
+                        "kind is not served: there is no storage of our own here"
+                    );
+                    return None;
+                };
+                let version = kind.storage_version()?;
+                let resource = HostResource {
+                    group: kind.group.clone(),
+                    version: version.name.clone(),
+                    kind: kind.names.kind.clone(),
+                    plural: kind.names.plural.clone(),
+                    scope: kind.scope,
+                    status: match version.status {
+                        kindsmith_schema::kind::StatusRole::Subresource => StatusEndpoint::Separate,
+                        _ => StatusEndpoint::Absent,
+                    },
+                };
+                let source = self.sources.entry(resource.clone()).or_insert_with(|| {
+                    let feed = Arc::new(Feed::default());
+                    let end = self.shutdown.child_token();
+                    let sink = Arc::clone(&feed);
+                    self.tasks.spawn(run_source(Arc::clone(&host), resource.clone(), sink, end.clone()));
+                    StoredSource { feed, end }
+                });
+                Some(KindStore::new(host, resource, Arc::clone(&source.feed)))
+            }
+        }
+    }
+
+    /// Ends the watches of a kind that is no longer served so.
+    fn retire(served: &ServedKind) {
+        for view in &served.views {
+            let gone = Arc::as_ptr(view).cast::<()>();
+            served.store.feed().detach(|held| Arc::as_ptr(held).cast::<()>() == gone);
+            view.cache().close();
+        }
+    }
+
+    fn end_unused_sources(&mut self) {
+        let served = &self.served;
+        let builtin = [
+            crate::storage::builtin::helm_releases(),
+            crate::storage::builtin::namespaces(),
+            crate::storage::builtin::application_definitions(),
+        ];
+        self.sources.retain(|resource, source| {
+            let used = builtin.contains(resource) || served.values().any(|served| served.store.resource() == resource);
+            if !used {
+                source.end.cancel();
+            }
+            used
+        });
+    }
+}
+
+/// Whether the same host objects are instances of both.
+fn same_identity(left: &Kind, right: &Kind) -> bool {
+    match (&left.backend, &right.backend) {
+        (KindBackend::Release(left), KindBackend::Release(right)) => {
+            left.settings.prefix == right.settings.prefix
+                && left.settings.chart_ref == right.settings.chart_ref
+                && left.settings.chart == right.settings.chart
+        }
+        (KindBackend::Stored, KindBackend::Stored) => {
+            let storage = |kind: &Kind| kind.storage_version().map(|version| (version.name.clone(), version.status));
+            storage(left) == storage(right)
+        }
+        _ => false,
+    }
+}
+
+fn projections(kind: &Arc<Kind>) -> impl Iterator<Item = Projection> + '_ {
+    (0..kind.versions.len())
+        .filter(|&index| kind.versions[index].serving == Serving::Served)
+        .filter_map(|index| Projection::new(Arc::clone(kind), index))
+}

@@ -1,0 +1,189 @@
+//! Kinds that are served without a definition when there is no cluster: Namespace, HelmRelease and ApplicationDefinition.
+
+use kindsmith_crds::Scope;
+use kindsmith_schema::{
+    column::Column,
+    field::{FieldError, FieldPath},
+    kind::{Kind, KindBackend, KindNames, KindVersion, Origin, Serving, StatusRole, StorageRole},
+    structural::Schema,
+    table::Columns,
+};
+use serde_json::{Value, json};
+
+/// Why a built-in kind does not compile: a fault of ours, found by a test.
+#[derive(Debug, thiserror::Error)]
+#[error("the built-in kind {kind} does not compile: {}", .errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+pub struct BuiltinError {
+    kind: &'static str,
+    errors: Vec<FieldError>,
+}
+
+struct Template {
+    group: &'static str,
+    version: &'static str,
+    kind: &'static str,
+    plural: &'static str,
+    singular: &'static str,
+    short_names: &'static [&'static str],
+    scope: Scope,
+    columns: &'static [(&'static str, &'static str, &'static str)],
+}
+
+const NAMESPACE: Template = Template {
+    group: "",
+    version: "v1",
+    kind: "Namespace",
+    plural: "namespaces",
+    singular: "namespace",
+    short_names: &["ns"],
+    scope: Scope::Cluster,
+    columns: &[("Status", "string", ".status.phase"), ("Age", "date", ".metadata.creationTimestamp")],
+};
+
+const HELM_RELEASE: Template = Template {
+    group: "helm.toolkit.fluxcd.io",
+    version: "v2",
+    kind: "HelmRelease",
+    plural: "helmreleases",
+    singular: "helmrelease",
+    short_names: &["hr"],
+    scope: Scope::Namespaced,
+    columns: &[
+        ("Age", "date", ".metadata.creationTimestamp"),
+        ("Ready", "string", ".status.conditions[?(@.type==\"Ready\")].status"),
+        ("Status", "string", ".status.conditions[?(@.type==\"Ready\")].message"),
+    ],
+};
+
+const APPLICATION_DEFINITION: Template = Template {
+    group: kindsmith_crds::GROUP,
+    version: kindsmith_crds::VERSION,
+    kind: "ApplicationDefinition",
+    plural: "applicationdefinitions",
+    singular: "applicationdefinition",
+    short_names: &["appdef"],
+    scope: Scope::Cluster,
+    columns: &[
+        ("Kind", "string", ".spec.names.kind"),
+        ("Group", "string", ".spec.group"),
+        ("Accepted", "string", ".status.conditions[?(@.type==\"Accepted\")].status"),
+        ("Served", "string", ".status.conditions[?(@.type==\"Served\")].status"),
+        ("Age", "date", ".metadata.creationTimestamp"),
+    ],
+};
+
+impl Template {
+    fn compile(&self, schema: &Value) -> Result<Kind, BuiltinError> {
+        let failed = |errors: Vec<FieldError>| BuiltinError { kind: self.kind, errors };
+        let at = FieldPath::root();
+        let schema = Schema::compile(schema, &at).map_err(failed)?;
+        let columns = self
+            .columns
+            .iter()
+            .map(|(name, kind, path)| Column::compile(name, kind, None, None, None, path))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|errors| {
+                failed(errors.iter().map(|error| FieldError::internal(&at, &error.to_string())).collect())
+            })?;
+        Ok(Kind {
+            origin: Origin {
+                name: format!("built-in {}.{}", self.plural, self.group),
+                uid: String::new(),
+                generation: 1,
+                created: String::new(),
+            },
+            group: self.group.to_owned(),
+            scope: self.scope,
+            names: KindNames {
+                kind: self.kind.to_owned(),
+                list_kind: format!("{}List", self.kind),
+                plural: self.plural.to_owned(),
+                singular: self.singular.to_owned(),
+                short_names: self.short_names.iter().map(|&name| name.to_owned()).collect(),
+                categories: Vec::new(),
+            },
+            versions: vec![KindVersion {
+                name: self.version.to_owned(),
+                serving: Serving::Served,
+                storage: StorageRole::Storage,
+                deprecation: None,
+                schema,
+                columns: Columns::new(columns),
+                selectable_fields: Vec::new(),
+                status: StatusRole::Subresource,
+            }],
+            backend: KindBackend::Stored,
+        })
+    }
+}
+
+/// The built-in kinds.
+///
+/// # Errors
+/// When one does not compile.
+pub fn kinds() -> Result<Vec<Kind>, BuiltinError> {
+    let crd = kindsmith_crds::custom_resource_definition().unwrap_or_default();
+    let definition = crd.pointer("/spec/versions/0/schema/openAPIV3Schema").cloned().unwrap_or_default();
+    Ok(vec![
+        NAMESPACE.compile(&namespace_schema())?,
+        HELM_RELEASE.compile(&helm_release_schema())?,
+        APPLICATION_DEFINITION.compile(&definition)?,
+    ])
+}
+
+fn namespace_schema() -> Value {
+    json!({
+        "type": "object",
+        "description": "Namespace provides a scope for names.",
+        "properties": {
+            "spec": {"type": "object", "properties": {
+                "finalizers": {"type": "array", "items": {"type": "string"}, "x-kubernetes-list-type": "atomic"}
+            }},
+            "status": {"type": "object", "properties": {
+                "phase": {"type": "string"},
+                "conditions": {"type": "array", "items": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}}
+            }}
+        }
+    })
+}
+
+/// Flux' settings are many and Flux checks them; here they are kept as they are.
+fn helm_release_schema() -> Value {
+    let kept = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
+    let reference = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true,
+        "required": ["kind", "name"],
+        "properties": {"kind": {"type": "string"}, "name": {"type": "string"}, "namespace": {"type": "string"}}});
+    json!({
+        "type": "object",
+        "description": "HelmRelease is the Flux object that does the work: it installs a Helm chart with values.",
+        "properties": {
+            "spec": {
+                "type": "object",
+                "x-kubernetes-preserve-unknown-fields": true,
+                "required": ["interval"],
+                "properties": {
+                    "chart": kept,
+                    "chartRef": reference,
+                    "interval": {"type": "string"},
+                    "timeout": {"type": "string"},
+                    "suspend": {"type": "boolean"},
+                    "values": kept,
+                    "valuesFrom": {"type": "array", "items": reference},
+                    "install": kept,
+                    "upgrade": kept
+                }
+            },
+            "status": kept
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn built_in_kinds_compile() {
+        let kinds = super::kinds().unwrap();
+        let names: Vec<&str> = kinds.iter().map(|kind| kind.names.kind.as_str()).collect();
+        assert_eq!(names, ["Namespace", "HelmRelease", "ApplicationDefinition"]);
+    }
+}

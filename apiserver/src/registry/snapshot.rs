@@ -1,0 +1,122 @@
+//! Kinds and documents at one moment, immutable.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use bytes::Bytes;
+use kindsmith_schema::priority;
+
+use super::{discovery::DiscoveryDocuments, openapi::OpenApiDocuments};
+use crate::storage::{kind_store::ServedKind, kind_view::KindView};
+
+/// Whether the definitions have been read once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sync {
+    /// Not yet: an unknown path may be a kind that we are about to know.
+    #[default]
+    Pending,
+    /// Yes: an unknown path is not served.
+    Done,
+}
+
+/// A document as it goes out, with its hash.
+#[derive(Clone, Debug)]
+pub struct Document {
+    /// The body.
+    pub body: Bytes,
+    /// Upper-case hexadecimal SHA-512 of the body.
+    pub hash: Arc<str>,
+}
+
+impl Document {
+    /// A document of a JSON value.
+    #[must_use]
+    pub fn new(value: &serde_json::Value) -> Self {
+        use sha2::Digest as _;
+        let body = Bytes::from(value.to_string());
+        let hash = sha2::Sha512::digest(&body).iter().map(|byte| format!("{byte:02X}")).collect::<String>();
+        Self { body, hash: hash.into() }
+    }
+}
+
+/// What a request addresses: a kind in one of its versions.
+#[derive(Clone)]
+pub struct Resource {
+    /// The kind.
+    pub kind: Arc<ServedKind>,
+    /// Its version.
+    pub view: Arc<KindView>,
+}
+
+/// Kinds and documents at one moment.
+#[derive(Default)]
+pub struct Snapshot {
+    /// Whether the definitions have been read once.
+    pub sync: Sync,
+    kinds: BTreeMap<(String, String), Arc<ServedKind>>,
+    resources: HashMap<String, Resource>,
+    /// Discovery.
+    pub discovery: DiscoveryDocuments,
+    /// OpenAPI.
+    pub openapi: OpenApiDocuments,
+}
+
+fn address(group: &str, version: &str, plural: &str) -> String {
+    format!("{group}/{version}/{plural}")
+}
+
+impl Snapshot {
+    /// A snapshot of kinds. Documents of group-versions that did not change since `previous` are kept.
+    #[must_use]
+    pub fn new(kinds: Vec<Arc<ServedKind>>, previous: &Self) -> Self {
+        let kinds: BTreeMap<(String, String), Arc<ServedKind>> = kinds
+            .into_iter()
+            .map(|served| ((served.kind.group.clone(), served.kind.names.plural.clone()), served))
+            .collect();
+        let mut resources = HashMap::new();
+        for served in kinds.values() {
+            for view in &served.views {
+                let projection = view.projection();
+                resources.insert(
+                    address(&served.kind.group, &projection.version().name, &served.kind.names.plural),
+                    Resource { kind: Arc::clone(served), view: Arc::clone(view) },
+                );
+            }
+        }
+        let mut snapshot = Self { sync: Sync::Done, kinds, resources, ..Self::default() };
+        snapshot.discovery = DiscoveryDocuments::new(&snapshot);
+        snapshot.openapi = OpenApiDocuments::new(&snapshot, &previous.openapi);
+        snapshot
+    }
+
+    /// The resource at an address.
+    #[must_use]
+    pub fn resource(&self, group: &str, version: &str, plural: &str) -> Option<&Resource> {
+        self.resources.get(&address(group, version, plural))
+    }
+
+    /// All kinds, by group and plural.
+    pub fn kinds(&self) -> impl Iterator<Item = &Arc<ServedKind>> {
+        self.kinds.values()
+    }
+
+    /// The served versions of each group, the preferred one first.
+    #[must_use]
+    pub fn groups(&self) -> BTreeMap<&str, Vec<String>> {
+        let mut groups: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        for served in self.kinds.values() {
+            let versions = groups.entry(served.kind.group.as_str()).or_default();
+            for version in served.kind.served_versions() {
+                if !versions.contains(&version.name) {
+                    versions.push(version.name.clone());
+                }
+            }
+        }
+        for versions in groups.values_mut() {
+            versions.sort_by(|left, right| priority::compare(left, right));
+        }
+        groups
+    }
+}

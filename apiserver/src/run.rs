@@ -1,0 +1,220 @@
+//! Puts a server together: in a cluster, or on a store of its own.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use futures::StreamExt as _;
+use k8s_openapi::api::core::v1::Secret;
+use kube::{Api, Client};
+use kube_runtime::{WatchStreamExt as _, watcher};
+use tokio::{net::TcpListener, sync::watch};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    authn::{AuthenticationConfig, Authenticators, ConfigError, TokenReviews, watch_authentication_config},
+    authz::{Authorizer, MastersOnly, SubjectAccessReviews},
+    chain::{Chain, Readiness},
+    endpoints::documents::Check,
+    registry::{
+        Registry,
+        build::Backends,
+        build::Builder,
+        builtin::{self, BuiltinError},
+        snapshot::Sync,
+        watch as registry_watch,
+    },
+    server::{Limits, ServeError, ServingCertificate, serve},
+    storage::{
+        builtin::{application_definitions, helm_releases},
+        cluster::Cluster,
+        embedded::Embedded,
+        feed::Feed,
+        host::Host,
+        source::run_source,
+    },
+};
+
+/// Why a server cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// Connections cannot be served.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+    /// A built-in kind is broken.
+    #[error(transparent)]
+    Builtin(#[from] BuiltinError),
+    /// The CA of clients cannot be used.
+    #[error(transparent)]
+    Authentication(#[from] ConfigError),
+    /// A task that everything depends on ended before the server did.
+    #[error("{0} ended unexpectedly")]
+    TaskEnded(&'static str),
+}
+
+/// A server on a store of its own, without a cluster.
+pub struct StandAlone {
+    /// The store.
+    pub store: Arc<Embedded>,
+    /// The CA whose client certificates are believed, PEM.
+    pub client_ca_pem: String,
+    /// Where to accept connections.
+    pub listener: TcpListener,
+    /// The serving certificate.
+    pub certificate: Arc<ServingCertificate>,
+    /// The kinds that are served; empty at first.
+    pub registry: Arc<Registry>,
+}
+
+impl StandAlone {
+    /// Serves until `shutdown`.
+    ///
+    /// # Errors
+    /// When the server cannot be put together.
+    pub async fn run(self, shutdown: CancellationToken) -> Result<(), RunError> {
+        let tasks = TaskTracker::new();
+        let host: Arc<dyn Host> = self.store;
+        let kinds = builtin::kinds()?;
+        let registry = self.registry;
+        let authenticators = Authenticators::client_certificates_only(&self.client_ca_pem)?;
+        let feeds = start(&host, Some(Arc::clone(&host)), kinds, &registry, &tasks, &shutdown);
+        let readiness = readiness(Arc::clone(&registry), Arc::clone(&self.certificate), feeds, None);
+        let authorizer: Arc<dyn Authorizer> = Arc::new(MastersOnly);
+        let chain = Chain::new(registry, authenticators, authorizer, Some(host), readiness);
+        let served = serve(self.listener, self.certificate, Limits::default(), Arc::new(chain), shutdown.clone()).await;
+        shutdown.cancel();
+        tasks.close();
+        tasks.wait().await;
+        Ok(served?)
+    }
+}
+
+/// A server behind a cluster's kube-apiserver.
+pub struct InCluster {
+    /// The cluster.
+    pub client: Client,
+    /// The namespace of the Secret.
+    pub namespace: String,
+    /// The Secret that holds the serving certificate.
+    pub serving_secret: String,
+    /// Where to accept connections.
+    pub listener: TcpListener,
+}
+
+impl InCluster {
+    /// Serves until `shutdown`.
+    ///
+    /// # Errors
+    /// When the server cannot be put together.
+    pub async fn run(self, shutdown: CancellationToken) -> Result<(), RunError> {
+        let tasks = TaskTracker::new();
+        let client = self.client;
+        let certificate = Arc::new(ServingCertificate::default());
+        let secrets: Api<Secret> = Api::namespaced(client.clone(), &self.namespace);
+        tasks.spawn(watch_certificate(secrets, self.serving_secret, Arc::clone(&certificate), shutdown.clone()));
+        let config = Arc::new(ArcSwap::from_pointee(AuthenticationConfig::default()));
+        let (synced, authentication) = watch::channel(false);
+        let followed = watch_authentication_config(client.clone(), Arc::clone(&config), synced, shutdown.clone());
+        tasks.spawn(followed);
+        let host: Arc<dyn Host> = Arc::new(Cluster::new(client.clone()));
+        let registry = Arc::new(Registry::default());
+        let feeds = start(&host, None, Vec::new(), &registry, &tasks, &shutdown);
+        let readiness = readiness(Arc::clone(&registry), Arc::clone(&certificate), feeds, Some(authentication));
+        let authenticators = Authenticators::new(config, Some(TokenReviews::new(client.clone())));
+        let authorizer: Arc<dyn Authorizer> = Arc::new(SubjectAccessReviews::new(client));
+        let chain = Chain::new(registry, authenticators, authorizer, None, readiness);
+        let served = serve(self.listener, certificate, Limits::default(), Arc::new(chain), shutdown.clone()).await;
+        shutdown.cancel();
+        tasks.close();
+        tasks.wait().await;
+        Ok(served?)
+    }
+}
+
+/// Starts what keeps the registry as the definitions say. Returns the feed of the definitions.
+fn start(
+    host: &Arc<dyn Host>,
+    stored: Option<Arc<dyn Host>>,
+    kinds: Vec<kindsmith_schema::kind::Kind>,
+    registry: &Arc<Registry>,
+    tasks: &TaskTracker,
+    shutdown: &CancellationToken,
+) -> Arc<Feed> {
+    let (definitions, releases) = (Arc::new(Feed::default()), Arc::new(Feed::default()));
+    for (resource, feed) in [(application_definitions(), &definitions), (helm_releases(), &releases)] {
+        tasks.spawn(run_source(Arc::clone(host), resource, Arc::clone(feed), shutdown.clone()));
+    }
+    let builder = Builder::new(
+        Backends { releases: (Arc::clone(host), Arc::clone(&releases)), stored },
+        kinds,
+        vec![(application_definitions(), Arc::clone(&definitions)), (helm_releases(), releases)],
+        tasks.clone(),
+        shutdown.clone(),
+    );
+    tasks.spawn(registry_watch::run(Arc::clone(&definitions), builder, Arc::clone(registry), shutdown.clone()));
+    definitions
+}
+
+fn readiness(
+    registry: Arc<Registry>,
+    certificate: Arc<ServingCertificate>,
+    definitions: Arc<Feed>,
+    authentication: Option<watch::Receiver<bool>>,
+) -> Readiness {
+    Box::new(move || {
+        let check = |name, holds: bool, failure: &str| Check { name, failure: (!holds).then(|| failure.to_owned()) };
+        let synced = registry.snapshot().sync == Sync::Done;
+        let reason =
+            definitions.failure().map_or("definitions have not been read yet".to_owned(), |error| error.to_string());
+        let mut checks = vec![
+            check("ping", true, ""),
+            check("registry", synced, &reason),
+            check("certificate", certificate.is_loaded(), "there is no serving certificate yet"),
+        ];
+        if let Some(authentication) = &authentication {
+            checks.push(check("authentication", *authentication.borrow(), "the cluster's CAs have not been read yet"));
+        }
+        checks
+    })
+}
+
+/// Loads the serving certificate from its Secret whenever that changes.
+async fn watch_certificate(
+    secrets: Api<Secret>,
+    name: String,
+    certificate: Arc<ServingCertificate>,
+    shutdown: CancellationToken,
+) {
+    let settings = watcher::Config::default().fields(&format!("metadata.name={name}"));
+    let mut events = watcher(secrets, settings).default_backoff().boxed();
+    loop {
+        let event = tokio::select! {
+            () = shutdown.cancelled() => return,
+            event = events.next() => event,
+        };
+        match event {
+            None => return,
+            Some(Ok(watcher::Event::Apply(secret) | watcher::Event::InitApply(secret))) => {
+                let data = secret.data.unwrap_or_default();
+                let (Some(chain), Some(key)) = (data.get("tls.crt"), data.get("tls.key")) else {
+                    tracing::warn!(
+                        secret = name,
+                        "the Secret has no tls.crt and tls.key; the present certificate stays"
+                    );
+                    continue;
+                };
+                match certificate.load(&chain.0, &key.0) {
+                    Ok(()) => {
+                        tracing::info!(
+                            fingerprint = certificate.fingerprint().unwrap_or_default(),
+                            "certificate loaded"
+                        );
+                    }
+                    Err(error) => tracing::error!(%error, "the new certificate cannot be used; the present one stays"),
+                }
+            }
+            Some(Ok(watcher::Event::Delete(_))) => tracing::warn!("the Secret is gone; the present certificate stays"),
+            Some(Ok(watcher::Event::Init | watcher::Event::InitDone)) => {}
+            Some(Err(error)) => tracing::warn!(%error, "the Secret cannot be watched; trying again"),
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! Host resources that Kindsmith itself knows.
+
+use kindsmith_crds::Scope;
+
+use super::host::{HostResource, StatusEndpoint};
+
+fn resource(group: &str, version: &str, kind: &str, plural: &str, scope: Scope) -> HostResource {
+    HostResource {
+        group: group.to_owned(),
+        version: version.to_owned(),
+        kind: kind.to_owned(),
+        plural: plural.to_owned(),
+        scope,
+        status: StatusEndpoint::Separate,
+    }
+}
+
+/// Namespaces.
+#[must_use]
+pub fn namespaces() -> HostResource {
+    resource("", "v1", "Namespace", "namespaces", Scope::Cluster)
+}
+
+/// Flux' HelmReleases.
+#[must_use]
+pub fn helm_releases() -> HostResource {
+    resource("helm.toolkit.fluxcd.io", "v2", "HelmRelease", "helmreleases", Scope::Namespaced)
+}
+
+/// ApplicationDefinitions.
+#[must_use]
+pub fn application_definitions() -> HostResource {
+    resource(
+        kindsmith_crds::GROUP,
+        kindsmith_crds::VERSION,
+        "ApplicationDefinition",
+        "applicationdefinitions",
+        Scope::Cluster,
+    )
+}

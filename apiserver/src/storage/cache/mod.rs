@@ -1,0 +1,447 @@
+//! The watch cache: the present objects of one version of a kind, the recent changes, and who follows them.
+//!
+//! Flow: one writer (`fill`, `apply`, `progress`) under one lock; readers copy references out of it; watchers get events
+//! through a bounded queue each. Guarantees: a watcher sees every change after its start once, in order, or its stream
+//! ends; a slow watcher is ended and no other notices. Assumption: calls of the writer come in the order of the host's
+//! changes. The lock is never held over an await.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    time::Instant,
+};
+
+use bytes::Bytes;
+use tokio::sync::{mpsc, watch};
+
+mod watcher;
+
+#[cfg(test)]
+mod tests;
+
+pub use watcher::{Watcher, WatcherItem};
+
+/// An object as it is served, encoded once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The namespace, if the kind has one.
+    pub namespace: Option<String>,
+    /// The name.
+    pub name: String,
+    /// The revision of its last change.
+    pub revision: u64,
+    /// Labels, for selectors.
+    pub labels: BTreeMap<String, String>,
+    /// Selectable fields, for selectors.
+    pub fields: BTreeMap<String, String>,
+    /// The object as compact JSON.
+    pub json: Bytes,
+}
+
+/// A change of the host.
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// Created, or changed to this.
+    Applied(Arc<Entry>),
+    /// Gone.
+    Deleted {
+        /// The revision of the deletion.
+        revision: u64,
+        /// The object as it was last, with the resourceVersion of the deletion.
+        last: Arc<Entry>,
+    },
+}
+
+/// What happened to an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventKind {
+    /// It was created.
+    Added,
+    /// It changed.
+    Modified,
+    /// It is gone.
+    Deleted,
+}
+
+/// A change as watchers get it.
+#[derive(Debug)]
+pub struct CacheEvent {
+    /// The revision of the change.
+    pub revision: u64,
+    /// What happened.
+    pub kind: EventKind,
+    /// The object after the change; as it was last when it is gone.
+    pub entry: Arc<Entry>,
+    /// The object before the change.
+    pub previous: Option<Arc<Entry>>,
+    frame: OnceLock<Bytes>,
+}
+
+impl CacheEvent {
+    /// The event as a line of a JSON watch, encoded once for all watchers.
+    #[must_use]
+    pub fn frame(&self) -> Bytes {
+        self.frame
+            .get_or_init(|| {
+                let kind = match self.kind {
+                    EventKind::Added => "ADDED",
+                    EventKind::Modified => "MODIFIED",
+                    EventKind::Deleted => "DELETED",
+                };
+                let mut frame = Vec::with_capacity(self.entry.json.len() + 32);
+                frame.extend_from_slice(format!("{{\"type\":\"{kind}\",\"object\":").as_bytes());
+                frame.extend_from_slice(&self.entry.json);
+                frame.extend_from_slice(b"}\n");
+                Bytes::from(frame)
+            })
+            .clone()
+    }
+}
+
+/// Bounds of a cache.
+#[derive(Clone, Copy, Debug)]
+pub struct CacheLimits {
+    /// Changes that are remembered for watches that resume and for lists at an older revision.
+    pub history_events_max: usize,
+    /// Watchers at once.
+    pub watchers_max: usize,
+    /// Events that wait for a slow watcher before it is ended.
+    pub watcher_queue_events_max: usize,
+}
+
+impl Default for CacheLimits {
+    fn default() -> Self {
+        Self { history_events_max: 4096, watchers_max: 10_000, watcher_queue_events_max: 1024 }
+    }
+}
+
+/// Which state to list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CacheListAt {
+    /// Whatever there is.
+    Any,
+    /// This revision or a newer one.
+    NotOlderThan(u64),
+    /// Exactly this revision.
+    Exactly(u64),
+}
+
+/// Where a watch begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WatchStart {
+    /// With the changes after a revision.
+    After(u64),
+    /// With the present state.
+    InitialEvents,
+}
+
+/// Objects at one revision.
+#[derive(Clone, Debug)]
+pub struct Listing {
+    /// The objects, by namespace and name.
+    pub entries: Vec<Arc<Entry>>,
+    /// The revision.
+    pub revision: u64,
+}
+
+/// Why the cache cannot answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CacheError {
+    /// The first list of the host has not come.
+    #[error("storage is (re)initializing")]
+    NotReady,
+    /// The revision is older than what is remembered.
+    #[error("too old resource version, the oldest known is {oldest}")]
+    Expired {
+        /// The oldest revision that can be asked for.
+        oldest: u64,
+    },
+    /// The revision is newer than what is known.
+    #[error("too large resource version, the newest known is {current}")]
+    TooNew {
+        /// The newest revision.
+        current: u64,
+    },
+    /// There are as many watchers as are allowed.
+    #[error("too many watches of this resource, try again later")]
+    TooManyWatchers,
+}
+
+type Key = (Option<String>, String);
+
+struct Following {
+    namespace: Option<String>,
+    queue: mpsc::Sender<Arc<CacheEvent>>,
+}
+
+#[derive(Default)]
+struct State {
+    entries: BTreeMap<Key, Arc<Entry>>,
+    history: VecDeque<Arc<CacheEvent>>,
+    /// The state before this revision's changes is not known.
+    oldest: u64,
+    watchers: Vec<Following>,
+    closed: bool,
+}
+
+/// The watch cache.
+pub struct WatchCache {
+    limits: CacheLimits,
+    state: Mutex<State>,
+    /// The newest revision; none before the first list.
+    revision: watch::Sender<Option<u64>>,
+}
+
+impl WatchCache {
+    /// An empty cache that is not ready.
+    #[must_use]
+    pub fn new(limits: CacheLimits) -> Arc<Self> {
+        Arc::new(Self { limits, state: Mutex::default(), revision: watch::Sender::new(None) })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the state of the host at a revision. At first it makes the cache ready; after a lost watch only what really
+    /// differs becomes events, so watchers see nothing twice.
+    pub fn fill(&self, entries: Vec<Arc<Entry>>, revision: u64) {
+        let mut state = self.state();
+        let first = self.revision.borrow().is_none();
+        let next: BTreeMap<Key, Arc<Entry>> =
+            entries.into_iter().map(|entry| ((entry.namespace.clone(), entry.name.clone()), entry)).collect();
+        if first {
+            state.entries = next;
+            state.oldest = revision;
+        } else {
+            let mut changes: Vec<Change> = Vec::new();
+            for (key, held) in &state.entries {
+                if !next.contains_key(key) {
+                    changes.push(Change::Deleted { revision, last: stamped(held, revision) });
+                }
+            }
+            let mut applied: Vec<Arc<Entry>> = next
+                .iter()
+                .filter(|(key, entry)| state.entries.get(*key).is_none_or(|held| held.revision != entry.revision))
+                .map(|(_, entry)| Arc::clone(entry))
+                .collect();
+            applied.sort_by_key(|entry| entry.revision);
+            // Changes that were made while the watch was lost come in the order in which they were made; deletions, whose
+            // time is not known, at the end.
+            for entry in applied {
+                self.change(&mut state, Change::Applied(entry));
+            }
+            for change in changes {
+                self.change(&mut state, change);
+            }
+        }
+        // Under the lock, so that no list carries changes that are newer than its revision.
+        self.advance(revision);
+    }
+
+    /// Takes one change of the host.
+    pub fn apply(&self, change: Change) {
+        let revision = match &change {
+            Change::Applied(entry) => entry.revision,
+            Change::Deleted { revision, .. } => *revision,
+        };
+        let mut state = self.state();
+        self.change(&mut state, change);
+        self.advance(revision);
+    }
+
+    /// Nothing changed up to a revision.
+    pub fn progress(&self, revision: u64) {
+        let _state = self.state();
+        self.advance(revision);
+    }
+
+    fn advance(&self, revision: u64) {
+        self.revision.send_if_modified(|held| {
+            let newer = held.is_none_or(|held| held < revision);
+            if newer {
+                *held = Some(revision);
+            }
+            newer
+        });
+    }
+
+    fn change(&self, state: &mut State, change: Change) {
+        let event = match change {
+            Change::Applied(entry) => {
+                let key = (entry.namespace.clone(), entry.name.clone());
+                let previous = state.entries.insert(key, Arc::clone(&entry));
+                let kind = if previous.is_some() { EventKind::Modified } else { EventKind::Added };
+                CacheEvent { revision: entry.revision, kind, entry, previous, frame: OnceLock::new() }
+            }
+            Change::Deleted { revision, last } => {
+                let Some(previous) = state.entries.remove(&(last.namespace.clone(), last.name.clone())) else { return };
+                CacheEvent {
+                    revision,
+                    kind: EventKind::Deleted,
+                    entry: last,
+                    previous: Some(previous),
+                    frame: OnceLock::new(),
+                }
+            }
+        };
+        let event = Arc::new(event);
+        state.history.push_back(Arc::clone(&event));
+        while state.history.len() > self.limits.history_events_max {
+            if let Some(forgotten) = state.history.pop_front() {
+                state.oldest = state.oldest.max(forgotten.revision);
+            }
+        }
+        // A full queue or a client that left ends the watcher: dropping the sender ends its stream after what is queued.
+        state.watchers.retain(|watcher| {
+            let wanted = watcher.namespace.is_none() || watcher.namespace == event.entry.namespace;
+            if wanted { watcher.queue.try_send(Arc::clone(&event)).is_ok() } else { !watcher.queue.is_closed() }
+        });
+    }
+
+    /// Encodes all objects anew without telling anybody: nothing was written, they are only shown by another schema.
+    pub fn reproject(&self, show: impl Fn(&Entry) -> Arc<Entry>) {
+        let mut state = self.state();
+        for entry in state.entries.values_mut() {
+            *entry = show(entry);
+        }
+    }
+
+    /// The kind is gone: all watches end, and none begins.
+    pub fn close(&self) {
+        let mut state = self.state();
+        state.closed = true;
+        state.watchers.clear();
+    }
+
+    /// Whether the first list of the host has come.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.revision.borrow().is_some()
+    }
+
+    /// The newest revision; 0 before the first list.
+    #[must_use]
+    pub fn revision(&self) -> u64 {
+        self.revision.borrow().unwrap_or_default()
+    }
+
+    /// How many follow.
+    #[must_use]
+    pub fn watchers(&self) -> usize {
+        self.state().watchers.len()
+    }
+
+    /// One object.
+    #[must_use]
+    pub fn get(&self, namespace: Option<&str>, name: &str) -> Option<Arc<Entry>> {
+        self.state().entries.get(&(namespace.map(str::to_owned), name.to_owned())).cloned()
+    }
+
+    /// Objects of a namespace, or all.
+    ///
+    /// # Errors
+    /// When the state that is asked for is not known (yet, or any more).
+    pub fn list(&self, namespace: Option<&str>, at: CacheListAt) -> Result<Listing, CacheError> {
+        let state = self.state();
+        let current = (*self.revision.borrow()).ok_or(CacheError::NotReady)?;
+        let wanted = |held: &Option<String>| namespace.is_none() || held.as_deref() == namespace;
+        match at {
+            CacheListAt::NotOlderThan(revision) if revision > current => Err(CacheError::TooNew { current }),
+            CacheListAt::Exactly(revision) if revision > current => Err(CacheError::TooNew { current }),
+            CacheListAt::Exactly(revision) if revision < state.oldest => {
+                Err(CacheError::Expired { oldest: state.oldest })
+            }
+            CacheListAt::Exactly(revision) => {
+                let mut entries: BTreeMap<&Key, Arc<Entry>> = BTreeMap::new();
+                let keys: Vec<Key> = state.history.iter().map(|event| key_of(&event.entry)).collect();
+                entries.extend(state.entries.iter().map(|(key, entry)| (key, Arc::clone(entry))));
+                // Undo what came later, newest first.
+                for (event, key) in
+                    state.history.iter().zip(&keys).rev().take_while(|(event, _)| event.revision > revision)
+                {
+                    match &event.previous {
+                        Some(previous) => entries.insert(key, Arc::clone(previous)),
+                        None => entries.remove(key),
+                    };
+                }
+                let entries = entries.into_iter().filter(|(key, _)| wanted(&key.0)).map(|(_, entry)| entry).collect();
+                Ok(Listing { entries, revision })
+            }
+            CacheListAt::Any | CacheListAt::NotOlderThan(_) => {
+                let entries = state
+                    .entries
+                    .iter()
+                    .filter(|(key, _)| wanted(&key.0))
+                    .map(|(_, entry)| Arc::clone(entry))
+                    .collect();
+                Ok(Listing { entries, revision: current })
+            }
+        }
+    }
+
+    /// Waits until a revision is known.
+    ///
+    /// # Errors
+    /// When it is not known at the deadline.
+    pub async fn wait_for(&self, revision: u64, deadline: Instant) -> Result<(), CacheError> {
+        let mut known = self.revision.subscribe();
+        let reached = known.wait_for(|held| held.is_some_and(|held| held >= revision));
+        match tokio::time::timeout_at(deadline.into(), reached).await {
+            Ok(Ok(_)) => Ok(()),
+            _ => Err(CacheError::TooNew { current: self.revision() }),
+        }
+    }
+
+    /// Follows the changes of a namespace, or of all. What is there and what comes meet without a gap.
+    ///
+    /// # Errors
+    /// When the revision to begin at is not remembered, or there are too many watchers.
+    pub fn watch(&self, namespace: Option<String>, start: WatchStart) -> Result<Watcher, CacheError> {
+        let mut state = self.state();
+        let current = (*self.revision.borrow()).ok_or(CacheError::NotReady)?;
+        state.watchers.retain(|watcher| !watcher.queue.is_closed());
+        if state.watchers.len() >= self.limits.watchers_max {
+            return Err(CacheError::TooManyWatchers);
+        }
+        let mut pending = VecDeque::new();
+        let wanted = |held: &Option<String>| namespace.is_none() || *held == namespace;
+        let begin = match start {
+            WatchStart::InitialEvents => {
+                let present = state.entries.iter().filter(|(key, _)| wanted(&key.0));
+                pending.extend(present.map(|(_, entry)| WatcherItem::Initial(Arc::clone(entry))));
+                pending.push_back(WatcherItem::InitialEnd { revision: current });
+                current
+            }
+            WatchStart::After(revision) if revision < state.oldest => {
+                return Err(CacheError::Expired { oldest: state.oldest });
+            }
+            WatchStart::After(revision) => {
+                let later = state.history.iter().filter(|event| event.revision > revision);
+                let later = later.filter(|event| wanted(&event.entry.namespace));
+                pending.extend(later.map(|event| WatcherItem::Event(Arc::clone(event))));
+                revision.max(current)
+            }
+        };
+        let (queue, events) = mpsc::channel(self.limits.watcher_queue_events_max);
+        if !state.closed {
+            state.watchers.push(Following { namespace, queue });
+        }
+        Ok(Watcher::new(pending, events, begin, self.revision.subscribe()))
+    }
+}
+
+fn key_of(entry: &Entry) -> Key {
+    (entry.namespace.clone(), entry.name.clone())
+}
+
+/// An entry with another resourceVersion, for a deletion that was not seen.
+fn stamped(entry: &Entry, revision: u64) -> Arc<Entry> {
+    let mut stamped = entry.clone();
+    if let Ok(mut object) = serde_json::from_slice::<serde_json::Value>(&entry.json) {
+        object["metadata"]["resourceVersion"] = serde_json::Value::String(revision.to_string());
+        stamped.json = Bytes::from(object.to_string());
+    }
+    stamped.revision = revision;
+    Arc::new(stamped)
+}

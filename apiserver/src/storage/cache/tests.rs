@@ -1,0 +1,157 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn entry(name: &str, revision: u64) -> Arc<Entry> {
+    let json = serde_json::json!({"metadata": {"name": name, "resourceVersion": revision.to_string()}}).to_string();
+    Arc::new(Entry {
+        namespace: None,
+        name: name.to_owned(),
+        revision,
+        labels: BTreeMap::new(),
+        fields: BTreeMap::new(),
+        json: Bytes::from(json),
+    })
+}
+
+fn names(listing: &Listing) -> Vec<(&str, u64)> {
+    listing.entries.iter().map(|entry| (entry.name.as_str(), entry.revision)).collect()
+}
+
+fn drain(watcher: &mut Watcher) -> Vec<(EventKind, String, u64)> {
+    let mut seen = Vec::new();
+    while let Some(Some(item)) = futures::FutureExt::now_or_never(watcher.next()) {
+        if let WatcherItem::Event(event) = item {
+            seen.push((event.kind, event.entry.name.clone(), event.revision));
+        }
+    }
+    seen
+}
+
+#[test]
+fn a_cache_is_not_ready_before_its_first_list() {
+    let cache = WatchCache::new(CacheLimits::default());
+    assert!(!cache.is_ready());
+    assert_eq!(cache.list(None, CacheListAt::Any).unwrap_err(), CacheError::NotReady);
+    cache.fill(vec![entry("a", 3)], 5);
+    assert_eq!(names(&cache.list(None, CacheListAt::Any).unwrap()), [("a", 3)]);
+    assert_eq!(cache.revision(), 5);
+}
+
+#[test]
+fn a_list_at_an_older_revision_is_what_was_there() {
+    let cache = WatchCache::new(CacheLimits::default());
+    cache.fill(vec![entry("a", 3), entry("b", 4)], 5);
+    cache.apply(Change::Applied(entry("a", 6)));
+    cache.apply(Change::Deleted { revision: 7, last: entry("b", 7) });
+    cache.apply(Change::Applied(entry("c", 8)));
+    assert_eq!(names(&cache.list(None, CacheListAt::Exactly(5)).unwrap()), [("a", 3), ("b", 4)]);
+    assert_eq!(names(&cache.list(None, CacheListAt::Exactly(6)).unwrap()), [("a", 6), ("b", 4)]);
+    assert_eq!(names(&cache.list(None, CacheListAt::Exactly(7)).unwrap()), [("a", 6)]);
+    assert_eq!(cache.list(None, CacheListAt::Exactly(4)).unwrap_err(), CacheError::Expired { oldest: 5 });
+    assert_eq!(cache.list(None, CacheListAt::Exactly(9)).unwrap_err(), CacheError::TooNew { current: 8 });
+}
+
+#[test]
+fn a_relist_sends_only_what_differs() {
+    let cache = WatchCache::new(CacheLimits::default());
+    cache.fill(vec![entry("a", 3), entry("b", 4)], 5);
+    let mut watcher = cache.watch(None, WatchStart::After(5)).unwrap();
+    cache.fill(vec![entry("a", 3), entry("c", 8)], 9);
+    assert_eq!(drain(&mut watcher), [(EventKind::Added, "c".to_owned(), 8), (EventKind::Deleted, "b".to_owned(), 9)]);
+}
+
+#[test]
+fn a_slow_watcher_is_ended_and_others_go_on() {
+    let cache = WatchCache::new(CacheLimits { watcher_queue_events_max: 2, ..CacheLimits::default() });
+    cache.fill(Vec::new(), 1);
+    let mut slow = cache.watch(None, WatchStart::After(1)).unwrap();
+    let mut fast = cache.watch(None, WatchStart::After(1)).unwrap();
+    for revision in 2..6 {
+        cache.apply(Change::Applied(entry("a", revision)));
+        assert_eq!(drain(&mut fast).len(), 1);
+    }
+    assert_eq!(drain(&mut slow).len(), 2);
+    assert!(matches!(futures::FutureExt::now_or_never(slow.next()), Some(None)));
+    assert_eq!(cache.watchers(), 1);
+}
+
+#[test]
+fn history_is_bounded_and_says_when_a_watch_is_too_old() {
+    let cache = WatchCache::new(CacheLimits { history_events_max: 2, ..CacheLimits::default() });
+    cache.fill(Vec::new(), 1);
+    for revision in 2..6 {
+        cache.apply(Change::Applied(entry("a", revision)));
+    }
+    assert!(matches!(cache.watch(None, WatchStart::After(2)), Err(CacheError::Expired { oldest: 3 })));
+    assert_eq!(drain(&mut cache.watch(None, WatchStart::After(3)).unwrap()).len(), 2);
+}
+
+#[test]
+fn closing_ends_watches() {
+    let cache = WatchCache::new(CacheLimits::default());
+    cache.fill(Vec::new(), 1);
+    let mut watcher = cache.watch(None, WatchStart::After(1)).unwrap();
+    cache.close();
+    assert!(matches!(futures::FutureExt::now_or_never(watcher.next()), Some(None)));
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Apply(u8),
+    Delete(u8),
+    Watch,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        4 => (0..4_u8).prop_map(Step::Apply),
+        2 => (0..4_u8).prop_map(Step::Delete),
+        1 => Just(Step::Watch),
+    ];
+    proptest::collection::vec(step, 0..60)
+}
+
+proptest! {
+    #[test]
+    fn every_watcher_sees_every_later_change_once_and_every_past_state_can_be_listed(steps in steps()) {
+        let cache = WatchCache::new(CacheLimits::default());
+        cache.fill(Vec::new(), 1);
+        let mut revision = 1;
+        let mut model: BTreeMap<String, u64> = BTreeMap::new();
+        let mut log = Vec::new();
+        let mut states = vec![(1, model.clone())];
+        let mut watchers = Vec::new();
+        for step in steps {
+            match step {
+                Step::Apply(name) => {
+                    revision += 1;
+                    let name = format!("n{name}");
+                    let kind = if model.insert(name.clone(), revision).is_some() { EventKind::Modified } else { EventKind::Added };
+                    log.push((kind, name.clone(), revision));
+                    cache.apply(Change::Applied(entry(&name, revision)));
+                }
+                Step::Delete(name) => {
+                    let name = format!("n{name}");
+                    if model.remove(&name).is_some() {
+                        revision += 1;
+                        log.push((EventKind::Deleted, name.clone(), revision));
+                        cache.apply(Change::Deleted { revision, last: entry(&name, revision) });
+                    }
+                }
+                Step::Watch => watchers.push((revision, cache.watch(None, WatchStart::After(revision)).unwrap())),
+            }
+            states.push((revision, model.clone()));
+        }
+        for (start, watcher) in &mut watchers {
+            let wanted: Vec<_> = log.iter().filter(|(_, _, revision)| revision > start).cloned().collect();
+            prop_assert_eq!(drain(watcher), wanted);
+            prop_assert_eq!(watcher.revision(), revision);
+        }
+        for (at, state) in states {
+            let listing = cache.list(None, CacheListAt::Exactly(at)).unwrap();
+            let wanted: Vec<(&str, u64)> = state.iter().map(|(name, revision)| (name.as_str(), *revision)).collect();
+            prop_assert_eq!(names(&listing), wanted);
+        }
+    }
+}

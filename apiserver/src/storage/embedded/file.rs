@@ -1,0 +1,180 @@
+//! Tables of the file, and reads of them.
+
+use std::{collections::BTreeMap, path::Path};
+
+use redb::{Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, TableDefinition, TableHandle as _};
+use serde_json::Value;
+
+use super::{FILE_NAME, OpenError, status};
+use crate::storage::{
+    feed::Key,
+    host::{HostError, HostEvent, HostList, HostResource, ListAt},
+};
+
+/// Objects by [`object_key`].
+pub(super) const OBJECTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("objects");
+
+/// Changes by revision: a JSON array of the resource's key, the object before and the object after.
+pub(super) const HISTORY: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("history");
+
+/// Numbers by name.
+pub(super) const NUMBERS: TableDefinition<'_, &str, u64> = TableDefinition::new("numbers");
+
+/// The revision of the last write.
+pub(super) const REVISION: &str = "revision";
+
+/// The newest revision whose changes are forgotten.
+pub(super) const COMPACTED: &str = "compacted";
+
+/// The open file.
+pub(super) struct StoreFile {
+    pub(super) database: Database,
+}
+
+/// A change as the history has it.
+#[derive(serde::Serialize, serde::Deserialize)]
+pub(super) struct Recorded {
+    /// The key of the resource.
+    pub(super) resource: String,
+    /// The object before, if there was one.
+    pub(super) before: Option<Value>,
+    /// The object after, if there is one.
+    pub(super) after: Option<Value>,
+    /// The object as it was last, at the revision of its deletion.
+    pub(super) last: Option<Value>,
+}
+
+/// A fault of the store as an error of the host.
+pub(super) fn broken(error: impl std::fmt::Display) -> HostError {
+    HostError::Malformed(format!("the store cannot be used: {error}"))
+}
+
+pub(super) fn resource_key(resource: &HostResource) -> String {
+    format!("{}/{}", resource.group, resource.plural)
+}
+
+pub(super) fn object_key(resource: &HostResource, namespace: Option<&str>, name: &str) -> String {
+    format!("{}\0{}\0{name}", resource_key(resource), namespace.unwrap_or_default())
+}
+
+impl StoreFile {
+    pub(super) fn open(directory: &Path) -> Result<Self, OpenError> {
+        let path = directory.join(FILE_NAME);
+        let fail = |reason: String| OpenError::Broken { path: path.clone(), reason };
+        let database = Database::create(&path).map_err(|error| match error {
+            DatabaseError::DatabaseAlreadyOpen => OpenError::InUse { path: directory.to_owned() },
+            error => fail(error.to_string()),
+        })?;
+        let transaction = database.begin_write().map_err(|error| fail(error.to_string()))?;
+        for table in [OBJECTS.name(), HISTORY.name(), NUMBERS.name()] {
+            tracing::trace!(table, "table opened");
+        }
+        transaction.open_table(OBJECTS).map_err(|error| fail(error.to_string()))?;
+        transaction.open_table(HISTORY).map_err(|error| fail(error.to_string()))?;
+        {
+            let mut numbers = transaction.open_table(NUMBERS).map_err(|error| fail(error.to_string()))?;
+            let started = numbers.get(REVISION).map_err(|error| fail(error.to_string()))?.is_some();
+            if !started {
+                // Revisions are never "0", which means "any" to clients.
+                numbers.insert(REVISION, 1).map_err(|error| fail(error.to_string()))?;
+                numbers.insert(COMPACTED, 1).map_err(|error| fail(error.to_string()))?;
+            }
+        }
+        transaction.commit().map_err(|error| fail(error.to_string()))?;
+        Ok(Self { database })
+    }
+
+    pub(super) fn get(
+        &self,
+        resource: &HostResource,
+        namespace: Option<&str>,
+        name: &str,
+    ) -> Result<Option<Value>, HostError> {
+        let transaction = self.database.begin_read().map_err(broken)?;
+        let objects = transaction.open_table(OBJECTS).map_err(broken)?;
+        let held = objects.get(object_key(resource, namespace, name).as_str()).map_err(broken)?;
+        held.map(|held| serde_json::from_slice(held.value()).map_err(broken)).transpose()
+    }
+
+    pub(super) fn list(
+        &self,
+        resource: &HostResource,
+        namespace: Option<&str>,
+        at: ListAt,
+    ) -> Result<HostList, HostError> {
+        let transaction = self.database.begin_read().map_err(broken)?;
+        let numbers = transaction.open_table(NUMBERS).map_err(broken)?;
+        let number = |name: &str| numbers.get(name).map(|held| held.map_or(1, |held| held.value())).map_err(broken);
+        let (newest, compacted) = (number(REVISION)?, number(COMPACTED)?);
+        let objects = transaction.open_table(OBJECTS).map_err(broken)?;
+        let prefix = match namespace {
+            Some(namespace) => format!("{}\0{namespace}\0", resource_key(resource)),
+            None => format!("{}\0", resource_key(resource)),
+        };
+        let mut found: BTreeMap<Key, Value> = BTreeMap::new();
+        for held in objects.range(prefix.as_str()..).map_err(broken)? {
+            let (key, value) = held.map_err(broken)?;
+            if !key.value().starts_with(&prefix) {
+                break;
+            }
+            let object: Value = serde_json::from_slice(value.value()).map_err(broken)?;
+            found.insert(crate::storage::feed::key_of(&object), object);
+        }
+        let revision = match at {
+            ListAt::MostRecent => newest,
+            ListAt::Exactly(revision) if revision < compacted => return Err(status::expired(revision, compacted)),
+            ListAt::Exactly(revision) => {
+                let history = transaction.open_table(HISTORY).map_err(broken)?;
+                let wanted = resource_key(resource);
+                for held in history.range(revision + 1..).map_err(broken)?.rev() {
+                    let (_, value) = held.map_err(broken)?;
+                    let change: Recorded = serde_json::from_slice(value.value()).map_err(broken)?;
+                    if change.resource != wanted {
+                        continue;
+                    }
+                    let Some(shown) = change.before.as_ref().or(change.after.as_ref()) else { continue };
+                    let key = crate::storage::feed::key_of(shown);
+                    if namespace.is_some_and(|namespace| namespace != key.0) {
+                        continue;
+                    }
+                    match change.before {
+                        Some(before) => found.insert(key, before),
+                        None => found.remove(&key),
+                    };
+                }
+                revision
+            }
+        };
+        Ok(HostList { items: found.into_values().collect(), revision })
+    }
+
+    /// The changes of a resource after a revision.
+    pub(super) fn changes(&self, resource: &HostResource, after: u64) -> Result<Vec<HostEvent>, HostError> {
+        let transaction = self.database.begin_read().map_err(broken)?;
+        let numbers = transaction.open_table(NUMBERS).map_err(broken)?;
+        let compacted = numbers.get(COMPACTED).map_err(broken)?.map_or(1, |held| held.value());
+        if after < compacted {
+            return Err(status::expired(after, compacted));
+        }
+        let wanted = resource_key(resource);
+        let history = transaction.open_table(HISTORY).map_err(broken)?;
+        let mut events = Vec::new();
+        for held in history.range(after + 1..).map_err(broken)? {
+            let (revision, value) = held.map_err(broken)?;
+            let change: Recorded = serde_json::from_slice(value.value()).map_err(broken)?;
+            if change.resource == wanted {
+                events.extend(event(revision.value(), change));
+            }
+        }
+        Ok(events)
+    }
+}
+
+/// A recorded change as followers get it.
+pub(super) fn event(revision: u64, change: Recorded) -> Option<HostEvent> {
+    match (change.after, change.last) {
+        (Some(object), _) => Some(HostEvent::Applied { revision, object }),
+        (None, Some(object)) => Some(HostEvent::Deleted { revision, object }),
+        (None, None) => None,
+    }
+}

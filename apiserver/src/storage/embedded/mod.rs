@@ -1,0 +1,196 @@
+//! A file on this machine as the host: an API server for plain objects on an embedded store.
+//!
+//! One thread writes. It takes all writes that wait, does them in one transaction, and answers them after the transaction
+//! is on the disk; then their changes go to the watches. Reads are snapshots of the file and wait for nobody.
+//!
+//! Guarantees: those of [`Host`]. One revision counts the writes of all resources. Errors are the Status objects that
+//! kube-apiserver gives.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use async_trait::async_trait;
+use futures::stream::{BoxStream, StreamExt as _};
+use serde_json::Value;
+use tokio::sync::oneshot;
+
+use super::host::{
+    DeleteOptions, Deleted, Host, HostError, HostEvent, HostList, HostResource, ListAt, WriteOptions, WriteTarget,
+};
+
+/// Tables of the file, and reads of them.
+mod file;
+
+/// What a write makes of an object. No I/O.
+mod semantics;
+
+/// Status objects as kube-apiserver gives them.
+mod status;
+
+/// The thread that writes.
+mod writer;
+
+/// Who follows the changes.
+mod followers;
+
+#[cfg(test)]
+mod tests;
+
+use file::StoreFile;
+use followers::Followers;
+use writer::{Request, Write, Writer, Written};
+
+/// The name of the file in the data directory.
+pub const FILE_NAME: &str = "kindsmith.redb";
+
+/// Why the store cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The directory cannot be made.
+    #[error("the data directory {path} cannot be created")]
+    Directory {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Another process has the file open.
+    #[error("the data directory {path} is in use by another process; stop it or choose another directory")]
+    InUse {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The file cannot be read.
+    #[error("the store {path} cannot be opened: {reason}")]
+    Broken {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// A file on this machine as the host.
+pub struct Embedded {
+    file: Arc<StoreFile>,
+    writer: Writer,
+    followers: Arc<Followers>,
+}
+
+impl Embedded {
+    /// Opens the store in a directory, or makes it.
+    ///
+    /// # Errors
+    /// When the directory cannot be used, or another process uses it.
+    pub fn open(directory: &Path) -> Result<Arc<Self>, OpenError> {
+        std::fs::create_dir_all(directory)
+            .map_err(|source| OpenError::Directory { path: directory.to_owned(), source })?;
+        let file = Arc::new(StoreFile::open(directory)?);
+        let followers = Arc::new(Followers::default());
+        let path = directory.join(FILE_NAME);
+        let writer = Writer::start(Arc::clone(&file), Arc::clone(&followers))
+            .map_err(|error| OpenError::Broken { path, reason: error.to_string() })?;
+        Ok(Arc::new(Self { file, writer, followers }))
+    }
+
+    /// Ends the deletion of a namespace whose contents are gone, as kube-controller-manager does by `finalize`.
+    ///
+    /// # Errors
+    /// When there is no such namespace, or it cannot be written.
+    pub async fn finalize_namespace(&self, name: &str) -> Result<(), HostError> {
+        let write = Write::FinalizeNamespace { name: name.to_owned() };
+        self.write(super::builtin::namespaces(), write, super::host::Persistence::Durable).await.map(drop)
+    }
+
+    async fn write(
+        &self,
+        resource: HostResource,
+        write: Write,
+        persistence: super::host::Persistence,
+    ) -> Result<Written, HostError> {
+        let (answer, answered) = oneshot::channel();
+        self.writer.send(Request { resource, write, persistence, answer }).await?;
+        answered.await.map_err(|_| HostError::Malformed("the writer of the store has stopped".to_owned()))?
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&StoreFile) -> Result<T, HostError> + Send + 'static,
+    ) -> Result<T, HostError> {
+        let file = Arc::clone(&self.file);
+        tokio::task::spawn_blocking(move || read(&file))
+            .await
+            .map_err(|error| HostError::Malformed(format!("a read of the store did not end: {error}")))?
+    }
+}
+
+#[async_trait]
+impl Host for Embedded {
+    async fn get(&self, resource: &HostResource, namespace: Option<&str>, name: &str) -> Result<Value, HostError> {
+        let resource = resource.clone();
+        let (namespace, name) = (namespace.map(str::to_owned), name.to_owned());
+        self.read(move |file| {
+            file.get(&resource, namespace.as_deref(), &name)?.ok_or_else(|| status::not_found(&resource, &name))
+        })
+        .await
+    }
+
+    async fn list(&self, resource: &HostResource, namespace: Option<&str>, at: ListAt) -> Result<HostList, HostError> {
+        let resource = resource.clone();
+        let namespace = namespace.map(str::to_owned);
+        self.read(move |file| file.list(&resource, namespace.as_deref(), at)).await
+    }
+
+    async fn create(&self, resource: &HostResource, object: Value, options: &WriteOptions) -> Result<Value, HostError> {
+        let written = self.write(resource.clone(), Write::Create { object }, options.persistence).await?;
+        Ok(written.into_object())
+    }
+
+    async fn update(
+        &self,
+        resource: &HostResource,
+        current: &Value,
+        next: Value,
+        target: WriteTarget,
+        options: &WriteOptions,
+    ) -> Result<Value, HostError> {
+        let revision = semantics::text(current, "/metadata/resourceVersion").to_owned();
+        let written =
+            self.write(resource.clone(), Write::Update { revision, next, target }, options.persistence).await?;
+        Ok(written.into_object())
+    }
+
+    async fn delete(
+        &self,
+        resource: &HostResource,
+        namespace: Option<&str>,
+        name: &str,
+        options: &DeleteOptions,
+    ) -> Result<Deleted, HostError> {
+        let write =
+            Write::Delete { namespace: namespace.map(str::to_owned), name: name.to_owned(), options: options.clone() };
+        match self.write(resource.clone(), write, options.persistence).await? {
+            Written::Removed(object) => Ok(Deleted::Gone(object)),
+            Written::Kept(object) => Ok(Deleted::Finalizing(object)),
+        }
+    }
+
+    async fn watch(
+        &self,
+        resource: &HostResource,
+        after: u64,
+    ) -> Result<BoxStream<'static, Result<HostEvent, HostError>>, HostError> {
+        // Followed first and read then: a change in between comes twice, and is told apart by its revision.
+        let live = self.followers.follow(resource);
+        let wanted = resource.clone();
+        let past = self.read(move |file| file.changes(&wanted, after)).await?;
+        let newest = past.last().map_or(after, followers::revision);
+        let live = live.filter(move |event| {
+            let newer = followers::revision(event) > newest;
+            std::future::ready(newer)
+        });
+        Ok(futures::stream::iter(past).chain(live).map(Ok).boxed())
+    }
+}

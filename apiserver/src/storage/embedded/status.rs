@@ -1,0 +1,82 @@
+//! Status objects as kube-apiserver gives them, for errors of the embedded host.
+
+use kube::core::{
+    Status,
+    response::{StatusCause, StatusDetails, StatusSummary},
+};
+
+use crate::storage::host::{HostError, HostResource};
+
+fn qualified(resource: &HostResource) -> String {
+    if resource.group.is_empty() { resource.plural.clone() } else { format!("{}.{}", resource.plural, resource.group) }
+}
+
+fn failure(code: u16, reason: &str, message: String, resource: &HostResource, name: &str) -> HostError {
+    HostError::Status(Box::new(Status {
+        status: Some(StatusSummary::Failure),
+        code,
+        message,
+        reason: reason.to_owned(),
+        details: Some(StatusDetails {
+            name: name.to_owned(),
+            group: resource.group.clone(),
+            kind: resource.plural.clone(),
+            uid: String::new(),
+            causes: Vec::new(),
+            retry_after_seconds: 0,
+        }),
+        ..Status::default()
+    }))
+}
+
+pub(super) fn not_found(resource: &HostResource, name: &str) -> HostError {
+    failure(404, "NotFound", format!("{} {name:?} not found", qualified(resource)), resource, name)
+}
+
+pub(super) fn already_exists(resource: &HostResource, name: &str) -> HostError {
+    failure(409, "AlreadyExists", format!("{} {name:?} already exists", qualified(resource)), resource, name)
+}
+
+pub(super) fn conflict(resource: &HostResource, name: &str, reason: &str) -> HostError {
+    let message = format!("Operation cannot be fulfilled on {} {name:?}: {reason}", qualified(resource));
+    failure(409, "Conflict", message, resource, name)
+}
+
+pub(super) fn modified(resource: &HostResource, name: &str) -> HostError {
+    conflict(
+        resource,
+        name,
+        "the object has been modified; please apply your changes to the latest version and try again",
+    )
+}
+
+pub(super) fn finalizers_added(resource: &HostResource, name: &str, added: &[String]) -> HostError {
+    let detail = format!(
+        "Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers {added:?}"
+    );
+    let kind =
+        if resource.group.is_empty() { resource.kind.clone() } else { format!("{}.{}", resource.kind, resource.group) };
+    let mut error =
+        failure(422, "Invalid", format!("{kind} {name:?} is invalid: metadata.finalizers: {detail}"), resource, name);
+    if let HostError::Status(status) = &mut error
+        && let Some(details) = &mut status.details
+    {
+        details.kind.clone_from(&resource.kind);
+        details.causes = vec![StatusCause {
+            reason: "FieldValueForbidden".to_owned(),
+            message: detail,
+            field: "metadata.finalizers".to_owned(),
+        }];
+    }
+    error
+}
+
+pub(super) fn expired(wanted: u64, oldest: u64) -> HostError {
+    HostError::Status(Box::new(Status {
+        status: Some(StatusSummary::Failure),
+        code: 410,
+        message: format!("too old resource version: {wanted} ({oldest})"),
+        reason: "Expired".to_owned(),
+        ..Status::default()
+    }))
+}

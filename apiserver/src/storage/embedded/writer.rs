@@ -1,0 +1,281 @@
+//! The thread that writes: everything that waits goes into one transaction, and is answered when that is on the disk.
+
+use std::sync::Arc;
+
+use jiff::{Timestamp, Unit};
+use redb::{ReadableTable as _, Table};
+use serde_json::{Value, json};
+use tokio::sync::{mpsc, oneshot};
+
+use super::{
+    file::{
+        COMPACTED, HISTORY, NUMBERS, OBJECTS, REVISION, Recorded, StoreFile, broken, event, object_key, resource_key,
+    },
+    followers::Followers,
+    semantics::{self, Moment, Outcome, text},
+    status,
+};
+use crate::storage::host::{DeleteOptions, HostError, HostEvent, HostResource, Persistence, WriteTarget};
+
+/// Changes that are remembered for watches and for lists at an older revision.
+const HISTORY_EVENTS_MAX: u64 = 10_000;
+
+/// Writes that wait before further ones wait to be queued.
+const WAITING_WRITES_MAX: usize = 1024;
+
+/// Writes in one transaction.
+const TRANSACTION_WRITES_MAX: usize = 256;
+
+/// What to write.
+pub(super) enum Write {
+    /// A new object.
+    Create {
+        /// The object.
+        object: Value,
+    },
+    /// An object as it shall be.
+    Update {
+        /// The resourceVersion it was read at.
+        revision: String,
+        /// The object.
+        next: Value,
+        /// The part that may change.
+        target: WriteTarget,
+    },
+    /// An object goes.
+    Delete {
+        /// Its namespace.
+        namespace: Option<String>,
+        /// Its name.
+        name: String,
+        /// How.
+        options: DeleteOptions,
+    },
+    /// The contents of a namespace are gone.
+    FinalizeNamespace {
+        /// Its name.
+        name: String,
+    },
+}
+
+/// What was written.
+pub(super) enum Written {
+    /// The object as it is now.
+    Kept(Value),
+    /// The object as it was last.
+    Removed(Value),
+}
+
+impl Written {
+    pub(super) fn into_object(self) -> Value {
+        match self {
+            Self::Kept(object) | Self::Removed(object) => object,
+        }
+    }
+}
+
+/// A write and who waits for it.
+pub(super) struct Request {
+    pub(super) resource: HostResource,
+    pub(super) write: Write,
+    pub(super) persistence: Persistence,
+    pub(super) answer: oneshot::Sender<Result<Written, HostError>>,
+}
+
+/// The way to the thread. It ends when this is dropped.
+pub(super) struct Writer {
+    queue: mpsc::Sender<Request>,
+}
+
+type Answer = (oneshot::Sender<Result<Written, HostError>>, Result<Written, HostError>);
+
+impl Writer {
+    pub(super) fn start(file: Arc<StoreFile>, followers: Arc<Followers>) -> std::io::Result<Self> {
+        let (queue, mut waiting) = mpsc::channel::<Request>(WAITING_WRITES_MAX);
+        std::thread::Builder::new().name("store-writer".to_owned()).spawn(move || {
+            while let Some(first) = waiting.blocking_recv() {
+                let mut batch = vec![first];
+                while batch.len() < TRANSACTION_WRITES_MAX {
+                    let Ok(next) = waiting.try_recv() else { break };
+                    batch.push(next);
+                }
+                commit(&file, &followers, batch);
+            }
+        })?;
+        Ok(Self { queue })
+    }
+
+    pub(super) async fn send(&self, request: Request) -> Result<(), HostError> {
+        self.queue.send(request).await.map_err(|_| broken("its writer has stopped"))
+    }
+}
+
+/// Does a batch of writes in one transaction and answers them.
+fn commit(file: &StoreFile, followers: &Followers, batch: Vec<Request>) {
+    let mut answers: Vec<Answer> = Vec::with_capacity(batch.len());
+    let mut changes: Vec<(HostResource, HostEvent)> = Vec::new();
+    let mut senders = Vec::new();
+    match transact(file, batch, &mut answers, &mut senders) {
+        Ok(done) => changes = done,
+        Err(error) => {
+            // Nothing of the batch is on the disk: nobody is told that it is.
+            for (_, answer) in &mut answers {
+                if answer.is_ok() {
+                    *answer = Err(error.clone());
+                }
+            }
+            answers.extend(senders.into_iter().map(|sender| (sender, Err(error.clone()))));
+        }
+    }
+    followers.publish(&changes);
+    for (sender, answer) in answers {
+        // Who asked may have gone; the write stands.
+        drop(sender.send(answer));
+    }
+}
+
+fn transact(
+    file: &StoreFile,
+    batch: Vec<Request>,
+    answers: &mut Vec<Answer>,
+    unanswered: &mut Vec<oneshot::Sender<Result<Written, HostError>>>,
+) -> Result<Vec<(HostResource, HostEvent)>, HostError> {
+    let begun = file.database.begin_write().map_err(broken);
+    let transaction = match begun {
+        Ok(transaction) => transaction,
+        Err(error) => {
+            unanswered.extend(batch.into_iter().map(|request| request.answer));
+            return Err(error);
+        }
+    };
+    let mut changes = Vec::new();
+    {
+        let opened = (|| {
+            Ok::<_, redb::TableError>((
+                transaction.open_table(OBJECTS)?,
+                transaction.open_table(HISTORY)?,
+                transaction.open_table(NUMBERS)?,
+            ))
+        })();
+        let (mut objects, mut history, mut numbers) = match opened {
+            Ok(tables) => tables,
+            Err(error) => {
+                unanswered.extend(batch.into_iter().map(|request| request.answer));
+                return Err(broken(error));
+            }
+        };
+        let mut revision = numbers.get(REVISION).map_err(broken)?.map_or(1, |held| held.value());
+        let first = revision;
+        for Request { resource, write, persistence, answer } in batch {
+            let result = one(&mut objects, &mut history, &mut revision, &resource, write, persistence);
+            match result {
+                Ok((written, change)) => {
+                    changes.extend(change.map(|change| (resource, change)));
+                    answers.push((answer, Ok(written)));
+                }
+                Err(error) => answers.push((answer, Err(error))),
+            }
+        }
+        if revision != first {
+            numbers.insert(REVISION, revision).map_err(broken)?;
+            compact(&mut history, &mut numbers, revision)?;
+        }
+    }
+    if changes.is_empty() {
+        transaction.abort().map_err(broken)?;
+    } else {
+        transaction.commit().map_err(broken)?;
+    }
+    Ok(changes)
+}
+
+fn compact(
+    history: &mut Table<'_, u64, &'static [u8]>,
+    numbers: &mut Table<'_, &'static str, u64>,
+    revision: u64,
+) -> Result<(), HostError> {
+    let keep_after = revision.saturating_sub(HISTORY_EVENTS_MAX);
+    let compacted = numbers.get(COMPACTED).map_err(broken)?.map_or(1, |held| held.value());
+    if keep_after <= compacted {
+        return Ok(());
+    }
+    for forgotten in compacted..=keep_after {
+        history.remove(forgotten).map_err(broken)?;
+    }
+    numbers.insert(COMPACTED, keep_after).map_err(broken)?;
+    Ok(())
+}
+
+fn moment() -> Moment {
+    let now = Timestamp::now();
+    let now = now.round(Unit::Second).unwrap_or(now);
+    Moment { now: now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(), uid: uuid::Uuid::new_v4().to_string() }
+}
+
+/// Does one write. It either takes place whole or, on an error, not at all.
+fn one(
+    objects: &mut Table<'_, &'static str, &'static [u8]>,
+    history: &mut Table<'_, u64, &'static [u8]>,
+    revision: &mut u64,
+    resource: &HostResource,
+    write: Write,
+    persistence: Persistence,
+) -> Result<(Written, Option<HostEvent>), HostError> {
+    let (namespace, name) = match &write {
+        Write::Create { object } | Write::Update { next: object, .. } => {
+            let namespace = text(object, "/metadata/namespace");
+            (Some(namespace.to_owned()).filter(|held| !held.is_empty()), text(object, "/metadata/name").to_owned())
+        }
+        Write::Delete { namespace, name, .. } => (namespace.clone(), name.clone()),
+        Write::FinalizeNamespace { name } => (None, name.clone()),
+    };
+    let key = object_key(resource, namespace.as_deref(), &name);
+    let stored: Option<Value> = objects
+        .get(key.as_str())
+        .map_err(broken)?
+        .map(|held| serde_json::from_slice(held.value()).map_err(broken))
+        .transpose()?;
+    let missing = || status::not_found(resource, &name);
+    let outcome = match (write, &stored) {
+        (Write::Create { .. }, Some(_)) => return Err(status::already_exists(resource, &name)),
+        (Write::Create { object }, None) => Outcome::Store(semantics::create(resource, object, &moment())),
+        (Write::Update { revision, next, target }, stored) => {
+            semantics::update(resource, stored.as_ref().ok_or_else(missing)?, next, &revision, target)?
+        }
+        (Write::Delete { options, .. }, stored) => {
+            semantics::delete(resource, stored.as_ref().ok_or_else(missing)?, &options, &moment())?
+        }
+        (Write::FinalizeNamespace { .. }, stored) => {
+            semantics::finalize_namespace(stored.as_ref().ok_or_else(missing)?)
+        }
+    };
+    let next_revision = *revision + 1;
+    let stamp = |object: &mut Value| object["metadata"]["resourceVersion"] = json!(next_revision.to_string());
+    let (written, after, last) = match outcome {
+        Outcome::Unchanged(object) => return Ok((Written::Kept(object), None)),
+        Outcome::Store(mut object) => {
+            stamp(&mut object);
+            (Written::Kept(object.clone()), Some(object), None)
+        }
+        Outcome::Remove(object) => {
+            let mut last = object.clone();
+            stamp(&mut last);
+            (Written::Removed(object), None, Some(last))
+        }
+    };
+    if persistence == Persistence::DryRun {
+        return Ok((written, None));
+    }
+    let change = Recorded { resource: resource_key(resource), before: stored, after, last };
+    let recorded = serde_json::to_vec(&change).map_err(broken)?;
+    match &change.after {
+        Some(object) => {
+            let bytes = serde_json::to_vec(object).map_err(broken)?;
+            objects.insert(key.as_str(), bytes.as_slice()).map_err(broken)?;
+        }
+        None => drop(objects.remove(key.as_str()).map_err(broken)?),
+    }
+    history.insert(next_revision, recorded.as_slice()).map_err(broken)?;
+    *revision = next_revision;
+    Ok((written, event(next_revision, change)))
+}

@@ -1,0 +1,138 @@
+//! One watch of a host resource, shared by every kind that lives in it.
+//!
+//! ```text
+//! host watch ─▶ Feed (all objects, raw) ─▶ View of kind A
+//!                                        └▶ View of kind B …
+//! ```
+//!
+//! A view that is attached later is filled from memory, so a new kind needs no round trip to the host.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use serde_json::Value;
+
+use super::{
+    host::{HostError, HostEvent, HostList},
+    source::Sink,
+};
+
+/// Namespace (empty in the cluster) and name of a host object.
+pub type Key = (String, String);
+
+/// Objects of a host resource, raw, by namespace and name.
+pub type Objects = BTreeMap<Key, Arc<Value>>;
+
+/// What is fed. Calls come in the order of the host's changes, one at a time; none may block.
+pub trait View: Send + Sync + 'static {
+    /// The state of everything at a revision, at first and after a watch was lost.
+    fn fill(&self, objects: &Objects, revision: u64);
+
+    /// An object was created or changed.
+    fn applied(&self, object: &Value, revision: u64);
+
+    /// An object is gone.
+    fn deleted(&self, last: &Value, revision: u64);
+
+    /// Nothing changed up to a revision.
+    fn progress(&self, revision: u64);
+}
+
+#[derive(Default)]
+struct State {
+    objects: Objects,
+    revision: Option<u64>,
+    views: Vec<Arc<dyn View>>,
+    failure: Option<HostError>,
+}
+
+/// The objects of one host resource, and the views that are fed with their changes.
+#[derive(Default)]
+pub struct Feed {
+    state: Mutex<State>,
+}
+
+/// Namespace and name of an object.
+#[must_use]
+pub fn key_of(object: &Value) -> Key {
+    let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+    (text("/metadata/namespace"), text("/metadata/name"))
+}
+
+impl Feed {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a view; it is filled at once when the first list has come.
+    pub fn attach(&self, view: Arc<dyn View>) {
+        let mut state = self.state();
+        if let Some(revision) = state.revision {
+            view.fill(&state.objects, revision);
+        }
+        state.views.push(view);
+    }
+
+    /// Removes views.
+    pub fn detach(&self, gone: impl Fn(&Arc<dyn View>) -> bool) {
+        self.state().views.retain(|view| !gone(view));
+    }
+
+    /// Runs a function on the objects, when the first list has come.
+    pub fn with_objects<T>(&self, run: impl FnOnce(&Objects, u64) -> T) -> Option<T> {
+        let state = self.state();
+        state.revision.map(|revision| run(&state.objects, revision))
+    }
+
+    /// Whether the first list has come.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.state().revision.is_some()
+    }
+
+    /// Why the host cannot be read at present.
+    #[must_use]
+    pub fn failure(&self) -> Option<HostError> {
+        self.state().failure.clone()
+    }
+}
+
+impl Sink for Feed {
+    fn fill(&self, list: HostList) {
+        let mut state = self.state();
+        state.objects = list.items.into_iter().map(|object| (key_of(&object), Arc::new(object))).collect();
+        state.revision = Some(list.revision);
+        state.failure = None;
+        for view in &state.views {
+            view.fill(&state.objects, list.revision);
+        }
+    }
+
+    fn event(&self, event: HostEvent) {
+        let mut state = self.state();
+        state.failure = None;
+        match event {
+            HostEvent::Applied { revision, object } => {
+                let object = Arc::new(object);
+                state.objects.insert(key_of(&object), Arc::clone(&object));
+                state.revision = Some(revision);
+                state.views.iter().for_each(|view| view.applied(&object, revision));
+            }
+            HostEvent::Deleted { revision, object } => {
+                state.objects.remove(&key_of(&object));
+                state.revision = Some(revision);
+                state.views.iter().for_each(|view| view.deleted(&object, revision));
+            }
+            HostEvent::Progress { revision } => {
+                state.revision = Some(revision);
+                state.views.iter().for_each(|view| view.progress(revision));
+            }
+        }
+    }
+
+    fn unavailable(&self, error: &HostError) {
+        self.state().failure = Some(error.clone());
+    }
+}

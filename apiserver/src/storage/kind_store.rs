@@ -1,0 +1,250 @@
+//! Reads and writes of one kind: instances in, host objects out.
+//!
+//! Guarantees: a write is answered after the host has it; what the instance does not own on its host object is not
+//! touched; every error of the host is told in the terms of the instance.
+
+use std::sync::Arc;
+
+use kindsmith_schema::kind::{Kind, KindBackend};
+use serde_json::Value;
+
+use super::{
+    feed::Feed,
+    host::{DeleteOptions, Deleted, Host, HostError, HostResource, ListAt, Persistence, WriteOptions, WriteTarget},
+    kind_view::KindView,
+    projection::Projection,
+};
+use crate::encode::status::{ApiError, Named};
+
+/// An instance, and the host object that it was read from.
+#[derive(Clone, Debug)]
+pub struct Read {
+    /// The host object.
+    pub host: Value,
+    /// The instance in the version that was asked for, with defaults applied.
+    pub instance: Value,
+}
+
+/// How the deletion of an instance ended.
+#[derive(Clone, Debug)]
+pub enum Removed {
+    /// It is gone. This is how it was last.
+    Gone(Value),
+    /// Finalizers hold it. This is how it is now.
+    Finalizing(Value),
+}
+
+/// Where the instances of a kind are kept.
+pub struct KindStore {
+    host: Arc<dyn Host>,
+    resource: HostResource,
+    feed: Arc<Feed>,
+}
+
+impl KindStore {
+    /// The store of a kind whose host objects are of `resource`.
+    #[must_use]
+    pub fn new(host: Arc<dyn Host>, resource: HostResource, feed: Arc<Feed>) -> Arc<Self> {
+        Arc::new(Self { host, resource, feed })
+    }
+
+    /// The feed of the host resource.
+    #[must_use]
+    pub fn feed(&self) -> &Arc<Feed> {
+        &self.feed
+    }
+
+    /// The host resource.
+    #[must_use]
+    pub fn resource(&self) -> &HostResource {
+        &self.resource
+    }
+
+    /// Why the host cannot be watched at present, as an answer to a client.
+    #[must_use]
+    pub fn unavailable(&self, named: &Named) -> ApiError {
+        match self.feed.failure() {
+            Some(error) => ApiError::from_host(error, named),
+            None => ApiError::TooManyRequests { message: "storage is (re)initializing".to_owned(), retry_after: 1 },
+        }
+    }
+
+    /// Reads the most recent state of an instance.
+    ///
+    /// # Errors
+    /// 404 when there is no host object of the name, or when it is no instance of the kind.
+    pub async fn get(
+        &self,
+        projection: &Projection,
+        namespace: Option<&str>,
+        name: &str,
+        named: &Named,
+    ) -> Result<Read, ApiError> {
+        let host = self
+            .host
+            .get(&self.resource, namespace, &projection.host_name(name))
+            .await
+            .map_err(|error| ApiError::from_host(error, named))?;
+        if !projection.matches(&host) {
+            return Err(ApiError::NotFound(named.clone()));
+        }
+        Ok(Read { instance: projection.instance(&host), host })
+    }
+
+    /// Reads all instances at a revision, past the cache. Returns them with the revision.
+    ///
+    /// # Errors
+    /// What the host says, for example 410 when the revision is no longer known.
+    pub async fn list(
+        &self,
+        projection: &Projection,
+        namespace: Option<&str>,
+        at: ListAt,
+        named: &Named,
+    ) -> Result<(Vec<Value>, u64), ApiError> {
+        let list =
+            self.host.list(&self.resource, namespace, at).await.map_err(|error| ApiError::from_host(error, named))?;
+        let instances =
+            list.items.iter().filter(|host| projection.matches(host)).map(|host| projection.instance(host)).collect();
+        Ok((instances, list.revision))
+    }
+
+    /// Creates an instance.
+    ///
+    /// # Errors
+    /// 409 when the name is taken, also by a host object that is no instance of the kind.
+    pub async fn create(
+        &self,
+        projection: &Projection,
+        instance: Value,
+        options: &WriteOptions,
+        named: &Named,
+    ) -> Result<Value, ApiError> {
+        let host = match &projection.kind().backend {
+            KindBackend::Release(template) => template.create(&instance),
+            KindBackend::Stored => stored(projection.kind(), instance),
+        };
+        let created =
+            self.host.create(&self.resource, host, options).await.map_err(|error| ApiError::from_host(error, named))?;
+        Ok(projection.instance(&created))
+    }
+
+    /// Replaces an instance that was read before.
+    ///
+    /// # Errors
+    /// 409 when the host object has changed since it was read.
+    pub async fn update(
+        &self,
+        projection: &Projection,
+        read: &Read,
+        instance: Value,
+        target: WriteTarget,
+        options: &WriteOptions,
+        named: &Named,
+    ) -> Result<Value, ApiError> {
+        let next = match &projection.kind().backend {
+            KindBackend::Release(template) => template.put(&instance, read.host.clone()),
+            KindBackend::Stored => stored(projection.kind(), instance),
+        };
+        let written = self
+            .host
+            .update(&self.resource, &read.host, next, target, options)
+            .await
+            .map_err(|error| ApiError::from_host(error, named))?;
+        Ok(projection.instance(&written))
+    }
+
+    /// Deletes an instance. It is read first, so that a host object which is no instance of the kind is never deleted; the
+    /// uid that was read goes with the deletion, so that no other object of the same name can be hit.
+    ///
+    /// # Errors
+    /// 404 when there is no such instance, 409 when a precondition does not hold.
+    pub async fn delete(
+        &self,
+        projection: &Projection,
+        namespace: Option<&str>,
+        name: &str,
+        options: &DeleteOptions,
+        named: &Named,
+    ) -> Result<Removed, ApiError> {
+        let read = self.get(projection, namespace, name, named).await?;
+        let mut options = options.clone();
+        if options.uid.is_none() {
+            options.uid = read.host.pointer("/metadata/uid").and_then(Value::as_str).map(str::to_owned);
+        }
+        let deleted = self
+            .host
+            .delete(&self.resource, namespace, &projection.host_name(name), &options)
+            .await
+            .map_err(|error| ApiError::from_host(error, named))?;
+        Ok(match deleted {
+            Deleted::Gone(host) => Removed::Gone(projection.instance(&host)),
+            Deleted::Finalizing(host) => Removed::Finalizing(projection.instance(&host)),
+        })
+    }
+}
+
+/// The object as it is stored: in the storage version.
+fn stored(kind: &Kind, mut instance: Value) -> Value {
+    if let Some(version) = kind.storage_version() {
+        instance["apiVersion"] = Value::String(kind.api_version(&version.name));
+    }
+    instance
+}
+
+/// A kind as it is served: what was compiled, where it is kept, and a view for each served version.
+pub struct ServedKind {
+    /// What was compiled.
+    pub kind: Arc<Kind>,
+    /// Where instances are kept.
+    pub store: Arc<KindStore>,
+    /// One view for each served version, the preferred one first.
+    pub views: Vec<Arc<KindView>>,
+}
+
+/// Whether a namespace can take new objects, for hosts that do not check it themselves.
+///
+/// Source: k8s.io/apiserver/pkg/admission/plugin/namespace/lifecycle/admission.go.
+///
+/// # Errors
+/// 404 when the namespace does not exist, 403 when it is being deleted.
+pub async fn check_namespace(host: &dyn Host, namespace: &str, named: &Named) -> Result<(), ApiError> {
+    let resource = super::builtin::namespaces();
+    let namespaces = Named {
+        group: String::new(),
+        resource: resource.plural.clone(),
+        kind: resource.kind.clone(),
+        name: namespace.to_owned(),
+    };
+    let held = match host.get(&resource, None, namespace).await {
+        Ok(held) => held,
+        Err(HostError::Status(status)) if status.code == 404 => return Err(ApiError::NotFound(namespaces)),
+        Err(error) => return Err(ApiError::from_host(error, &namespaces)),
+    };
+    if held.pointer("/metadata/deletionTimestamp").is_none() {
+        return Ok(());
+    }
+    let message = format!("namespace {namespace} is being terminated");
+    Err(ApiError::Forbidden {
+        message: format!(
+            "{} {:?} is forbidden: unable to create new content in namespace {namespace} because it is being terminated",
+            named.qualified(),
+            named.name
+        ),
+        named: Some(named.clone()),
+        causes: vec![crate::encode::status::Cause {
+            reason: "NamespaceTerminating".to_owned(),
+            message,
+            field: "metadata.namespace".to_owned(),
+        }],
+    })
+}
+
+/// The persistence of a write.
+#[must_use]
+pub fn persistence(dry_run: crate::request::DryRun) -> Persistence {
+    match dry_run {
+        crate::request::DryRun::No => Persistence::Durable,
+        crate::request::DryRun::All => Persistence::DryRun,
+    }
+}

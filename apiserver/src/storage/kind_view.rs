@@ -1,0 +1,109 @@
+//! One served version of a kind: fed with host objects, it keeps the instances that clients list and watch.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use arc_swap::ArcSwap;
+use serde_json::{Value, json};
+
+use super::{
+    cache::{Change, Entry, WatchCache},
+    feed::{Objects, View, key_of},
+    projection::Projection,
+};
+
+/// The instances of one version of a kind.
+pub struct KindView {
+    projection: ArcSwap<Projection>,
+    cache: Arc<WatchCache>,
+}
+
+impl KindView {
+    /// A view that is not filled yet.
+    #[must_use]
+    pub fn new(projection: Projection, cache: Arc<WatchCache>) -> Arc<Self> {
+        Arc::new(Self { projection: ArcSwap::from_pointee(projection), cache })
+    }
+
+    /// How host objects are shown.
+    #[must_use]
+    pub fn projection(&self) -> Arc<Projection> {
+        self.projection.load_full()
+    }
+
+    /// What lists and watches are served from.
+    #[must_use]
+    pub fn cache(&self) -> &Arc<WatchCache> {
+        &self.cache
+    }
+
+    /// Shows the same objects by another schema. Open watches go on; nothing is sent, as nothing was written.
+    pub fn reproject(&self, projection: Projection, objects: &Objects) {
+        let by_instance: BTreeMap<(Option<String>, String), &Arc<Value>> = objects
+            .values()
+            .filter(|host| projection.matches(host))
+            .map(|host| {
+                let (namespace, name) = key_of(&projection.instance(host));
+                (((!namespace.is_empty()).then_some(namespace), name), host)
+            })
+            .collect();
+        self.cache.reproject(|entry: &Entry| match by_instance.get(&(entry.namespace.clone(), entry.name.clone())) {
+            Some(host) => projection.entry(host, entry.revision),
+            None => Arc::new(entry.clone()),
+        });
+        self.projection.store(Arc::new(projection));
+    }
+
+    fn revision_of(host: &Value, fallback: u64) -> u64 {
+        host.pointer("/metadata/resourceVersion")
+            .and_then(Value::as_str)
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(fallback)
+    }
+}
+
+impl View for KindView {
+    fn fill(&self, objects: &Objects, revision: u64) {
+        let projection = self.projection();
+        let entries = objects
+            .values()
+            .filter(|host| projection.matches(host))
+            .map(|host| projection.entry(host, Self::revision_of(host, revision)))
+            .collect();
+        self.cache.fill(entries, revision);
+    }
+
+    fn applied(&self, object: &Value, revision: u64) {
+        let projection = self.projection();
+        if projection.matches(object) {
+            self.cache.apply(Change::Applied(projection.entry(object, revision)));
+        } else {
+            self.deleted(object, revision);
+        }
+    }
+
+    fn deleted(&self, last: &Value, revision: u64) {
+        let projection = self.projection();
+        if !projection.can_name(last) {
+            self.cache.progress(revision);
+            return;
+        }
+        let mut instance = projection.instance(last);
+        let (namespace, name) = key_of(&instance);
+        let namespace = (!namespace.is_empty()).then_some(namespace);
+        // A release that ceases to match, or one of another kind: only what we showed can go.
+        let Some(held) = self.cache.get(namespace.as_deref(), &name) else {
+            self.cache.progress(revision);
+            return;
+        };
+        if !projection.matches(last) {
+            instance = serde_json::from_slice(&held.json).unwrap_or(instance);
+        }
+        instance["metadata"]["resourceVersion"] = json!(revision.to_string());
+        let last = Arc::new(projection.encode(&instance, revision));
+        self.cache.apply(Change::Deleted { revision, last });
+    }
+
+    fn progress(&self, revision: u64) {
+        self.cache.progress(revision);
+    }
+}

@@ -1,0 +1,119 @@
+//! From a host object to an instance as one version of its kind serves it.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use bytes::Bytes;
+use kindsmith_schema::kind::{Kind, KindBackend, KindVersion};
+use serde_json::{Value, json};
+
+use super::cache::Entry;
+
+/// How one served version of a kind shows host objects.
+#[derive(Clone)]
+pub struct Projection {
+    kind: Arc<Kind>,
+    version: usize,
+}
+
+impl Projection {
+    /// The projection of the version at an index of `kind.versions`, if there is one.
+    #[must_use]
+    pub fn new(kind: Arc<Kind>, version: usize) -> Option<Self> {
+        (version < kind.versions.len()).then_some(Self { kind, version })
+    }
+
+    /// The version.
+    #[must_use]
+    pub fn version(&self) -> &KindVersion {
+        &self.kind.versions[self.version]
+    }
+
+    /// The kind.
+    #[must_use]
+    pub fn kind(&self) -> &Arc<Kind> {
+        &self.kind
+    }
+
+    /// Whether a host object is an instance of the kind.
+    #[must_use]
+    pub fn matches(&self, host: &Value) -> bool {
+        match &self.kind.backend {
+            KindBackend::Release(template) => template.matches(host),
+            KindBackend::Stored => true,
+        }
+    }
+
+    /// Whether the name of a host object can be that of an instance, whatever else it holds.
+    #[must_use]
+    pub fn can_name(&self, host: &Value) -> bool {
+        match &self.kind.backend {
+            KindBackend::Release(template) => host
+                .pointer("/metadata/name")
+                .and_then(Value::as_str)
+                .is_some_and(|name| template.instance_name(name).is_some()),
+            KindBackend::Stored => true,
+        }
+    }
+
+    /// The instance in a host object, in this version, with defaults applied.
+    #[must_use]
+    pub fn instance(&self, host: &Value) -> Value {
+        let mut instance = match &self.kind.backend {
+            KindBackend::Release(template) => template.get(host),
+            KindBackend::Stored => host.clone(),
+        };
+        instance["apiVersion"] = json!(self.kind.api_version(&self.version().name));
+        instance["kind"] = json!(self.kind.names.kind);
+        self.version().schema.default(&mut instance);
+        instance
+    }
+
+    /// The host object's name for an instance.
+    #[must_use]
+    pub fn host_name(&self, instance: &str) -> String {
+        match &self.kind.backend {
+            KindBackend::Release(template) => template.release_name(instance),
+            KindBackend::Stored => instance.to_owned(),
+        }
+    }
+
+    /// The entry of a host object in the cache.
+    #[must_use]
+    pub fn entry(&self, host: &Value, revision: u64) -> Arc<Entry> {
+        Arc::new(self.encode(&self.instance(host), revision))
+    }
+
+    /// The entry of an instance that is already in this version.
+    #[must_use]
+    pub fn encode(&self, instance: &Value, revision: u64) -> Entry {
+        let text = |pointer: &str| instance.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+        let labels = match instance.pointer("/metadata/labels") {
+            Some(Value::Object(labels)) => labels
+                .iter()
+                .filter_map(|(key, value)| value.as_str().map(|value| (key.clone(), value.to_owned())))
+                .collect(),
+            _ => BTreeMap::new(),
+        };
+        let fields = self
+            .version()
+            .selectable_fields
+            .iter()
+            .map(|field| {
+                let value = match field.path.find(instance).first().map(AsRef::as_ref) {
+                    None | Some(Value::Null) => String::new(),
+                    Some(Value::String(text)) => text.clone(),
+                    Some(other) => other.to_string(),
+                };
+                (field.name.clone(), value)
+            })
+            .collect();
+        Entry {
+            namespace: text("/metadata/namespace"),
+            name: text("/metadata/name").unwrap_or_default(),
+            revision,
+            labels,
+            fields,
+            json: Bytes::from(instance.to_string()),
+        }
+    }
+}

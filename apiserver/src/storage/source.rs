@@ -1,0 +1,121 @@
+//! The watch of a host resource, kept going: list, watch, and again when the watch is lost.
+
+use std::{sync::Arc, time::Duration};
+
+use futures::StreamExt as _;
+use rand::Rng as _;
+use tokio_util::sync::CancellationToken;
+
+use super::host::{Host, HostError, HostEvent, HostList, HostResource, ListAt};
+
+/// The first pause after a failure.
+const BACKOFF_MIN: Duration = Duration::from_millis(50);
+
+/// The longest pause after failures.
+const BACKOFF_MAX: Duration = Duration::from_secs(10);
+
+/// What is told of the state of a host resource. Calls come one at a time, in order.
+pub trait Sink: Send + Sync + 'static {
+    /// Everything at a revision.
+    fn fill(&self, list: HostList);
+
+    /// One change.
+    fn event(&self, event: HostEvent);
+
+    /// The host cannot be read at present.
+    fn unavailable(&self, error: &HostError);
+}
+
+/// Why a round ended.
+enum Ended {
+    /// The watch ended, as watches do, after this revision.
+    Lost(u64),
+    /// The revision is not remembered by the host: list again.
+    Expired,
+    /// The host failed.
+    Failed(HostError, Option<u64>),
+}
+
+/// Follows a host resource until `shutdown`. A watch that ends is resumed after the last revision; when the host does not
+/// remember it, everything is listed anew.
+pub async fn run_source<S: Sink>(
+    host: Arc<dyn Host>,
+    resource: HostResource,
+    sink: Arc<S>,
+    shutdown: CancellationToken,
+) {
+    let mut after = None;
+    let mut pause = BACKOFF_MIN;
+    loop {
+        let round = round(host.as_ref(), &resource, sink.as_ref(), after);
+        let ended = tokio::select! {
+            () = shutdown.cancelled() => return,
+            ended = round => ended,
+        };
+        let wait = match ended {
+            Ended::Lost(revision) => {
+                let quick = after != Some(revision);
+                after = Some(revision);
+                if quick {
+                    pause = BACKOFF_MIN;
+                }
+                pause
+            }
+            Ended::Expired => {
+                after = None;
+                pause
+            }
+            Ended::Failed(error, revision) => {
+                tracing::warn!(resource = resource.plural, %error, "host resource cannot be watched; trying again");
+                sink.unavailable(&error);
+                after = revision;
+                pause
+            }
+        };
+        pause = (pause * 2).min(BACKOFF_MAX);
+        let jittered = wait.mul_f64(0.5 + rand::rng().random::<f64>() / 2.0);
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = tokio::time::sleep(jittered) => {}
+        }
+    }
+}
+
+async fn round<S: Sink>(host: &dyn Host, resource: &HostResource, sink: &S, after: Option<u64>) -> Ended {
+    let mut revision = match after {
+        Some(revision) => revision,
+        None => match host.list(resource, None, ListAt::MostRecent).await {
+            Ok(list) => {
+                let revision = list.revision;
+                sink.fill(list);
+                revision
+            }
+            Err(error) => return Ended::Failed(error, None),
+        },
+    };
+    let mut events = match host.watch(resource, revision).await {
+        Ok(events) => events,
+        Err(error) => return failed(error, revision),
+    };
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(event) => {
+                revision = match &event {
+                    HostEvent::Applied { revision, .. }
+                    | HostEvent::Deleted { revision, .. }
+                    | HostEvent::Progress { revision } => *revision,
+                };
+                sink.event(event);
+            }
+            Err(error) => return failed(error, revision),
+        }
+    }
+    Ended::Lost(revision)
+}
+
+fn failed(error: HostError, revision: u64) -> Ended {
+    match error {
+        HostError::Status(status) if status.code == 410 => Ended::Expired,
+        error => Ended::Failed(error, Some(revision)),
+    }
+}

@@ -1,0 +1,148 @@
+//! `kindsmith dev`: everything in one process, on an embedded store, without a cluster.
+//!
+//! The apiserver serves ApplicationDefinition itself; the operator's logic runs against it as a client, as it does in a
+//! cluster. What was stored is there again at the next start.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use clap::Args;
+use kindsmith_apiserver::{
+    registry::Registry, run::StandAlone, server::ServingCertificate, storage::embedded::Embedded,
+};
+use kindsmith_operator::OperatorConfig;
+use kube::Client;
+use tokio::net::TcpListener;
+use tokio_util::task::TaskTracker;
+
+/// Applies manifests as a client would.
+mod apply;
+
+/// The kubeconfig for kubectl.
+mod kubeconfig;
+
+/// Manifests of files and directories.
+mod manifests;
+
+/// Ends the deletion of namespaces, as kube-controller-manager does in a cluster.
+mod namespaces;
+
+/// Certificates of this server and of its administrator.
+mod pki;
+
+/// What is served, as tables.
+mod show;
+
+/// Flags of `kindsmith dev`.
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// Definitions and instances to apply: files, or directories of them [default: the examples]
+    #[arg(value_name = "MANIFEST|DIR")]
+    manifests: Vec<PathBuf>,
+    /// Where to accept connections
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7443")]
+    listen: SocketAddr,
+    /// Where objects and certificates are kept
+    #[arg(long, value_name = "DIR", default_value = ".kindsmith")]
+    data_dir: PathBuf,
+    /// Where to write the kubeconfig [default: kubeconfig in the data directory]
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+}
+
+/// How long the server may take until it answers.
+const START_MAX: Duration = Duration::from_secs(20);
+
+/// Runs until Ctrl-C.
+pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let shutdown = crate::in_cluster::until_signal()?;
+    let manifests = manifests::read(&arguments.manifests)?;
+    let listener = TcpListener::bind(arguments.listen)
+        .await
+        .with_context(|| format!("{} cannot be listened on; choose another address with --listen", arguments.listen))?;
+    let address = listener.local_addr()?;
+    let store = Embedded::open(&arguments.data_dir)?;
+    let pki = pki::load_or_create(&arguments.data_dir.join("pki"), address.ip())?;
+    let certificate = Arc::new(ServingCertificate::default());
+    certificate.load(pki.serving.certificate_pem.as_bytes(), pki.serving.key_pem.as_bytes())?;
+    let kubeconfig_file = arguments.kubeconfig.unwrap_or_else(|| arguments.data_dir.join("kubeconfig"));
+    let kubeconfig = kubeconfig::kubeconfig(address, &pki);
+    kubeconfig::write(&kubeconfig, &kubeconfig_file)?;
+    let client = kubeconfig::client(kubeconfig).await?;
+
+    let tasks = TaskTracker::new();
+    let server = StandAlone {
+        store: Arc::clone(&store),
+        client_ca_pem: pki.ca_pem.clone(),
+        listener,
+        certificate,
+        registry: Arc::new(Registry::default()),
+    };
+    let served = tokio::spawn(server.run(shutdown.clone()));
+    tokio::select! {
+        ready = wait_until_ready(&client) => ready?,
+        () = shutdown.cancelled() => {}
+    }
+    let operator = kindsmith_operator::run(client.clone(), OperatorConfig::stand_alone(), shutdown.clone());
+    let failed = shutdown.clone();
+    tasks.spawn(async move {
+        if let Err(error) = operator.await {
+            tracing::error!(error = format!("{error:#}"), "the operator's logic stopped");
+            failed.cancel();
+        }
+    });
+    tasks.spawn(namespaces::run(client.clone(), store, shutdown.clone()));
+    if !shutdown.is_cancelled() {
+        namespaces::ensure_default(&client).await?;
+        let prepared = prepare(&client, &manifests, address, &kubeconfig_file).await;
+        if let Err(error) = prepared {
+            shutdown.cancel();
+            served.await??;
+            return Err(error);
+        }
+    }
+    let served = served.await?;
+    tasks.close();
+    tasks.wait().await;
+    served.context("the server stopped")?;
+    println!("\nStopped. What was stored is in {} for the next start.", arguments.data_dir.display());
+    Ok(())
+}
+
+async fn prepare(
+    client: &Client,
+    manifests: &[serde_json::Value],
+    address: SocketAddr,
+    kubeconfig: &Path,
+) -> anyhow::Result<()> {
+    println!("Kindsmith serves at https://{address}\n");
+    let applied = apply::apply(client, manifests).await?;
+    for line in &applied {
+        println!("{line}");
+    }
+    show::print(client).await?;
+    println!(
+        "\nUse it with kubectl:\n\n  export KUBECONFIG={}\n  kubectl api-resources\n  kubectl get {}\n\nCtrl-C stops it.",
+        std::path::absolute(kubeconfig).unwrap_or_else(|_| kubeconfig.to_owned()).display(),
+        "applicationdefinitions,helmreleases -A"
+    );
+    Ok(())
+}
+
+async fn wait_until_ready(client: &Client) -> anyhow::Result<()> {
+    let ready = async {
+        loop {
+            let request = http::Request::get("/readyz").body(Vec::new())?;
+            if client.request_text(request).await.is_ok() {
+                return anyhow::Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(START_MAX, ready).await.context("the server did not become ready in time")?
+}

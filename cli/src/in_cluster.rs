@@ -1,0 +1,118 @@
+//! `kindsmith operator` and `kindsmith apiserver`: the two processes that run in a cluster.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use anyhow::Context as _;
+use clap::Args;
+use kindsmith_apiserver::run::InCluster;
+use kindsmith_operator::{DEFAULT_CA_SECRET, DEFAULT_SERVING_SECRET, OperatorConfig, Registration};
+use kube::{
+    Client, Config,
+    config::{KubeConfigOptions, Kubeconfig},
+};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+#[derive(Args)]
+struct ClusterArguments {
+    /// The cluster's kubeconfig; without it, the service account of the pod is used
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+    /// The namespace of the Service and of the Secrets with certificates
+    #[arg(long, value_name = "NAME", default_value = "kindsmith-system")]
+    namespace: String,
+    /// The Secret that holds the serving certificate
+    #[arg(long, value_name = "NAME", default_value = DEFAULT_SERVING_SECRET)]
+    serving_cert_secret: String,
+}
+
+/// Flags of `kindsmith operator`.
+#[derive(Args)]
+pub(crate) struct OperatorArguments {
+    #[command(flatten)]
+    cluster: ClusterArguments,
+    /// The Service behind which the apiserver runs
+    #[arg(long, value_name = "NAME", default_value = "kindsmith-apiserver")]
+    service: String,
+    /// The port of the Service
+    #[arg(long, value_name = "PORT", default_value_t = 443)]
+    service_port: u16,
+    /// The Secret that holds the CA of the serving certificate
+    #[arg(long, value_name = "NAME", default_value = DEFAULT_CA_SECRET)]
+    ca_secret: String,
+}
+
+/// Flags of `kindsmith apiserver`.
+#[derive(Args)]
+pub(crate) struct ApiserverArguments {
+    #[command(flatten)]
+    cluster: ClusterArguments,
+    /// Where to accept connections
+    #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:8443")]
+    listen: SocketAddr,
+}
+
+/// A client of the cluster that the flags name.
+pub(crate) async fn client(kubeconfig: Option<&PathBuf>) -> anyhow::Result<Client> {
+    let config = match kubeconfig {
+        None => Config::incluster().context(
+            "there is no service account here, so this is not a pod; name the cluster with --kubeconfig FILE",
+        )?,
+        Some(file) => {
+            let kubeconfig =
+                Kubeconfig::read_from(file).with_context(|| format!("{} cannot be read", file.display()))?;
+            Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
+                .await
+                .with_context(|| format!("{} cannot be used", file.display()))?
+        }
+    };
+    Client::try_from(config).context("the cluster's client cannot be set up")
+}
+
+/// Ends with Ctrl-C or SIGTERM.
+pub(crate) fn until_signal() -> anyhow::Result<CancellationToken> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let token = CancellationToken::new();
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let ended = token.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        ended.cancel();
+    });
+    Ok(token)
+}
+
+/// Runs the operator until it is told to stop.
+pub(crate) async fn operator(arguments: OperatorArguments) -> anyhow::Result<()> {
+    let shutdown = until_signal()?;
+    let client = client(arguments.cluster.kubeconfig.as_ref()).await?;
+    let config = OperatorConfig {
+        namespace: arguments.cluster.namespace,
+        service: arguments.service,
+        service_port: arguments.service_port,
+        serving_secret: arguments.cluster.serving_cert_secret,
+        ca_secret: arguments.ca_secret,
+        registration: Registration::ApiServices,
+    };
+    kindsmith_operator::run(client, config, shutdown).await.context("the operator stopped")
+}
+
+/// Runs the extension API server until it is told to stop.
+pub(crate) async fn apiserver(arguments: ApiserverArguments) -> anyhow::Result<()> {
+    let shutdown = until_signal()?;
+    let client = client(arguments.cluster.kubeconfig.as_ref()).await?;
+    let listener = TcpListener::bind(arguments.listen)
+        .await
+        .with_context(|| format!("{} cannot be listened on; choose another with --listen", arguments.listen))?;
+    tracing::info!(address = %listener.local_addr()?, "listening");
+    let server = InCluster {
+        client,
+        namespace: arguments.cluster.namespace,
+        serving_secret: arguments.cluster.serving_cert_secret,
+        listener,
+    };
+    server.run(shutdown).await.context("the apiserver stopped")
+}

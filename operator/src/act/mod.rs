@@ -1,0 +1,72 @@
+//! Carries actions out. Every call has a deadline; what fails is decided anew.
+
+/// Statuses of definitions.
+mod status;
+
+/// APIServices: server-side apply, deletion.
+mod api_service;
+
+/// Making kube-aggregator look.
+mod refresh;
+
+/// Secrets of certificates.
+mod secret;
+
+use std::{collections::BTreeSet, future::Future, sync::Arc, time::Duration};
+
+use kube::Client;
+
+use crate::{decide::Action, error::ActionError};
+
+/// The field manager of all our writes.
+const FIELD_MANAGER: &str = "kindsmith-operator";
+
+/// How long one call may take.
+const CALL_DEADLINE: Duration = Duration::from_secs(15);
+
+/// Carries out actions.
+#[derive(Clone)]
+pub(crate) struct Actor {
+    /// The way to the cluster.
+    pub(crate) client: Client,
+    /// Where the Secrets are.
+    pub(crate) namespace: String,
+    /// The names of the serving certificate.
+    pub(crate) sans: Arc<BTreeSet<String>>,
+}
+
+impl Actor {
+    /// Carries out one action.
+    pub(crate) async fn carry_out(&self, action: &Action) -> Result<(), ActionError> {
+        match action {
+            Action::WriteStatus { name, patch, .. } => status::write(&self.client, name, patch).await,
+            Action::ApplyApiService { object, existing } => {
+                let uid = existing.as_ref().map(|(uid, _)| uid.as_str());
+                api_service::apply(&self.client, object, uid).await
+            }
+            Action::DeleteApiService { name, uid, .. } => api_service::delete(&self.client, name, uid).await,
+            Action::Refresh { group_version, uid, when, digest, .. } => {
+                refresh::refresh(&self.client, group_version, uid, when, digest).await
+            }
+            Action::WriteSecret { name, existing, work } => {
+                secret::write(&self.client, &self.namespace, name, existing.as_deref(), work, &self.sans).await
+            }
+        }
+    }
+}
+
+/// A call with a deadline.
+async fn within<T>(
+    call: impl Future<Output = Result<T, kube::Error>>,
+    named: impl FnOnce(kube::Error) -> ActionError,
+) -> Result<T, ActionError> {
+    match tokio::time::timeout(CALL_DEADLINE, call).await {
+        Ok(outcome) => outcome.map_err(named),
+        Err(_) => Err(ActionError::Deadline(CALL_DEADLINE)),
+    }
+}
+
+/// Whether the cluster answered with that code.
+fn is_status(error: &kube::Error, code: u16) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == code)
+}

@@ -1,0 +1,199 @@
+//! The loop: look at the world, decide, start what may start, wait for the next change.
+
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use jiff::Timestamp;
+use kube::Client;
+use tokio::{
+    sync::Notify,
+    task::{AbortHandle, Id, JoinError, JoinSet},
+    time::sleep,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    OperatorConfig, OperatorError,
+    act::Actor,
+    certificates::{Spread, assess, wanted_sans},
+    decide::{Action, Cluster, ServiceTarget, Subject, Surroundings, World, carries, decide, is_ours},
+    error::ActionError,
+    judge::Judge,
+    pace::Pace,
+    watch::{ClusterStores, Stores},
+};
+
+/// Changes that come this close together are looked at once.
+const COALESCE: Duration = Duration::from_millis(10);
+
+/// The world is looked at this often without a change too: certificates age by the wall clock.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(60);
+
+/// The most actions under way at a time.
+const ACTIONS_MAX: usize = 64;
+
+/// Runs the controller until `shutdown` is cancelled.
+///
+/// # Errors
+/// When a watch ends by itself or a task panics; what the cluster refuses is logged and tried again.
+pub async fn run(client: Client, config: OperatorConfig, shutdown: CancellationToken) -> Result<(), OperatorError> {
+    let bell = Arc::new(Notify::new());
+    let mut watches = JoinSet::new();
+    let stores = Stores::start(&client, &config, &bell, &mut watches);
+    tokio::select! {
+        biased;
+        () = shutdown.cancelled() => return Ok(()),
+        ended = watches.join_next() => return Err(watch_ended(ended)),
+        () = stores.ready() => {}
+    }
+    tracing::info!("the operator has seen everything and begins");
+    let mut controller = Controller::new(client, config, stores);
+    loop {
+        let next = controller.pass();
+        tokio::select! {
+            biased;
+            () = shutdown.cancelled() => break,
+            ended = watches.join_next() => return Err(watch_ended(ended)),
+            Some(done) = controller.running.join_next_with_id() => controller.finished(done)?,
+            () = bell.notified() => sleep(COALESCE).await,
+            () = tokio::time::sleep_until(next.into()) => {}
+        }
+    }
+    controller.running.shutdown().await;
+    watches.shutdown().await;
+    Ok(())
+}
+
+fn watch_ended(ended: Option<Result<&'static str, JoinError>>) -> OperatorError {
+    match ended {
+        Some(Ok(what)) => OperatorError::WatchEnded(what),
+        Some(Err(error)) => OperatorError::Panicked(error),
+        None => OperatorError::WatchEnded("everything"),
+    }
+}
+
+/// An action under way.
+struct Running {
+    action: Action,
+    task: AbortHandle,
+}
+
+struct Controller {
+    config: OperatorConfig,
+    stores: Stores,
+    judge: Judge,
+    pace: Pace,
+    actor: Actor,
+    sans: Arc<BTreeSet<String>>,
+    running: JoinSet<Result<(), ActionError>>,
+    under_way: HashMap<Subject, Running>,
+    subjects: HashMap<Id, Subject>,
+}
+
+impl Controller {
+    fn new(client: Client, config: OperatorConfig, stores: Stores) -> Self {
+        let sans = Arc::new(wanted_sans(&config.service, &config.namespace));
+        Self {
+            actor: Actor { client, namespace: config.namespace.clone(), sans: Arc::clone(&sans) },
+            config,
+            stores,
+            judge: Judge::default(),
+            pace: Pace::default(),
+            sans,
+            running: JoinSet::new(),
+            under_way: HashMap::new(),
+            subjects: HashMap::new(),
+        }
+    }
+
+    /// Looks, decides, and starts what may start. Returns when to look again at the latest.
+    fn pass(&mut self) -> Instant {
+        let wall_clock = Timestamp::now();
+        let now = Instant::now();
+        let objects = self.stores.definitions.state();
+        let definitions = self.judge.judge(objects.iter().map(AsRef::as_ref));
+        let groups: HashSet<&str> =
+            definitions.iter().flat_map(|it| &it.claimed).map(|claimed| claimed.group.as_str()).collect();
+        let mut actions = Vec::new();
+        let surroundings = match &self.stores.cluster {
+            None => Surroundings::StandAlone,
+            Some(stores) => {
+                let (cluster, certificates) = self.look_around(stores, &groups, wall_clock);
+                actions.extend(certificates);
+                Surroundings::Registered(cluster)
+            }
+        };
+        actions.extend(decide(&World { now: wall_clock, definitions, surroundings }));
+        for action in actions {
+            self.start(action, now);
+        }
+        let latest = now + LOOK_AGAIN_AFTER;
+        self.pace.next(now).map_or(latest, |next| next.min(latest))
+    }
+
+    fn look_around(&self, stores: &ClusterStores, groups: &HashSet<&str>, now: Timestamp) -> (Cluster, Option<Action>) {
+        let api_services = stores.api_services.state();
+        let (ca, serving) = (stores.ca(), stores.serving());
+        let state = assess(now, ca.as_deref(), serving.as_deref(), &self.sans, |bundle| {
+            let all = api_services.iter().filter(|found| is_ours(found)).all(|found| carries(found, bundle));
+            if all { Spread::Complete } else { Spread::Pending }
+        });
+        let write = state.work.map(|work| {
+            let (name, existing) = if work.is_for_authority() {
+                (self.config.ca_secret.clone(), ca)
+            } else {
+                (self.config.serving_secret.clone(), serving)
+            };
+            Action::WriteSecret { name, existing, work }
+        });
+        let service = ServiceTarget {
+            namespace: self.config.namespace.clone(),
+            name: self.config.service.clone(),
+            port: self.config.service_port,
+        };
+        let crds = stores.crds(|group| groups.contains(group));
+        (Cluster { api_services, crds, bundle: state.bundle, service }, write)
+    }
+
+    fn start(&mut self, action: Action, now: Instant) {
+        let subject = action.subject();
+        if let Some(running) = self.under_way.get(&subject).filter(|running| action.supersedes(&running.action)) {
+            running.task.abort();
+            self.subjects.remove(&running.task.id());
+            self.under_way.remove(&subject);
+            self.pace.stopped(&subject);
+        }
+        if self.under_way.len() >= ACTIONS_MAX || !self.pace.may_start(&subject, action.basis(), now) {
+            return;
+        }
+        self.pace.started(&subject, now);
+        let actor = self.actor.clone();
+        let carried = action.clone();
+        let task = self.running.spawn(async move { actor.carry_out(&carried).await });
+        self.subjects.insert(task.id(), subject.clone());
+        self.under_way.insert(subject, Running { action, task });
+    }
+
+    fn finished(&mut self, done: Result<(Id, Result<(), ActionError>), JoinError>) -> Result<(), OperatorError> {
+        let (id, outcome) = match done {
+            Ok(done) => done,
+            // It was stopped to make room for another.
+            Err(error) if error.is_cancelled() => return Ok(()),
+            Err(error) => return Err(OperatorError::Panicked(error)),
+        };
+        let Some(subject) = self.subjects.remove(&id) else { return Ok(()) };
+        let Some(Running { action, .. }) = self.under_way.remove(&subject) else { return Ok(()) };
+        let now = Instant::now();
+        match outcome {
+            Ok(()) => self.pace.succeeded(&subject, action.basis().map(str::to_owned), now),
+            Err(error) => {
+                let pause = self.pace.failed(&subject, now, rand::random());
+                tracing::warn!(?subject, %error, ?pause, "an action failed and will be tried again");
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,242 @@
+//! One APIService for each served group-version: which there should be, and what is to be done about the difference.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use k8s_openapi::{
+    ByteString,
+    kube_aggregator::pkg::apis::apiregistration::v1::{
+        APIService, APIServiceCondition, APIServiceSpec, ServiceReference,
+    },
+};
+use kindsmith_schema::priority;
+use kube::{ResourceExt, api::ObjectMeta};
+use sha2::{Digest, Sha256};
+
+use super::{Action, Cluster, Finding, Refresh, Truth};
+use crate::{group_version::GroupVersion, judge::Definition};
+
+/// The label that says an object is ours.
+pub(crate) const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
+
+/// The value of the label.
+pub(crate) const MANAGED_BY_VALUE: &str = "kindsmith";
+
+/// The annotation that changes with the definitions of a group-version. Any change of an APIService makes
+/// kube-aggregator fetch discovery at once (k8s.io/kube-aggregator/pkg/apiserver/handler_discovery.go).
+pub(crate) const REGISTRY_DIGEST_ANNOTATION: &str = "kindsmith.dev/registry-digest";
+
+/// What the annotation ends with once kube-aggregator was made to look for the second time.
+const SETTLED: &str = "-settled";
+
+/// The priority of our groups: after those of Kubernetes.
+const GROUP_PRIORITY_MINIMUM: i32 = 1000;
+
+/// The priority of the least preferred version of a group.
+const VERSION_PRIORITY_MINIMUM: i32 = 10;
+
+/// The hexadecimal digits of a digest.
+const DIGEST_DIGITS: usize = 16;
+
+/// Whether an APIService is ours.
+pub(crate) fn is_ours(api_service: &APIService) -> bool {
+    api_service.labels().get(MANAGED_BY_LABEL).is_some_and(|value| value == MANAGED_BY_VALUE)
+}
+
+/// Whether an APIService carries a bundle.
+pub(crate) fn carries(api_service: &APIService, bundle: &ByteString) -> bool {
+    api_service.spec.as_ref().and_then(|spec| spec.ca_bundle.as_ref()) == Some(bundle)
+}
+
+/// The APIService of a group-version.
+pub(super) fn find<'a>(cluster: &'a Cluster, group_version: &GroupVersion) -> Option<&'a APIService> {
+    let name = group_version.api_service_name();
+    cluster.api_services.iter().map(AsRef::as_ref).find(|found| found.metadata.name.as_deref() == Some(name.as_str()))
+}
+
+/// What a group-version should list, and a digest of the definitions behind it.
+struct Wanted {
+    resources: BTreeSet<String>,
+    digest: String,
+}
+
+pub(super) fn actions(definitions: &[Definition], names: &[Finding], cluster: &Cluster) -> Vec<Action> {
+    let wanted = wanted(definitions, names);
+    let priorities = priorities(wanted.keys());
+    let mut actions = Vec::new();
+    for (group_version, wanted) in &wanted {
+        let priority = priorities.get(group_version).copied().unwrap_or(VERSION_PRIORITY_MINIMUM);
+        let Some(bundle) = &cluster.bundle else { continue };
+        let desired = desired(group_version, priority, bundle, cluster);
+        match find(cluster, group_version) {
+            None => actions.push(Action::ApplyApiService { object: Box::new(desired), existing: None }),
+            // A new holder is reported; ours comes back when it is gone.
+            Some(existing) if !is_ours(existing) => {}
+            Some(existing) if existing.spec != desired.spec => actions.push(Action::ApplyApiService {
+                object: Box::new(desired),
+                existing: Some((existing.uid().unwrap_or_default(), existing.resource_version())),
+            }),
+            Some(existing) => actions.extend(refresh(group_version, existing, wanted)),
+        }
+    }
+    actions.extend(surplus(&wanted, definitions, cluster));
+    actions
+}
+
+/// Group-versions that an accepted definition serves, its last good generation included.
+fn wanted(definitions: &[Definition], names: &[Finding]) -> BTreeMap<GroupVersion, Wanted> {
+    let mut sources: BTreeMap<GroupVersion, Vec<(&str, i64, &str)>> = BTreeMap::new();
+    for (definition, names) in definitions.iter().zip(names) {
+        let Some(kind) = definition.verdict.kind.as_ref().filter(|_| names.holds()) else { continue };
+        for group_version in definition.served() {
+            let source = (definition.uid.as_str(), kind.origin.generation, kind.names.plural.as_str());
+            sources.entry(group_version).or_default().push(source);
+        }
+    }
+    sources
+        .into_iter()
+        .map(|(group_version, mut sources)| {
+            sources.sort_unstable();
+            let mut digest = Sha256::new();
+            for (uid, generation, _) in &sources {
+                digest.update(format!("{uid}:{generation}\n"));
+            }
+            let mut digest = format!("{:x}", digest.finalize());
+            digest.truncate(DIGEST_DIGITS);
+            let resources = sources.iter().map(|(.., plural)| (*plural).to_owned()).collect();
+            (group_version, Wanted { resources, digest })
+        })
+        .collect()
+}
+
+/// Priorities within each group: the version that Kubernetes would prefer has the greatest.
+fn priorities<'a>(served: impl Iterator<Item = &'a GroupVersion>) -> BTreeMap<GroupVersion, i32> {
+    let mut groups: BTreeMap<&str, Vec<&GroupVersion>> = BTreeMap::new();
+    for group_version in served {
+        groups.entry(&group_version.group).or_default().push(group_version);
+    }
+    groups
+        .into_values()
+        .flat_map(|mut versions| {
+            versions.sort_by(|left, right| priority::compare(&right.version, &left.version));
+            versions.into_iter().cloned().zip(VERSION_PRIORITY_MINIMUM..)
+        })
+        .collect()
+}
+
+fn desired(group_version: &GroupVersion, priority: i32, bundle: &ByteString, cluster: &Cluster) -> APIService {
+    APIService {
+        metadata: ObjectMeta {
+            name: Some(group_version.api_service_name()),
+            labels: Some([(MANAGED_BY_LABEL.to_owned(), MANAGED_BY_VALUE.to_owned())].into()),
+            ..ObjectMeta::default()
+        },
+        spec: Some(APIServiceSpec {
+            ca_bundle: Some(bundle.clone()),
+            group: Some(group_version.group.clone()),
+            group_priority_minimum: GROUP_PRIORITY_MINIMUM,
+            insecure_skip_tls_verify: None,
+            service: Some(ServiceReference {
+                name: Some(cluster.service.name.clone()),
+                namespace: Some(cluster.service.namespace.clone()),
+                port: Some(i32::from(cluster.service.port)),
+            }),
+            version: Some(group_version.version.clone()),
+            version_priority: priority,
+        }),
+        status: None,
+    }
+}
+
+fn refresh(group_version: &GroupVersion, existing: &APIService, wanted: &Wanted) -> Option<Action> {
+    let settled = format!("{}{SETTLED}", wanted.digest);
+    let noted = existing.annotations().get(REGISTRY_DIGEST_ANNOTATION);
+    let (when, digest) = match noted {
+        Some(noted) if *noted == settled => return None,
+        Some(noted) if *noted == wanted.digest => (Refresh::Again, settled),
+        _ => (Refresh::Listed(wanted.resources.iter().cloned().collect()), wanted.digest.clone()),
+    };
+    Some(Action::Refresh {
+        group_version: group_version.clone(),
+        uid: existing.uid().unwrap_or_default(),
+        basis: existing.resource_version(),
+        when,
+        digest,
+    })
+}
+
+/// APIServices of ours that nothing is served under any more.
+fn surplus<'a>(
+    wanted: &'a BTreeMap<GroupVersion, Wanted>,
+    definitions: &'a [Definition],
+    cluster: &'a Cluster,
+) -> impl Iterator<Item = Action> + 'a {
+    let kept: BTreeSet<String> = wanted.keys().map(GroupVersion::api_service_name).collect();
+    let retained: BTreeSet<String> = definitions
+        .iter()
+        .flat_map(|definition| retained(definition, cluster))
+        .map(|it| it.api_service_name())
+        .collect();
+    cluster.api_services.iter().filter(|found| is_ours(found)).filter_map(move |found| {
+        let name = found.metadata.name.clone()?;
+        let surplus = !kept.contains(&name) && !retained.contains(&name) && found.metadata.deletion_timestamp.is_none();
+        surplus.then(|| Action::DeleteApiService {
+            name,
+            uid: found.uid().unwrap_or_default(),
+            basis: found.resource_version(),
+        })
+    })
+}
+
+/// Group-versions that a definition is still served under although it is refused and its last good generation is not
+/// known here, as after a restart of the operator: those whose APIService is ours and works.
+pub(super) fn retained(definition: &Definition, cluster: &Cluster) -> Vec<GroupVersion> {
+    if definition.verdict.kind.is_some() {
+        return Vec::new();
+    }
+    let works = |group_version: &&GroupVersion| {
+        find(cluster, group_version)
+            .is_some_and(|found| is_ours(found) && available(found).is_some_and(|condition| condition.status == "True"))
+    };
+    definition.claimed.iter().filter(works).cloned().collect()
+}
+
+fn available(api_service: &APIService) -> Option<&APIServiceCondition> {
+    let conditions = api_service.status.as_ref()?.conditions.as_ref()?;
+    conditions.iter().find(|condition| condition.type_ == "Available")
+}
+
+/// Whether each group-version of a definition has its APIService, and kube-aggregator reaches us through it.
+pub(super) fn registered(definition: &Definition, names: &Finding, cluster: &Cluster) -> Finding {
+    let served = definition.served();
+    if served.is_empty() || !names.holds() {
+        return Finding::new(Truth::False, "NotAccepted", "only accepted definitions are registered");
+    }
+    for group_version in &served {
+        let name = group_version.api_service_name();
+        let Some(bundle) = &cluster.bundle else {
+            return Finding::new(Truth::False, "CertificatePending", "the serving certificate is not issued yet");
+        };
+        let Some(found) = find(cluster, group_version) else {
+            return Finding::new(Truth::False, "APIServiceMissing", format!("APIService {name:?} does not exist yet"));
+        };
+        if !carries(found, bundle) {
+            let message = format!("APIService {name:?} does not carry the current CA bundle yet");
+            return Finding::new(Truth::False, "CABundlePending", message);
+        }
+        match available(found) {
+            Some(condition) if condition.status == "True" => {}
+            Some(condition) => {
+                let reason = condition.reason.as_deref().filter(|reason| !reason.is_empty());
+                let message = condition.message.as_deref().unwrap_or("no reason is given");
+                let message = format!("APIService {name:?} is not available: {message}");
+                return Finding::new(Truth::False, reason.unwrap_or("APIServiceUnavailable"), message);
+            }
+            None => {
+                let message = format!("kube-aggregator has not looked at APIService {name:?} yet");
+                return Finding::new(Truth::False, "APIServicePending", message);
+            }
+        }
+    }
+    let names: Vec<String> = served.iter().map(GroupVersion::api_service_name).collect();
+    Finding::new(Truth::True, "Available", format!("available through {}", names.join(", ")))
+}

@@ -1,0 +1,154 @@
+//! Who else holds a name or a group-version: an older definition, a CustomResourceDefinition, an APIService of others.
+//!
+//! The older keeps it and the newer is told; what is not ours is never touched.
+
+use jiff::Timestamp;
+
+use super::{Cluster, Finding, Surroundings, Truth, World, api_services};
+use crate::judge::{Definition, name_conflicts};
+
+/// A CustomResourceDefinition, as far as it matters here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct CrdClaim {
+    /// Its name.
+    pub name: String,
+    /// Its group.
+    pub group: String,
+    /// The versions that it serves.
+    pub served: Vec<String>,
+    /// When it was created.
+    pub created: Timestamp,
+}
+
+/// What is found about the names of each definition, in their order.
+pub(super) fn names(world: &World) -> Vec<Finding> {
+    let conflicts = name_conflicts(&world.definitions);
+    world
+        .definitions
+        .iter()
+        .zip(conflicts)
+        .map(|(definition, conflict)| {
+            if definition.verdict.kind.is_none() {
+                return Finding::new(
+                    Truth::Unknown,
+                    "InvalidDefinition",
+                    "names are looked at once the definition is accepted",
+                );
+            }
+            if let Some(conflict) = conflict {
+                return Finding::new(Truth::False, "NameConflict", conflict);
+            }
+            match &world.surroundings {
+                Surroundings::Registered(cluster) => group_versions(definition, cluster),
+                Surroundings::StandAlone => Finding::new(Truth::True, "NoConflicts", "no conflicts found"),
+            }
+        })
+        .collect()
+}
+
+fn group_versions(definition: &Definition, cluster: &Cluster) -> Finding {
+    let mut newer = None;
+    for group_version in definition.served() {
+        if let Some(foreign) = api_services::find(cluster, &group_version).filter(|found| !api_services::is_ours(found))
+        {
+            let by = match foreign.spec.as_ref().and_then(|spec| spec.service.as_ref()) {
+                Some(service) => format!(
+                    "Service {}/{}",
+                    service.namespace.as_deref().unwrap_or_default(),
+                    service.name.as_deref().unwrap_or_default()
+                ),
+                None => "kube-apiserver itself, as for a CustomResourceDefinition".to_owned(),
+            };
+            return Finding::new(
+                Truth::False,
+                "ServedByOther",
+                format!(
+                    "{group_version} belongs to APIService {:?}, which Kindsmith did not make; it is served by {by}",
+                    group_version.api_service_name()
+                ),
+            );
+        }
+        let crds = || {
+            cluster
+                .crds
+                .iter()
+                .filter(|crd| crd.group == group_version.group && crd.served.contains(&group_version.version))
+        };
+        if let Some(crd) = crds().find(|crd| crd.created <= definition.created) {
+            return Finding::new(
+                Truth::False,
+                "ServedByOther",
+                format!("{group_version} is served for CustomResourceDefinition {:?}, which is older", crd.name),
+            );
+        }
+        newer = newer.or_else(|| crds().next().map(|crd| (group_version.clone(), crd.name.clone())));
+    }
+    let message = match newer {
+        None => "no conflicts found".to_owned(),
+        Some((group_version, name)) => format!(
+            "no conflicts found; but CustomResourceDefinition {name:?}, which is newer, asks for {group_version} too and \
+             is not served: move one of them to another group"
+        ),
+    };
+    Finding::new(Truth::True, "NoConflicts", message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        decide::testing::{WorldBuilder, api_service, definition},
+        group_version::GroupVersion,
+    };
+
+    fn reasons(world: &World) -> Vec<String> {
+        names(world).into_iter().map(|finding| finding.reason).collect()
+    }
+
+    #[test]
+    fn the_older_definition_keeps_a_name() {
+        let mut younger = definition("caches", "Redis");
+        younger["metadata"]["creationTimestamp"] = "2026-02-01T00:00:00Z".into();
+        let world = WorldBuilder::registered().define(&younger).define(&definition("redises", "Redis")).build();
+        let found = names(&world);
+        assert_eq!(reasons(&world), ["NoConflicts", "NameConflict"]);
+        assert!(found[1].message.contains("redises.apps.example.com"), "{}", found[1].message);
+    }
+
+    #[test]
+    fn definitions_of_one_age_are_ordered_by_name() {
+        let world = WorldBuilder::registered()
+            .define(&definition("redises", "Redis"))
+            .define(&definition("caches", "Redis"))
+            .build();
+        assert_eq!(world.definitions[0].name, "caches.apps.example.com");
+        assert_eq!(reasons(&world), ["NoConflicts", "NameConflict"]);
+    }
+
+    #[test]
+    fn a_foreign_api_service_is_reported() {
+        let mut foreign = api_service(&GroupVersion::new("apps.example.com", "v1"));
+        foreign.metadata.labels = None;
+        let world = WorldBuilder::registered().define(&definition("redises", "Redis")).api_service(foreign).build();
+        let found = names(&world).remove(0);
+        assert_eq!((found.truth, found.reason.as_str()), (Truth::False, "ServedByOther"));
+        assert!(
+            found.message.contains("v1.apps.example.com") && found.message.contains("Service kindsmith-system/api")
+        );
+    }
+
+    #[test]
+    fn of_a_definition_and_a_crd_the_older_is_served() {
+        let crd = |created: &str, version: &str| CrdClaim {
+            name: "redises.apps.example.com".to_owned(),
+            group: "apps.example.com".to_owned(),
+            served: vec![version.to_owned()],
+            created: created.parse().unwrap(),
+        };
+        let with = |crd| WorldBuilder::registered().define(&definition("redises", "Redis")).crd(crd).build();
+        assert_eq!(reasons(&with(crd("2020-01-01T00:00:00Z", "v1"))), ["ServedByOther"]);
+        assert_eq!(reasons(&with(crd("2020-01-01T00:00:00Z", "v2"))), ["NoConflicts"], "another version");
+        let newer = names(&with(crd("2030-01-01T00:00:00Z", "v1"))).remove(0);
+        assert!(newer.holds() && newer.message.contains("which is newer"), "{newer:?}");
+    }
+}

@@ -1,0 +1,249 @@
+//! What is to be done: a pure function of what was seen, in the order of the reconcilers.
+//!
+//! # Flow
+//! `holders` says who else holds a group-version, `api_services` what should be registered, `status` what each
+//! definition is told. Each gives actions; none knows how they are carried out.
+//!
+//! # Guarantees
+//! The same world gives the same actions, and a world in which they were carried out gives none. A definition's fault
+//! is its own: no decision about another definition depends on it, save who holds a name.
+
+/// Who else holds a group-version.
+mod holders;
+
+/// Which APIServices there should be, and how they are brought there.
+mod api_services;
+
+/// Conditions: kept times, sound transitions.
+mod conditions;
+
+/// The status of each definition.
+mod status;
+
+/// A world to test with.
+#[cfg(test)]
+mod testing;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use api_services::{MANAGED_BY_LABEL, MANAGED_BY_VALUE, REGISTRY_DIGEST_ANNOTATION, carries, is_ours};
+pub(crate) use holders::CrdClaim;
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use k8s_openapi::{ByteString, api::core::v1::Secret, kube_aggregator::pkg::apis::apiregistration::v1::APIService};
+use serde_json::Value;
+
+use crate::{certificates::CertificateWork, group_version::GroupVersion, judge::Definition};
+
+/// Where kube-apiserver finds the API server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ServiceTarget {
+    /// The namespace of the Service.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Its port.
+    pub port: u16,
+}
+
+/// What was seen of the cluster around the definitions.
+#[derive(Clone, Debug)]
+pub(crate) struct Cluster {
+    /// All APIServices.
+    pub api_services: Vec<Arc<APIService>>,
+    /// CustomResourceDefinitions in groups of definitions.
+    pub crds: Vec<CrdClaim>,
+    /// The bundle that APIServices carry; none until a serving certificate is there.
+    pub bundle: Option<ByteString>,
+    /// Where APIServices point.
+    pub service: ServiceTarget,
+}
+
+/// How kinds come to be served.
+#[derive(Clone, Debug)]
+pub(crate) enum Surroundings {
+    /// Through kube-apiserver.
+    Registered(Cluster),
+    /// By the API server alone.
+    StandAlone,
+}
+
+/// All that is looked at.
+#[derive(Clone, Debug)]
+pub(crate) struct World {
+    /// The time.
+    pub now: Timestamp,
+    /// The definitions, the oldest first.
+    pub definitions: Vec<Definition>,
+    /// What is around them.
+    pub surroundings: Surroundings,
+}
+
+/// One thing to be done. `basis` is the resource version of the object that it was decided on.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Action {
+    /// Write the status of a definition.
+    WriteStatus {
+        /// The definition.
+        name: String,
+        /// The state it was decided on.
+        basis: Option<String>,
+        /// A merge patch.
+        patch: Value,
+    },
+    /// Create an APIService, or bring ours into shape.
+    ApplyApiService {
+        /// The APIService: for a server-side apply.
+        object: Box<APIService>,
+        /// The uid and the state of the one there is.
+        existing: Option<(String, Option<String>)>,
+    },
+    /// Delete an APIService of ours.
+    DeleteApiService {
+        /// Its name.
+        name: String,
+        /// Its uid.
+        uid: String,
+        /// The state it was decided on.
+        basis: Option<String>,
+    },
+    /// Make kube-aggregator fetch the discovery of a group-version, once the API server has what it should show.
+    Refresh {
+        /// The group-version.
+        group_version: GroupVersion,
+        /// The uid of its APIService.
+        uid: String,
+        /// The state it was decided on.
+        basis: Option<String>,
+        /// When.
+        when: Refresh,
+        /// The value of the annotation.
+        digest: String,
+    },
+    /// Write the Secret of a certificate.
+    WriteSecret {
+        /// Its name.
+        name: String,
+        /// The one there is.
+        existing: Option<Arc<Secret>>,
+        /// What it is to hold.
+        work: CertificateWork,
+    },
+}
+
+/// When kube-aggregator is made to look.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Refresh {
+    /// As soon as exactly these resources are listed.
+    Listed(Vec<String>),
+    /// Once more, a little later: for replicas that were slower, and for changes that a list does not show.
+    Again,
+}
+
+/// The name of what an action works on: one at a time works on each.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Subject {
+    /// The status of a definition.
+    Status(String),
+    /// An APIService.
+    ApiService(String),
+    /// A Secret.
+    Secret(String),
+}
+
+impl Action {
+    /// What it works on.
+    pub(crate) fn subject(&self) -> Subject {
+        match self {
+            Self::WriteStatus { name, .. } => Subject::Status(name.clone()),
+            Self::ApplyApiService { object, .. } => {
+                Subject::ApiService(object.metadata.name.clone().unwrap_or_default())
+            }
+            Self::DeleteApiService { name, .. } => Subject::ApiService(name.clone()),
+            Self::Refresh { group_version, .. } => Subject::ApiService(group_version.api_service_name()),
+            Self::WriteSecret { name, .. } => Subject::Secret(name.clone()),
+        }
+    }
+
+    /// Whether an action that is under way must make room for this one: a refresh waits, and what it waits for may no
+    /// longer be wanted.
+    pub(crate) fn supersedes(&self, running: &Self) -> bool {
+        match (self, running) {
+            (Self::Refresh { when, digest, .. }, Self::Refresh { when: other, digest: noted, .. }) => {
+                (when, digest) != (other, noted)
+            }
+            (_, Self::Refresh { .. }) => true,
+            _ => false,
+        }
+    }
+
+    /// The resource version that it was decided on; none when the object was missing.
+    pub(crate) fn basis(&self) -> Option<&str> {
+        match self {
+            Self::WriteStatus { basis, .. } | Self::DeleteApiService { basis, .. } | Self::Refresh { basis, .. } => {
+                basis.as_deref()
+            }
+            Self::ApplyApiService { existing, .. } => existing.as_ref().and_then(|(_, basis)| basis.as_deref()),
+            Self::WriteSecret { existing, .. } => {
+                existing.as_ref().and_then(|secret| secret.metadata.resource_version.as_deref())
+            }
+        }
+    }
+}
+
+/// What was found about one thing: a condition without its times.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Finding {
+    /// Whether it holds.
+    pub truth: Truth,
+    /// The reason, CamelCase.
+    pub reason: String,
+    /// For people.
+    pub message: String,
+}
+
+/// The status of a condition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Truth {
+    /// `True`
+    True,
+    /// `False`
+    False,
+    /// `Unknown`
+    Unknown,
+}
+
+impl Truth {
+    /// As conditions write it.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::True => "True",
+            Self::False => "False",
+            Self::Unknown => "Unknown",
+        }
+    }
+}
+
+impl Finding {
+    fn new(truth: Truth, reason: &str, message: impl Into<String>) -> Self {
+        Self { truth, reason: reason.to_owned(), message: message.into() }
+    }
+
+    fn holds(&self) -> bool {
+        self.truth == Truth::True
+    }
+}
+
+/// Decides what is to be done.
+pub(crate) fn decide(world: &World) -> Vec<Action> {
+    let names = holders::names(world);
+    let mut actions = Vec::new();
+    if let Surroundings::Registered(cluster) = &world.surroundings {
+        actions.extend(api_services::actions(&world.definitions, &names, cluster));
+    }
+    actions.extend(status::actions(world, &names));
+    actions
+}

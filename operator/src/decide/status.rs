@@ -1,0 +1,125 @@
+//! What each definition is told: its conditions, the names it is served under, the versions it may be stored in.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kindsmith_crds::{
+    ApplicationDefinitionStatus, CONDITION_ACCEPTED, CONDITION_NAMES_ACCEPTED, CONDITION_REGISTERED, CONDITION_SERVED,
+};
+use serde_json::{Map, Value};
+
+use super::{Action, Finding, Surroundings, Truth, World, api_services, conditions};
+use crate::judge::Definition;
+
+/// The status writes that are needed.
+pub(super) fn actions(world: &World, names: &[Finding]) -> Vec<Action> {
+    let write = |(definition, names): (&Definition, &Finding)| {
+        let patch = patch(&definition.status, &status(definition, names, world))?;
+        Some(Action::WriteStatus {
+            name: definition.name.clone(),
+            basis: definition.resource_version.clone(),
+            patch: with_resource_version(&patch, definition.resource_version.as_deref()),
+        })
+    };
+    world.definitions.iter().zip(names).filter_map(write).collect()
+}
+
+fn status(definition: &Definition, names: &Finding, world: &World) -> ApplicationDefinitionStatus {
+    let mut status = definition.status.clone();
+    let generation = definition.generation;
+    let accepted = accepted(definition);
+    let is_served = |condition: &Condition| condition.type_ == CONDITION_SERVED && condition.status == "True";
+    let was_served = definition.status.conditions.iter().any(is_served);
+    let mut set = |kind: &str, finding: &Finding| {
+        conditions::set(&mut status.conditions, kind, finding, generation, world.now);
+    };
+    set(CONDITION_ACCEPTED, &accepted);
+    set(CONDITION_NAMES_ACCEPTED, names);
+    match &world.surroundings {
+        Surroundings::Registered(cluster) => {
+            let registered = api_services::registered(definition, names, cluster);
+            set(CONDITION_REGISTERED, &registered);
+            let retained = api_services::retained(definition, cluster);
+            // The APIService alone proves nothing: another kind may be behind it.
+            let still = was_served && !retained.is_empty() && retained == definition.claimed;
+            let still = if still { Unregistered::StillServed } else { Unregistered::NotServed };
+            set(CONDITION_SERVED, &served(&[&accepted, names, &registered], definition, still));
+        }
+        Surroundings::StandAlone => {
+            set(CONDITION_SERVED, &served(&[&accepted, names], definition, Unregistered::NotServed));
+        }
+    }
+    status.observed_generation = generation;
+    if accepted.holds() && names.holds() {
+        status.accepted_names = definition.names();
+        let storage = definition.verdict.kind.as_ref().and_then(|kind| kind.storage_version());
+        if let Some(storage) = storage.filter(|storage| !status.stored_versions.contains(&storage.name)) {
+            status.stored_versions.push(storage.name.clone());
+        }
+    }
+    status
+}
+
+fn accepted(definition: &Definition) -> Finding {
+    match &definition.verdict.refused {
+        None => Finding::new(Truth::True, "Accepted", "the definition is sound"),
+        Some(faults) => Finding::new(Truth::False, "InvalidDefinition", faults.clone()),
+    }
+}
+
+/// What is known of a definition without a good generation.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Unregistered {
+    /// It is served by an API server that remembers one.
+    StillServed,
+    /// It is not served.
+    NotServed,
+}
+
+fn served(needed: &[&Finding], definition: &Definition, unregistered: Unregistered) -> Finding {
+    const LAST_GOOD: &str = "the last generation that was accepted is still served";
+    let refused = definition.verdict.refused.is_some();
+    // The first is about this generation, the others about the kind that is served.
+    let others_hold = needed.iter().skip(1).all(|finding| finding.holds());
+    if refused && (others_hold || unregistered == Unregistered::StillServed) {
+        return Finding::new(Truth::True, "LastGoodGeneration", LAST_GOOD);
+    }
+    match needed.iter().find(|finding| !finding.holds()) {
+        None => Finding::new(Truth::True, "Served", "the kind is served"),
+        Some(missing) => Finding::new(Truth::False, &missing.reason, missing.message.clone()),
+    }
+}
+
+/// A merge patch that makes one status of the other; none when they are equal.
+fn patch(before: &ApplicationDefinitionStatus, after: &ApplicationDefinitionStatus) -> Option<Value> {
+    if before == after {
+        return None;
+    }
+    let before = serde_json::to_value(before).unwrap_or_default();
+    let after = serde_json::to_value(after).ok()?;
+    difference(&before, &after)
+}
+
+/// RFC 7386, the other way round: what is gone becomes null.
+fn difference(before: &Value, after: &Value) -> Option<Value> {
+    let (Value::Object(before), Value::Object(after)) = (before, after) else {
+        return (before != after).then(|| after.clone());
+    };
+    let mut patch = Map::new();
+    for key in before.keys().filter(|key| !after.contains_key(*key)) {
+        patch.insert(key.clone(), Value::Null);
+    }
+    for (key, after) in after {
+        if let Some(changed) = difference(before.get(key).unwrap_or(&Value::Null), after) {
+            patch.insert(key.clone(), changed);
+        }
+    }
+    (!patch.is_empty()).then_some(Value::Object(patch))
+}
+
+fn with_resource_version(status: &Value, resource_version: Option<&str>) -> Value {
+    let mut patch = serde_json::json!({"status": status});
+    if let Some(version) = resource_version {
+        // Somebody else's condition, written meanwhile, must not be lost: conditions are one list to a merge patch.
+        patch["metadata"] = serde_json::json!({"resourceVersion": version});
+    }
+    patch
+}

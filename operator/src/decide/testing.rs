@@ -1,0 +1,195 @@
+//! A small world to decide about, and what follows when its actions are carried out.
+
+use std::sync::Arc;
+
+use k8s_openapi::{
+    ByteString,
+    apimachinery::pkg::apis::meta::v1::Time,
+    kube_aggregator::pkg::apis::apiregistration::v1::{APIService, APIServiceCondition, APIServiceStatus},
+};
+use kube::ResourceExt;
+use serde_json::{Value, json};
+
+use super::{Action, Cluster, CrdClaim, REGISTRY_DIGEST_ANNOTATION, ServiceTarget, Surroundings, World, decide};
+use crate::{group_version::GroupVersion, judge::Judge};
+
+/// An ApplicationDefinition `<plural>.apps.example.com` with one version, v1.
+pub(crate) fn definition(plural: &str, kind: &str) -> Value {
+    json!({
+        "apiVersion": "kindsmith.dev/v1alpha1",
+        "kind": "ApplicationDefinition",
+        "metadata": {
+            "name": format!("{plural}.apps.example.com"),
+            "uid": format!("uid-of-{plural}"),
+            "generation": 1,
+            "resourceVersion": "1",
+            "creationTimestamp": "2026-01-01T00:00:00Z"
+        },
+        "spec": {
+            "group": "apps.example.com",
+            "scope": "Namespaced",
+            "names": {"kind": kind, "plural": plural},
+            "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": {"type": "object"}}}],
+            "backend": {"store": {}}
+        }
+    })
+}
+
+/// An available APIService of ours.
+pub(crate) fn api_service(group_version: &GroupVersion) -> APIService {
+    let mut found: APIService = serde_json::from_value(json!({
+        "metadata": {
+            "name": group_version.api_service_name(),
+            "uid": format!("uid-of-{group_version}"),
+            "resourceVersion": "1",
+            "labels": {"app.kubernetes.io/managed-by": "kindsmith"}
+        },
+        "spec": {
+            "group": group_version.group,
+            "version": group_version.version,
+            "groupPriorityMinimum": 1000,
+            "versionPriority": 10,
+            "service": {"namespace": "kindsmith-system", "name": "api", "port": 443},
+            "caBundle": "YnVuZGxl"
+        }
+    }))
+    .unwrap();
+    set_available(&mut found, "True", "Passed");
+    found
+}
+
+/// What kube-aggregator finds about an APIService.
+pub(crate) fn set_available(api_service: &mut APIService, status: &str, reason: &str) {
+    let condition = APIServiceCondition {
+        type_: "Available".to_owned(),
+        status: status.to_owned(),
+        reason: Some(reason.to_owned()),
+        message: Some(format!("because of {reason}")),
+        last_transition_time: Some(Time(jiff::Timestamp::UNIX_EPOCH)),
+    };
+    api_service.status = Some(APIServiceStatus { conditions: Some(vec![condition]) });
+}
+
+/// A world with what is put into it. It remembers verdicts, as the controller does.
+pub(crate) struct WorldBuilder {
+    pub(crate) judge: Judge,
+    pub(crate) objects: Vec<Value>,
+    pub(crate) cluster: Option<Cluster>,
+}
+
+impl WorldBuilder {
+    pub(crate) fn registered() -> Self {
+        let cluster = Cluster {
+            api_services: Vec::new(),
+            crds: Vec::new(),
+            bundle: Some(ByteString(b"bundle".to_vec())),
+            service: ServiceTarget { namespace: "kindsmith-system".to_owned(), name: "api".to_owned(), port: 443 },
+        };
+        Self { judge: Judge::default(), objects: Vec::new(), cluster: Some(cluster) }
+    }
+
+    pub(crate) fn stand_alone() -> Self {
+        Self { judge: Judge::default(), objects: Vec::new(), cluster: None }
+    }
+
+    pub(crate) fn define(mut self, definition: &Value) -> Self {
+        self.objects.push(definition.clone());
+        self
+    }
+
+    pub(crate) fn api_service(mut self, api_service: APIService) -> Self {
+        self.cluster().api_services.push(Arc::new(api_service));
+        self
+    }
+
+    pub(crate) fn crd(mut self, crd: CrdClaim) -> Self {
+        self.cluster().crds.push(crd);
+        self
+    }
+
+    pub(crate) fn cluster(&mut self) -> &mut Cluster {
+        self.cluster.as_mut().unwrap()
+    }
+
+    pub(crate) fn look(&mut self) -> World {
+        let objects: Vec<kube::api::DynamicObject> =
+            self.objects.iter().map(|object| serde_json::from_value(object.clone()).unwrap()).collect();
+        World {
+            now: "2026-11-23T00:00:00Z".parse().unwrap(),
+            definitions: self.judge.judge(&objects),
+            surroundings: self.cluster.clone().map_or(Surroundings::StandAlone, Surroundings::Registered),
+        }
+    }
+
+    pub(crate) fn build(mut self) -> World {
+        self.look()
+    }
+
+    /// Decides, and does what was decided, until nothing is left to do; returns all that was done.
+    pub(crate) fn settle(&mut self) -> Vec<Action> {
+        let mut done = Vec::new();
+        for _ in 0..20 {
+            let actions = decide(&self.look());
+            if actions.is_empty() {
+                return done;
+            }
+            for action in &actions {
+                self.carry_out(action);
+            }
+            done.extend(actions);
+        }
+        panic!("decisions never settle: {done:#?}");
+    }
+
+    fn carry_out(&mut self, action: &Action) {
+        match action {
+            Action::WriteStatus { name, patch, .. } => {
+                let object = self.objects.iter_mut().find(|object| object["metadata"]["name"] == *name).unwrap();
+                json_merge(object, &json!({"status": patch["status"]}));
+            }
+            Action::ApplyApiService { object, .. } => {
+                let mut object = object.clone();
+                object.metadata.uid = Some("uid".to_owned());
+                set_available(&mut object, "True", "Passed");
+                self.cluster().api_services.retain(|found| found.metadata.name != object.metadata.name);
+                self.cluster().api_services.push(Arc::new(*object));
+            }
+            Action::DeleteApiService { name, .. } => {
+                self.cluster().api_services.retain(|found| found.metadata.name.as_ref() != Some(name));
+            }
+            Action::Refresh { group_version, digest, .. } => {
+                let name = group_version.api_service_name();
+                let found = self.cluster().api_services.iter_mut().find(|it| it.name_any() == name).unwrap();
+                Arc::make_mut(found).annotations_mut().insert(REGISTRY_DIGEST_ANNOTATION.to_owned(), digest.clone());
+            }
+            Action::WriteSecret { .. } => panic!("certificates are not decided here"),
+        }
+    }
+
+    /// The status of a condition, its reason and its message.
+    pub(crate) fn condition(&self, plural: &str, kind: &str) -> (String, String, String) {
+        let name = format!("{plural}.apps.example.com");
+        let object = self.objects.iter().find(|object| object["metadata"]["name"] == name).unwrap();
+        let conditions = object["status"]["conditions"].as_array().unwrap();
+        let found = conditions.iter().find(|condition| condition["type"] == kind).unwrap();
+        let text = |key: &str| found[key].as_str().unwrap().to_owned();
+        (text("status"), text("reason"), text("message"))
+    }
+}
+
+fn json_merge(target: &mut Value, patch: &Value) {
+    let Value::Object(patch) = patch else {
+        *target = patch.clone();
+        return;
+    };
+    if !target.is_object() {
+        *target = json!({});
+    }
+    for (key, value) in patch {
+        if value.is_null() {
+            target.as_object_mut().unwrap().remove(key);
+        } else {
+            json_merge(&mut target[key.as_str()], value);
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! What the controller does about whole worlds.
+
+use std::sync::Arc;
+
+use k8s_openapi::ByteString;
+use kube::ResourceExt;
+use rstest::rstest;
+use serde_json::json;
+
+use super::{
+    Action, REGISTRY_DIGEST_ANNOTATION, Refresh, decide,
+    testing::{WorldBuilder, api_service, definition, set_available},
+};
+use crate::group_version::GroupVersion;
+
+fn names(world: &mut WorldBuilder) -> Vec<String> {
+    world.cluster().api_services.iter().map(|found| found.name_any()).collect()
+}
+
+fn broken(plural: &str) -> serde_json::Value {
+    let mut broken = definition(plural, "Broken");
+    broken["spec"]["versions"][0]["schema"]["openAPIV3Schema"] = json!({"type": "nonsense"});
+    broken
+}
+
+fn status(world: &WorldBuilder, plural: &str, kind: &str) -> String {
+    let (status, reason, _) = world.condition(plural, kind);
+    format!("{status} {reason}")
+}
+
+#[test]
+fn a_definition_is_registered_and_told_so() {
+    let mut world = WorldBuilder::registered().define(&definition("redises", "Redis"));
+    world.settle();
+    assert_eq!(names(&mut world), ["v1.apps.example.com"]);
+    assert_eq!(status(&world, "redises", "Accepted"), "True Accepted");
+    assert_eq!(status(&world, "redises", "NamesAccepted"), "True NoConflicts");
+    assert_eq!(status(&world, "redises", "Registered"), "True Available");
+    assert_eq!(status(&world, "redises", "Served"), "True Served");
+    let status = &world.objects[0]["status"];
+    assert_eq!(status["acceptedNames"]["singular"], "redis");
+    assert_eq!(status["acceptedNames"]["listKind"], "RedisList");
+    assert_eq!(status["storedVersions"], json!(["v1"]));
+    assert_eq!(status["observedGeneration"], 1);
+}
+
+#[test]
+fn a_stand_alone_definition_is_served_without_registration() {
+    let mut world = WorldBuilder::stand_alone().define(&definition("redises", "Redis"));
+    world.settle();
+    assert_eq!(status(&world, "redises", "Served"), "True Served");
+    let conditions = world.objects[0]["status"]["conditions"].as_array().unwrap();
+    assert!(conditions.iter().all(|condition| condition["type"] != "Registered"));
+}
+
+#[test]
+fn a_faulty_definition_leaves_the_others_alone() {
+    let mut unreadable = definition("unreadables", "Unreadable");
+    unreadable["spec"]["versions"] = json!("none");
+    let mut world = WorldBuilder::registered()
+        .define(&broken("brokens"))
+        .define(&unreadable)
+        .define(&definition("redises", "Redis"));
+    world.settle();
+    assert_eq!(status(&world, "redises", "Served"), "True Served");
+    for plural in ["brokens", "unreadables"] {
+        assert_eq!(status(&world, plural, "Accepted"), "False InvalidDefinition");
+        assert_eq!(status(&world, plural, "NamesAccepted"), "Unknown InvalidDefinition");
+        assert_eq!(status(&world, plural, "Served"), "False InvalidDefinition");
+    }
+    let (.., message) = world.condition("brokens", "Accepted");
+    assert!(message.starts_with("spec.versions[0].schema.openAPIV3Schema.type: "), "{message}");
+}
+
+#[test]
+fn a_faulty_definition_alone_registers_nothing() {
+    let mut world = WorldBuilder::registered().define(&broken("brokens"));
+    world.settle();
+    assert!(names(&mut world).is_empty());
+}
+
+#[test]
+fn a_faulty_change_leaves_the_last_good_generation_registered() {
+    let mut world = WorldBuilder::registered().define(&definition("redises", "Redis"));
+    world.settle();
+    let status_before = world.objects[0]["status"].clone();
+    world.objects[0] = broken("redises");
+    world.objects[0]["metadata"]["generation"] = json!(2);
+    world.objects[0]["status"] = status_before;
+    let done = world.settle();
+    assert!(done.iter().all(|action| matches!(action, Action::WriteStatus { .. })), "{done:#?}");
+    assert_eq!(status(&world, "redises", "Accepted"), "False InvalidDefinition");
+    assert_eq!(status(&world, "redises", "Served"), "True LastGoodGeneration");
+    assert_eq!(world.objects[0]["status"]["observedGeneration"], 2);
+
+    // After a restart of the operator nothing is remembered: what works stays, what does not work goes.
+    world.judge = crate::judge::Judge::default();
+    assert!(world.settle().iter().all(|action| matches!(action, Action::WriteStatus { .. })));
+    assert_eq!(status(&world, "redises", "Served"), "True LastGoodGeneration");
+    set_available(Arc::make_mut(&mut world.cluster().api_services[0]), "False", "FailedDiscoveryCheck");
+    world.settle();
+    assert!(names(&mut world).is_empty());
+    assert_eq!(status(&world, "redises", "Served"), "False InvalidDefinition");
+}
+
+#[test]
+fn the_last_definition_of_a_group_version_takes_its_registration_along() {
+    let mut world =
+        WorldBuilder::registered().define(&definition("redises", "Redis")).define(&definition("buckets", "Bucket"));
+    world.settle();
+    world.objects.remove(0);
+    world.settle();
+    assert_eq!(names(&mut world), ["v1.apps.example.com"]);
+    world.objects[0]["metadata"]["deletionTimestamp"] = json!("2026-11-23T00:00:00Z");
+    let done = world.settle();
+    assert!(matches!(&done[..], [Action::DeleteApiService { name, .. }] if name == "v1.apps.example.com"), "{done:#?}");
+}
+
+#[test]
+fn every_change_of_the_definitions_makes_kube_aggregator_look_twice() {
+    let mut world = WorldBuilder::registered().define(&definition("redises", "Redis"));
+    world.settle();
+    let refreshes = |done: Vec<Action>| -> Vec<Refresh> {
+        let refresh = |action| if let Action::Refresh { when, .. } = action { Some(when) } else { None };
+        done.into_iter().filter_map(refresh).collect()
+    };
+    let world_with = |mut world: WorldBuilder| {
+        let refreshed = refreshes(world.settle());
+        (world, refreshed)
+    };
+    let listed = |plurals: &[&str]| Refresh::Listed(plurals.iter().map(|plural| (*plural).to_owned()).collect());
+    let (mut world, added) = world_with(world.define(&definition("buckets", "Bucket")));
+    assert_eq!(added, [listed(&["buckets", "redises"]), Refresh::Again]);
+    world.objects[0]["metadata"]["generation"] = json!(2);
+    let (mut world, changed) = world_with(world);
+    assert_eq!(changed, [listed(&["buckets", "redises"]), Refresh::Again]);
+    world.objects.remove(0);
+    let (_, removed) = world_with(world);
+    assert_eq!(removed, [listed(&["buckets"]), Refresh::Again]);
+}
+
+#[test]
+fn versions_are_preferred_as_kubernetes_prefers_them() {
+    let mut several = definition("redises", "Redis");
+    several["spec"]["versions"] = ["v1beta1", "v2", "v1", "v1alpha1"]
+        .map(|name| json!({"name": name, "served": true, "storage": name == "v1", "schema": {"openAPIV3Schema": {"type": "object"}}}))
+        .into();
+    several["spec"]["versions"][3]["served"] = json!(false);
+    let mut world = WorldBuilder::registered().define(&several);
+    world.settle();
+    let mut found: Vec<(i32, String)> = world
+        .cluster()
+        .api_services
+        .iter()
+        .map(|found| (found.spec.as_ref().unwrap().version_priority, found.name_any()))
+        .collect();
+    found.sort();
+    let names: Vec<&str> = found.iter().map(|(_, name)| name.as_str()).collect();
+    assert_eq!(names, ["v1beta1.apps.example.com", "v1.apps.example.com", "v2.apps.example.com"]);
+}
+
+#[test]
+fn nothing_is_registered_before_there_is_a_certificate() {
+    let mut world = WorldBuilder::registered().define(&definition("redises", "Redis"));
+    world.cluster().bundle = None;
+    world.settle();
+    assert!(names(&mut world).is_empty());
+    assert_eq!(status(&world, "redises", "Registered"), "False CertificatePending");
+    assert_eq!(status(&world, "redises", "Served"), "False CertificatePending");
+}
+
+#[test]
+fn a_new_bundle_reaches_every_registration() {
+    let mut world = WorldBuilder::registered().define(&definition("redises", "Redis"));
+    world.settle();
+    world.cluster().bundle = Some(ByteString(b"other".to_vec()));
+    assert!(world.settle().iter().any(|action| matches!(action, Action::ApplyApiService { existing: Some(_), .. })));
+    let spec = world.cluster().api_services[0].spec.clone().unwrap();
+    assert_eq!(spec.ca_bundle, Some(ByteString(b"other".to_vec())));
+}
+
+#[test]
+fn what_kube_aggregator_reports_is_passed_on() {
+    let mut world = WorldBuilder::registered().define(&definition("redises", "Redis"));
+    world.settle();
+    set_available(Arc::make_mut(&mut world.cluster().api_services[0]), "False", "FailedDiscoveryCheck");
+    world.settle();
+    assert_eq!(status(&world, "redises", "Registered"), "False FailedDiscoveryCheck");
+    assert_eq!(status(&world, "redises", "Served"), "False FailedDiscoveryCheck");
+    assert!(world.condition("redises", "Served").2.contains("because of FailedDiscoveryCheck"));
+}
+
+#[test]
+fn what_is_not_ours_is_never_touched() {
+    let mut foreign = api_service(&GroupVersion::new("apps.example.com", "v1"));
+    foreign.metadata.labels = None;
+    let mut other = api_service(&GroupVersion::new("other.example.com", "v1"));
+    other.metadata.labels = None;
+    let mut world =
+        WorldBuilder::registered().define(&definition("redises", "Redis")).api_service(foreign).api_service(other);
+    let done = world.settle();
+    assert!(done.iter().all(|action| matches!(action, Action::WriteStatus { .. })), "{done:#?}");
+    assert_eq!(status(&world, "redises", "Served"), "False ServedByOther");
+}
+
+#[test]
+fn a_registration_that_was_deleted_comes_back() {
+    let mut world = WorldBuilder::registered().define(&definition("redises", "Redis"));
+    world.settle();
+    world.cluster().api_services.clear();
+    world.settle();
+    assert_eq!(names(&mut world), ["v1.apps.example.com"]);
+}
+
+#[test]
+fn an_annotation_that_was_removed_comes_back() {
+    let mut world = WorldBuilder::registered().define(&definition("redises", "Redis"));
+    world.settle();
+    Arc::make_mut(&mut world.cluster().api_services[0]).annotations_mut().remove(REGISTRY_DIGEST_ANNOTATION);
+    assert_eq!(world.settle().len(), 2);
+}
+
+#[test]
+fn names_that_were_dropped_leave_the_status() {
+    let mut short = definition("redises", "Redis");
+    short["spec"]["names"]["shortNames"] = json!(["rd"]);
+    let mut world = WorldBuilder::registered().define(&short);
+    world.settle();
+    assert_eq!(world.objects[0]["status"]["acceptedNames"]["shortNames"], json!(["rd"]));
+    world.objects[0]["spec"]["names"]["shortNames"] = json!([]);
+    world.objects[0]["metadata"]["generation"] = json!(2);
+    world.settle();
+    assert!(world.objects[0]["status"]["acceptedNames"].get("shortNames").is_none());
+}
+
+#[rstest]
+#[case::registered(WorldBuilder::registered())]
+#[case::stand_alone(WorldBuilder::stand_alone())]
+fn a_settled_world_asks_for_nothing(#[case] world: WorldBuilder) {
+    let mut world = world.define(&definition("redises", "Redis")).define(&broken("brokens"));
+    world.settle();
+    assert_eq!(decide(&world.look()), []);
+}

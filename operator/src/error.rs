@@ -1,0 +1,45 @@
+//! What can fail, by the operation that failed.
+
+use std::time::Duration;
+
+use crate::certificates::CertificateError;
+
+/// Why the controller ended.
+#[derive(Debug, thiserror::Error)]
+pub enum OperatorError {
+    /// A task that it cannot do without ended by itself.
+    #[error("the watch of {0} ended")]
+    WatchEnded(&'static str),
+    /// A task panicked.
+    #[error("a task of the operator panicked: {0}")]
+    Panicked(#[source] tokio::task::JoinError),
+}
+
+/// Why one action failed. It is tried again later, and others go on.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ActionError {
+    /// The status of a definition could not be written.
+    #[error("cannot write the status: {0}")]
+    WriteStatus(#[source] kube::Error),
+    /// An APIService could not be applied.
+    #[error("cannot apply the APIService: {0}")]
+    ApplyApiService(#[source] kube::Error),
+    /// An APIService could not be deleted.
+    #[error("cannot delete the APIService: {0}")]
+    DeleteApiService(#[source] kube::Error),
+    /// The annotation of an APIService could not be written.
+    #[error("cannot annotate the APIService: {0}")]
+    Annotate(#[source] kube::Error),
+    /// The group-version does not answer through kube-apiserver.
+    #[error("the group-version does not answer yet: {0}")]
+    Discover(#[source] kube::Error),
+    /// A certificate could not be issued.
+    #[error("cannot issue: {0}")]
+    Issue(#[from] CertificateError),
+    /// A Secret could not be written.
+    #[error("cannot write the Secret: {0}")]
+    WriteSecret(#[source] kube::Error),
+    /// The cluster did not answer in time.
+    #[error("no answer within {0:?}")]
+    Deadline(Duration),
+}

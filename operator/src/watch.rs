@@ -1,0 +1,160 @@
+//! What is watched: each sort of object in a store of its own, and one bell that rings when any of them changes.
+
+use std::{fmt::Debug, hash::Hash, sync::Arc};
+
+use futures::{StreamExt, future::join_all};
+use jiff::Timestamp;
+use k8s_openapi::{api::core::v1::Secret, kube_aggregator::pkg::apis::apiregistration::v1::APIService};
+use kindsmith_crds::ApplicationDefinition;
+use kube::{
+    Api, Client, Resource, ResourceExt,
+    api::{ApiResource, DynamicObject, NotUsed, Object},
+};
+use kube_runtime::{
+    WatchStreamExt,
+    reflector::{self, Store},
+    watcher,
+};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use tokio::{sync::Notify, task::JoinSet};
+
+use crate::{OperatorConfig, Registration, decide::CrdClaim};
+
+/// CustomResourceDefinitions are large: this many at a time while they are listed.
+const CRD_PAGE_OBJECTS_MAX: u32 = 50;
+
+/// What matters here of a CustomResourceDefinition; its schemas are skipped while it is read.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct CrdSpec {
+    group: String,
+    versions: Vec<CrdVersion>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct CrdVersion {
+    name: String,
+    served: bool,
+}
+
+type Crd = Object<CrdSpec, NotUsed>;
+
+/// What is seen of the cluster beyond the definitions.
+pub(crate) struct ClusterStores {
+    pub(crate) api_services: Store<APIService>,
+    crds: Store<Crd>,
+    ca: Store<Secret>,
+    serving: Store<Secret>,
+}
+
+/// All that is seen.
+pub(crate) struct Stores {
+    pub(crate) definitions: Store<DynamicObject>,
+    /// None when stand-alone.
+    pub(crate) cluster: Option<ClusterStores>,
+}
+
+impl Stores {
+    /// Starts the watches. `bell` rings at every change; each task ends only if its watch does.
+    pub(crate) fn start(
+        client: &Client,
+        config: &OperatorConfig,
+        bell: &Arc<Notify>,
+        tasks: &mut JoinSet<&'static str>,
+    ) -> Self {
+        let any = watcher::Config::default;
+        let resource = ApiResource::erase::<ApplicationDefinition>(&());
+        let api = Api::<DynamicObject>::all_with(client.clone(), &resource);
+        let definitions = start("ApplicationDefinitions", api, any(), resource, bell, tasks);
+        let cluster = match config.registration {
+            Registration::StandAlone => None,
+            Registration::ApiServices => {
+                let api_services = Api::<APIService>::all(client.clone());
+                let crd_resource = ApiResource {
+                    group: "apiextensions.k8s.io".to_owned(),
+                    version: "v1".to_owned(),
+                    api_version: "apiextensions.k8s.io/v1".to_owned(),
+                    kind: "CustomResourceDefinition".to_owned(),
+                    plural: "customresourcedefinitions".to_owned(),
+                };
+                let crds = Api::<Crd>::all_with(client.clone(), &crd_resource);
+                let paged = any().page_size(CRD_PAGE_OBJECTS_MAX);
+                let secrets = || Api::<Secret>::namespaced(client.clone(), &config.namespace);
+                let named = |name: &str| any().fields(&format!("metadata.name={name}"));
+                Some(ClusterStores {
+                    api_services: start("APIServices", api_services, any(), (), bell, tasks),
+                    crds: start("CustomResourceDefinitions", crds, paged, crd_resource, bell, tasks),
+                    ca: start("the CA Secret", secrets(), named(&config.ca_secret), (), bell, tasks),
+                    serving: start("the serving Secret", secrets(), named(&config.serving_secret), (), bell, tasks),
+                })
+            }
+        };
+        Self { definitions, cluster }
+    }
+
+    /// Waits until each store has seen everything once: before that nothing may be judged missing.
+    pub(crate) async fn ready(&self) {
+        // An error means that the watch is gone; its task says so.
+        let _ = self.definitions.wait_until_ready().await;
+        if let Some(cluster) = &self.cluster {
+            let _ = cluster.api_services.wait_until_ready().await;
+            let _ = cluster.crds.wait_until_ready().await;
+            let _ = join_all([cluster.ca.wait_until_ready(), cluster.serving.wait_until_ready()]).await;
+        }
+    }
+}
+
+impl ClusterStores {
+    /// The Secret of the authority.
+    pub(crate) fn ca(&self) -> Option<Arc<Secret>> {
+        self.ca.state().into_iter().next()
+    }
+
+    /// The Secret of the serving certificate.
+    pub(crate) fn serving(&self) -> Option<Arc<Secret>> {
+        self.serving.state().into_iter().next()
+    }
+
+    /// The CustomResourceDefinitions of some groups.
+    pub(crate) fn crds(&self, in_groups: impl Fn(&str) -> bool) -> Vec<CrdClaim> {
+        let claim = |crd: &Crd| CrdClaim {
+            name: crd.name_any(),
+            group: crd.spec.group.clone(),
+            served: crd.spec.versions.iter().filter(|it| it.served).map(|it| it.name.clone()).collect(),
+            created: crd.metadata.creation_timestamp.as_ref().map_or(Timestamp::MAX, |time| time.0),
+        };
+        self.crds.state().iter().filter(|crd| in_groups(&crd.spec.group)).map(|crd| claim(crd)).collect()
+    }
+}
+
+fn start<K>(
+    what: &'static str,
+    api: Api<K>,
+    config: watcher::Config,
+    resource: K::DynamicType,
+    bell: &Arc<Notify>,
+    tasks: &mut JoinSet<&'static str>,
+) -> Store<K>
+where
+    K: Resource + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+    K::DynamicType: Clone + Eq + Hash + Send + Sync,
+{
+    let writer = reflector::store::Writer::new(resource);
+    let store = writer.as_reader();
+    let bell = Arc::clone(bell);
+    tasks.spawn(async move {
+        watcher(api, config)
+            .modify(|object| object.managed_fields_mut().clear())
+            .default_backoff()
+            .reflect(writer)
+            .for_each(|event| {
+                match event {
+                    Ok(_) => bell.notify_one(),
+                    Err(error) => tracing::warn!(%error, "cannot watch {what}; trying again"),
+                }
+                std::future::ready(())
+            })
+            .await;
+        what
+    });
+    store
+}

@@ -1,0 +1,202 @@
+//! Strict decoding of JSON: what a client sent, and which fields it sent twice.
+//!
+//! Follows sigs.k8s.io/json: the last of duplicate fields wins and the others are reported, integers that do not fit
+//! 64 bits become floats, at most [`DUPLICATES_MAX`] fields are reported.
+
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
+
+/// How deep objects and arrays may nest.
+pub const JSON_DEPTH_MAX: usize = 120;
+
+/// How many duplicate fields are reported.
+pub const DUPLICATES_MAX: usize = 100;
+
+/// Why a document is not JSON that is accepted.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct DecodeError {
+    message: String,
+    #[source]
+    source: serde_json::Error,
+}
+
+/// Decodes one JSON document. The second part are the paths of fields that appear more than once, in the order in
+/// which they were found, as kube-apiserver reports them in `duplicate field "spec.a"`.
+///
+/// # Errors
+/// When `bytes` is no JSON document, or one that nests deeper than [`JSON_DEPTH_MAX`].
+pub fn json_with_duplicates(bytes: &[u8]) -> Result<(Value, Vec<String>), DecodeError> {
+    let found = RefCell::new(Duplicates::default());
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let node = Node { found: &found, step: Step::Document, depth: 0 };
+    let value = node.deserialize(&mut deserializer).and_then(|value| deserializer.end().map(|()| value));
+    match value {
+        Ok(value) => Ok((value, found.into_inner().paths)),
+        Err(source) => Err(DecodeError { message: source.to_string(), source }),
+    }
+}
+
+/// Paths of duplicate fields, each once.
+#[derive(Default)]
+struct Duplicates {
+    paths: Vec<String>,
+    seen: HashSet<String>,
+}
+
+impl Duplicates {
+    fn add(&mut self, path: String) {
+        if self.paths.len() < DUPLICATES_MAX && self.seen.insert(path.clone()) {
+            self.paths.push(path);
+        }
+    }
+}
+
+/// The way to a value.
+#[derive(Clone, Copy)]
+enum Step<'a> {
+    Document,
+    Field(&'a Step<'a>, &'a str),
+    Item(&'a Step<'a>, usize),
+}
+
+impl Step<'_> {
+    fn path(self) -> String {
+        match self {
+            Self::Document => String::new(),
+            Self::Field(Self::Document, name) => name.to_owned(),
+            Self::Field(parent, name) => format!("{}.{name}", parent.path()),
+            Self::Item(parent, index) => format!("{}[{index}]", parent.path()),
+        }
+    }
+}
+
+/// Decodes one value.
+#[derive(Clone, Copy)]
+struct Node<'a> {
+    found: &'a RefCell<Duplicates>,
+    step: Step<'a>,
+    depth: usize,
+}
+
+impl<'de> DeserializeSeed<'de> for Node<'_> {
+    type Value = Value;
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl Node<'_> {
+    fn deeper<E: serde::de::Error>(self) -> Result<usize, E> {
+        if self.depth < JSON_DEPTH_MAX { Ok(self.depth + 1) } else { Err(E::custom("exceeded max depth")) }
+    }
+}
+
+impl<'de> Visitor<'de> for Node<'_> {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(Value::from(value))
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<Value, E> {
+        match i64::try_from(value) {
+            Ok(value) => Ok(Value::from(value)),
+            // Kubernetes holds such integers as floats.
+            Err(_) => self.visit_f64(value as f64),
+        }
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
+        Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("number out of range"))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(Value::String(value.to_owned()))
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+        Ok(Value::String(value))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let depth = self.deeper()?;
+        let mut list = Vec::new();
+        loop {
+            let step = Step::Item(&self.step, list.len());
+            match items.next_element_seed(Node { found: self.found, step, depth })? {
+                Some(item) => list.push(item),
+                None => return Ok(Value::Array(list)),
+            }
+        }
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Value, A::Error> {
+        let depth = self.deeper()?;
+        let mut map = Map::new();
+        while let Some(name) = fields.next_key::<String>()? {
+            let step = Step::Field(&self.step, &name);
+            if map.contains_key(&name) {
+                self.found.borrow_mut().add(step.path());
+            }
+            let value = fields.next_value_seed(Node { found: self.found, step, depth })?;
+            map.insert(name, value);
+        }
+        Ok(Value::Object(map))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_last_of_duplicate_fields_wins_and_they_are_reported_once() {
+        let text = br#"{"spec": {"a": 1, "a": 2, "a": 3, "l": [{"b": 1, "b": 2}]}, "kind": "A", "kind": "B"}"#;
+        let (value, duplicates) = json_with_duplicates(text).unwrap();
+        assert_eq!(value, json!({"spec": {"a": 3, "l": [{"b": 2}]}, "kind": "B"}));
+        assert_eq!(duplicates, ["spec.a", "spec.l[0].b", "kind"]);
+    }
+
+    #[test]
+    fn integers_that_do_not_fit_become_floats() {
+        let (value, _) = json_with_duplicates(b"[9223372036854775807, 9223372036854775808, 1e400]").unwrap_or_default();
+        assert_eq!(value, Value::Null);
+        let (value, _) =
+            json_with_duplicates(b"[9223372036854775807, 9223372036854775808, -9223372036854775809, 1.0]").unwrap();
+        assert_eq!(value, json!([i64::MAX, 9_223_372_036_854_775_808_f64, -9_223_372_036_854_775_808_f64, 1.0]));
+    }
+
+    #[test]
+    fn documents_that_nest_too_deep_are_refused() {
+        let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        assert!(json_with_duplicates(nested(JSON_DEPTH_MAX).as_bytes()).is_ok());
+        assert!(json_with_duplicates(nested(JSON_DEPTH_MAX + 1).as_bytes()).is_err());
+        assert!(json_with_duplicates(nested(100_000).as_bytes()).is_err());
+    }
+
+    #[test]
+    fn what_is_no_document_is_refused() {
+        for text in ["", "{", "{} {}", "{'a': 1}", "nul", "\"\u{1}\"", "{\"a\":1,}"] {
+            assert!(json_with_duplicates(text.as_bytes()).is_err(), "{text}");
+        }
+    }
+}

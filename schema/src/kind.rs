@@ -1,0 +1,139 @@
+//! A compiled definition: everything that serving a kind needs, immutable.
+
+use kindsmith_crds::Scope;
+
+use crate::{convert::release::ReleaseTemplate, jsonpath::JsonPath, structural::Schema, table::Columns};
+
+/// Which definition a kind was compiled from.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Origin {
+    /// The name of the definition.
+    pub name: String,
+    /// The uid of the definition, empty for kinds that are built in.
+    pub uid: String,
+    /// The generation that was compiled.
+    pub generation: i64,
+    /// When the definition was created, RFC 3339; the older definition keeps a name.
+    pub created: String,
+}
+
+/// A kind, compiled from one definition.
+#[derive(Clone, Debug)]
+pub struct Kind {
+    /// The definition.
+    pub origin: Origin,
+    /// The API group; empty only for built-in kinds of the core group.
+    pub group: String,
+    /// Where instances live.
+    pub scope: Scope,
+    /// What the kind is called.
+    pub names: KindNames,
+    /// Its versions, the preferred one first.
+    pub versions: Vec<KindVersion>,
+    /// What an instance becomes.
+    pub backend: KindBackend,
+}
+
+/// The names of a kind, all filled in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KindNames {
+    /// The kind.
+    pub kind: String,
+    /// The kind of a list.
+    pub list_kind: String,
+    /// The resource in URLs.
+    pub plural: String,
+    /// The singular for kubectl.
+    pub singular: String,
+    /// Short names for kubectl.
+    pub short_names: Vec<String>,
+    /// Grouped resources to which the kind belongs.
+    pub categories: Vec<String>,
+}
+
+/// Whether a version can be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Serving {
+    /// Requests for the version are answered.
+    Served,
+    /// The version is known for conversion alone.
+    Hidden,
+}
+
+/// Whether a version is the one that the backend sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StorageRole {
+    /// The backend sees this version.
+    Storage,
+    /// Objects are converted on their way.
+    Converted,
+}
+
+/// Whether the status of a version is written apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StatusRole {
+    /// `/status` is served; the main endpoint ignores the status.
+    Subresource,
+    /// The status comes from the backend and nobody can write it; `/status` can be read.
+    Computed,
+    /// The status, if any, is a field as any other.
+    Field,
+}
+
+/// One version of a kind.
+#[derive(Clone, Debug)]
+pub struct KindVersion {
+    /// The name of the version.
+    pub name: String,
+    /// Whether it can be used.
+    pub serving: Serving,
+    /// Whether the backend sees it.
+    pub storage: StorageRole,
+    /// What clients of a deprecated version are told.
+    pub deprecation: Option<String>,
+    /// The schema of an instance.
+    pub schema: Schema,
+    /// The columns.
+    pub columns: Columns,
+    /// Fields for selectors, besides name and namespace.
+    pub selectable_fields: Vec<SelectablePath>,
+    /// How the status is written.
+    pub status: StatusRole,
+}
+
+/// A field for selectors.
+#[derive(Clone, Debug)]
+pub struct SelectablePath {
+    /// The name in selectors: the path without the leading dot.
+    pub name: String,
+    /// Where the value is.
+    pub path: JsonPath,
+}
+
+/// What an instance becomes.
+#[derive(Clone, Debug, PartialEq)]
+pub enum KindBackend {
+    /// A Flux HelmRelease.
+    Release(Box<ReleaseTemplate>),
+    /// The object itself, as it is.
+    Stored,
+}
+
+impl Kind {
+    /// The version that the backend sees.
+    #[must_use]
+    pub fn storage_version(&self) -> Option<&KindVersion> {
+        self.versions.iter().find(|version| version.storage == StorageRole::Storage)
+    }
+
+    /// The versions that can be used, the preferred one first.
+    pub fn served_versions(&self) -> impl Iterator<Item = &KindVersion> {
+        self.versions.iter().filter(|version| version.serving == Serving::Served)
+    }
+
+    /// `apiVersion` of objects of a version.
+    #[must_use]
+    pub fn api_version(&self, version: &str) -> String {
+        if self.group.is_empty() { version.to_owned() } else { format!("{}/{version}", self.group) }
+    }
+}

@@ -1,0 +1,257 @@
+//! From JSON to [`Node`]: typed keywords, bounded depth and size.
+//!
+//! kube-apiserver refuses a mistyped keyword while decoding; here it is a field error like the others.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use super::format::Format;
+use super::node::{Additional, Node, Type};
+use super::pattern::Pattern;
+use crate::field::{FieldError, FieldPath};
+
+/// How deep schemas may nest, in schemas.
+pub const SCHEMA_DEPTH_MAX: usize = 64;
+
+/// How many schemas one schema may consist of.
+pub const SCHEMA_NODES_MAX: usize = 20_000;
+
+/// Keywords of JSON schema that custom resources must not use, with the word kube-apiserver has for each.
+const UNSUPPORTED: [(&str, &str); 7] = [
+    ("id", "id"),
+    ("additionalItems", "additionalItems"),
+    ("patternProperties", "patternProperties"),
+    ("definitions", "definitions"),
+    ("dependencies", "dependencies"),
+    ("$ref", "$ref"),
+    ("$schema", "schema"),
+];
+
+/// Parses `schema`; everything that is wrong is in the error.
+pub(super) fn parse(schema: &Value, at: &FieldPath) -> Result<Node, Vec<FieldError>> {
+    let mut parser = Parser { errors: Vec::new(), nodes: 0 };
+    let node = parser.node(schema, at, 0);
+    if parser.errors.is_empty() { Ok(node) } else { Err(parser.errors) }
+}
+
+struct Parser {
+    errors: Vec<FieldError>,
+    nodes: usize,
+}
+
+impl Parser {
+    fn node(&mut self, schema: &Value, at: &FieldPath, depth: usize) -> Node {
+        let Value::Object(map) = schema else {
+            self.mistyped(at, schema, "an object");
+            return Node::default();
+        };
+        self.nodes += 1;
+        if depth >= SCHEMA_DEPTH_MAX {
+            self.errors
+                .push(FieldError::forbidden(at, &format!("schemas must not nest deeper than {SCHEMA_DEPTH_MAX}")));
+            return Node::default();
+        }
+        if self.nodes > SCHEMA_NODES_MAX {
+            if self.nodes == SCHEMA_NODES_MAX + 1 {
+                let detail = format!("must not consist of more than {SCHEMA_NODES_MAX} schemas");
+                self.errors.push(FieldError::forbidden(at, &detail));
+            }
+            return Node::default();
+        }
+        let mut node = Node { type_name: self.text(map, "type", at), ..Node::default() };
+        self.scalars(&mut node, map, at);
+        self.extensions(&mut node, map, at);
+        self.annotations(&mut node, map, at);
+        self.children(&mut node, map, at, depth + 1);
+        node.types = if node.extensions.int_or_string {
+            vec![Type::Integer, Type::String]
+        } else {
+            Type::named(&node.type_name).into_iter().collect()
+        };
+        let format = self.text(map, "format", at);
+        node.format = Format::of(&node.types, &format);
+        node
+    }
+
+    fn scalars(&mut self, node: &mut Node, map: &Map<String, Value>, at: &FieldPath) {
+        node.nullable = self.flag(map, "nullable", at);
+        node.default = present(map, "default").cloned();
+        node.bounds.maximum = self.float(map, "maximum", at);
+        node.bounds.exclusive_maximum = self.flag(map, "exclusiveMaximum", at);
+        node.bounds.minimum = self.float(map, "minimum", at);
+        node.bounds.exclusive_minimum = self.flag(map, "exclusiveMinimum", at);
+        node.bounds.multiple_of = self.float(map, "multipleOf", at);
+        node.sizes.max_length = self.int(map, "maxLength", at);
+        node.sizes.min_length = self.int(map, "minLength", at);
+        node.sizes.max_items = self.int(map, "maxItems", at);
+        node.sizes.min_items = self.int(map, "minItems", at);
+        node.sizes.max_properties = self.int(map, "maxProperties", at);
+        node.sizes.min_properties = self.int(map, "minProperties", at);
+        node.required = self.texts(map, "required", at);
+        node.choices = self.list(map, "enum", at).to_vec();
+        let pattern = self.text(map, "pattern", at);
+        if !pattern.is_empty() {
+            node.pattern = Some(Pattern::new(&pattern));
+        }
+    }
+
+    fn extensions(&mut self, node: &mut Node, map: &Map<String, Value>, at: &FieldPath) {
+        let extensions = &mut node.extensions;
+        let preserve = "x-kubernetes-preserve-unknown-fields";
+        extensions.preserve_unknown_fields = present(map, preserve).map(|_| self.flag(map, preserve, at));
+        extensions.embedded_resource = self.flag(map, "x-kubernetes-embedded-resource", at);
+        extensions.int_or_string = self.flag(map, "x-kubernetes-int-or-string", at);
+        extensions.list_map_keys = self.texts(map, "x-kubernetes-list-map-keys", at);
+        extensions.list_type = self.optional_text(map, "x-kubernetes-list-type", at);
+        extensions.map_type = self.optional_text(map, "x-kubernetes-map-type", at);
+        extensions.rules = self.list(map, "x-kubernetes-validations", at).to_vec();
+    }
+
+    fn annotations(&mut self, node: &mut Node, map: &Map<String, Value>, at: &FieldPath) {
+        let annotations = &mut node.annotations;
+        annotations.title = !self.text(map, "title", at).is_empty();
+        annotations.description = !self.text(map, "description", at).is_empty();
+        annotations.example = present(map, "example").is_some() || present(map, "externalDocs").is_some();
+        annotations.unique_items = self.flag(map, "uniqueItems", at);
+        annotations.unsupported = UNSUPPORTED
+            .into_iter()
+            .filter(|(keyword, _)| present(map, keyword).is_some_and(|value| counts_as_set(keyword, value)))
+            .map(|(_, word)| word)
+            .collect();
+    }
+
+    fn children(&mut self, node: &mut Node, map: &Map<String, Value>, at: &FieldPath, depth: usize) {
+        match present(map, "items") {
+            Some(Value::Array(_)) => node.annotations.item_tuple = true,
+            Some(items) => node.items = Some(Box::new(self.node(items, &at.child("items"), depth))),
+            None => {}
+        }
+        node.additional = match present(map, "additionalProperties") {
+            Some(Value::Bool(allowed)) => Some(Additional::Any(*allowed)),
+            Some(schema) => {
+                let schema = self.node(schema, &at.child("additionalProperties"), depth);
+                Some(Additional::Schema(Box::new(schema)))
+            }
+            None => None,
+        };
+        node.properties = self.properties(map, &at.child("properties"), depth);
+        node.all_of = self.nodes(map, "allOf", at, depth);
+        node.any_of = self.nodes(map, "anyOf", at, depth);
+        node.one_of = self.nodes(map, "oneOf", at, depth);
+        node.not = present(map, "not").map(|schema| Box::new(self.node(schema, &at.child("not"), depth)));
+    }
+
+    fn properties(&mut self, map: &Map<String, Value>, at: &FieldPath, depth: usize) -> BTreeMap<String, Node> {
+        match present(map, "properties") {
+            Some(Value::Object(properties)) => properties
+                .iter()
+                .map(|(name, schema)| (name.clone(), self.node(schema, &at.key(name), depth)))
+                .collect(),
+            Some(other) => {
+                self.mistyped(at, other, "an object");
+                BTreeMap::new()
+            }
+            None => BTreeMap::new(),
+        }
+    }
+
+    fn nodes(&mut self, map: &Map<String, Value>, keyword: &str, at: &FieldPath, depth: usize) -> Vec<Node> {
+        let at = at.child(keyword);
+        let mut nodes = Vec::new();
+        match present(map, keyword) {
+            Some(Value::Array(schemas)) => {
+                for (i, schema) in schemas.iter().enumerate() {
+                    nodes.push(self.node(schema, &at.index(i), depth));
+                }
+            }
+            Some(other) => self.mistyped(&at, other, "an array"),
+            None => {}
+        }
+        nodes
+    }
+
+    fn list<'a>(&mut self, map: &'a Map<String, Value>, keyword: &str, at: &FieldPath) -> &'a [Value] {
+        match present(map, keyword) {
+            Some(Value::Array(items)) => items,
+            Some(other) => {
+                self.mistyped(&at.child(keyword), other, "an array");
+                &[]
+            }
+            None => &[],
+        }
+    }
+
+    fn texts(&mut self, map: &Map<String, Value>, keyword: &str, at: &FieldPath) -> Vec<String> {
+        let items = self.list(map, keyword, at);
+        let mut texts = Vec::with_capacity(items.len());
+        for (i, item) in items.iter().enumerate() {
+            match item {
+                Value::String(text) => texts.push(text.clone()),
+                other => self.mistyped(&at.child(keyword).index(i), other, "a string"),
+            }
+        }
+        texts
+    }
+
+    fn text(&mut self, map: &Map<String, Value>, keyword: &str, at: &FieldPath) -> String {
+        self.optional_text(map, keyword, at).unwrap_or_default()
+    }
+
+    fn optional_text(&mut self, map: &Map<String, Value>, keyword: &str, at: &FieldPath) -> Option<String> {
+        match present(map, keyword)? {
+            Value::String(text) => Some(text.clone()),
+            other => {
+                self.mistyped(&at.child(keyword), other, "a string");
+                None
+            }
+        }
+    }
+
+    fn flag(&mut self, map: &Map<String, Value>, keyword: &str, at: &FieldPath) -> bool {
+        match present(map, keyword) {
+            Some(Value::Bool(flag)) => *flag,
+            Some(other) => {
+                self.mistyped(&at.child(keyword), other, "a boolean");
+                false
+            }
+            None => false,
+        }
+    }
+
+    fn float(&mut self, map: &Map<String, Value>, keyword: &str, at: &FieldPath) -> Option<f64> {
+        let value = present(map, keyword)?;
+        let float = value.as_f64();
+        if float.is_none() {
+            self.mistyped(&at.child(keyword), value, "a number");
+        }
+        float
+    }
+
+    fn int(&mut self, map: &Map<String, Value>, keyword: &str, at: &FieldPath) -> Option<i64> {
+        let value = present(map, keyword)?;
+        let int = value.as_i64();
+        if int.is_none() {
+            self.mistyped(&at.child(keyword), value, "an integer");
+        }
+        int
+    }
+
+    fn mistyped(&mut self, at: &FieldPath, value: &Value, wanted: &str) {
+        self.errors.push(FieldError::type_invalid(at, value, &format!("must be {wanted}")));
+    }
+}
+
+/// The keyword's value; JSON null is no value.
+fn present<'a>(map: &'a Map<String, Value>, keyword: &str) -> Option<&'a Value> {
+    map.get(keyword).filter(|value| !value.is_null())
+}
+
+/// Go decodes some of them into values whose empty form is the same as absence.
+fn counts_as_set(keyword: &str, value: &Value) -> bool {
+    match (keyword, value) {
+        ("id" | "$schema", Value::String(text)) => !text.is_empty(),
+        ("patternProperties" | "definitions", Value::Object(map)) => !map.is_empty(),
+        _ => true,
+    }
+}

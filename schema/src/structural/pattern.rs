@@ -1,0 +1,395 @@
+//! Patterns in Go's RE2 syntax, run by the `regex` crate.
+//!
+//! The two engines are of one family, but not of one syntax: Go's `\d`, `\w`, `\s` and `\b` are ASCII, a `[` inside
+//! of a class is a letter, classes have no set operations, `{` may stand for itself, `\Q…\E` quotes, octal escapes
+//! exist. The translation makes a pattern mean here what it means to kube-apiserver.
+
+use std::iter::Peekable;
+use std::str::Chars;
+
+use regex::bytes::{Regex, RegexBuilder};
+
+/// How much memory one compiled pattern may take, in bytes.
+const PATTERN_SIZE_BYTES_MAX: usize = 4 << 20;
+
+/// How many characters a pattern may have.
+const PATTERN_LENGTH_MAX: usize = 16 << 10;
+
+/// Go refuses larger counts in `{n,m}`.
+const REPEAT_MAX: u32 = 1000;
+
+/// A pattern as written, and compiled.
+#[derive(Debug, Clone)]
+pub(super) struct Pattern {
+    text: String,
+    compiled: Result<Regex, String>,
+}
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Pattern {
+    /// Compiles `text`; a failure is kept for [`Pattern::error`].
+    pub(super) fn new(text: &str) -> Self {
+        Self { text: text.to_owned(), compiled: compile(text) }
+    }
+
+    /// The pattern as written.
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Why the pattern does not compile, if it does not.
+    pub(super) fn error(&self) -> Option<&str> {
+        self.compiled.as_ref().err().map(String::as_str)
+    }
+
+    /// Whether `value` contains a match.
+    pub(super) fn matches(&self, value: &str) -> bool {
+        self.compiled.as_ref().is_ok_and(|regex| regex.is_match(value.as_bytes()))
+    }
+}
+
+fn compile(text: &str) -> Result<Regex, String> {
+    if text.len() > PATTERN_LENGTH_MAX {
+        return Err(format!("longer than {PATTERN_LENGTH_MAX} bytes"));
+    }
+    let translated = translate(text)?;
+    RegexBuilder::new(&translated)
+        .size_limit(PATTERN_SIZE_BYTES_MAX)
+        .build()
+        .map_err(|error| complaint(text, &error.to_string()))
+}
+
+/// What Go says, where the mistake is a common one; else what the `regex` crate says.
+fn complaint(pattern: &str, error: &str) -> String {
+    let last = error.lines().last().unwrap_or_default();
+    match last.strip_prefix("error: ").unwrap_or(last) {
+        "unclosed group" => format!("error parsing regexp: missing closing ): `{pattern}`"),
+        "unopened group" => format!("error parsing regexp: unexpected ): `{pattern}`"),
+        other => other.to_owned(),
+    }
+}
+
+/// From Go's syntax to the `regex` crate's.
+fn translate(text: &str) -> Result<String, String> {
+    let mut out = String::with_capacity(text.len() + 8);
+    let mut chars = text.chars().peekable();
+    let mut after_repeat = false;
+    while let Some(c) = chars.next() {
+        let repeat = match c {
+            '*' | '+' | '?' => Some(c.to_string()),
+            '{' => repeat(&mut chars)?,
+            _ => None,
+        };
+        if let Some(repeat) = repeat {
+            if after_repeat {
+                return Err(format!("error parsing regexp: invalid nested repetition operator: `{repeat}`"));
+            }
+            out.push_str(&repeat);
+            if chars.next_if_eq(&'?').is_some() {
+                out.push('?');
+            }
+            after_repeat = true;
+            continue;
+        }
+        after_repeat = false;
+        match c {
+            '\\' => escape(&mut chars, &mut out)?,
+            '[' => class(&mut chars, &mut out)?,
+            '{' | '}' | ']' => literal(&mut out, c),
+            c => out.push(c),
+        }
+    }
+    Ok(out)
+}
+
+/// After `{`: a count, if it is not just a brace.
+fn repeat(chars: &mut Peekable<Chars<'_>>) -> Result<Option<String>, String> {
+    let ahead: String = chars.clone().take_while(|c| *c != '}').take(16).collect();
+    let closed = chars.clone().nth(ahead.chars().count()) == Some('}');
+    let (low, high) = ahead.split_once(',').unwrap_or((&ahead, &ahead));
+    let is_count = |text: &str| {
+        !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) && (text == "0" || !text.starts_with('0'))
+    };
+    if !closed || !is_count(low) || !(high.is_empty() || is_count(high)) {
+        return Ok(None);
+    }
+    for count in [low, high] {
+        if !count.is_empty() && count.parse::<u32>().map_or(true, |count| count > REPEAT_MAX) {
+            return Err(format!("error parsing regexp: invalid repeat count: `{{{ahead}}}`"));
+        }
+    }
+    for _ in 0..=ahead.chars().count() {
+        chars.next();
+    }
+    Ok(Some(format!("{{{ahead}}}")))
+}
+
+/// After a backslash, outside of a class.
+fn escape(chars: &mut Peekable<Chars<'_>>, out: &mut String) -> Result<(), String> {
+    let Some(c) = chars.next() else {
+        return Err("error parsing regexp: trailing backslash at end of expression: ``".to_owned());
+    };
+    match c {
+        'Q' => {
+            while let Some(c) = chars.next() {
+                if c == '\\' && chars.peek() == Some(&'E') {
+                    chars.next();
+                    break;
+                }
+                literal(out, c);
+            }
+        }
+        'b' => out.push_str("(?-u:\\b)"),
+        'B' => out.push_str("(?-u:\\B)"),
+        'A' | 'z' => {
+            out.push('\\');
+            out.push(c);
+        }
+        other => match perl_class(other) {
+            Some(set) => out.push_str(set),
+            None => match atom(other, chars)? {
+                Atom::Char(c) => literal(out, c),
+                Atom::Unicode(set) => out.push_str(&set),
+            },
+        },
+    }
+    Ok(())
+}
+
+/// `\d`, `\w`, `\s` and their opposites, ASCII as in Go.
+fn perl_class(c: char) -> Option<&'static str> {
+    Some(match c {
+        'd' => "[0-9]",
+        'D' => "[^0-9]",
+        'w' => "[0-9A-Za-z_]",
+        'W' => "[^0-9A-Za-z_]",
+        's' => r"[\t\n\x0C\r ]",
+        'S' => r"[^\t\n\x0C\r ]",
+        _ => return None,
+    })
+}
+
+/// What an escape stands for.
+enum Atom {
+    Char(char),
+    /// `\pL`, `\p{Greek}` and their opposites, ready to be used.
+    Unicode(String),
+}
+
+/// After a backslash and `c`: escapes that mean the same inside and outside of classes.
+fn atom(c: char, chars: &mut Peekable<Chars<'_>>) -> Result<Atom, String> {
+    let invalid = |text: String| Err(format!("error parsing regexp: invalid escape sequence: `\\{text}`"));
+    let found = match c {
+        'a' => '\x07',
+        'f' => '\x0c',
+        't' => '\t',
+        'n' => '\n',
+        'r' => '\r',
+        'v' => '\x0b',
+        'x' => match hexadecimal(chars) {
+            Some(c) => c,
+            None => return invalid("x".to_owned()),
+        },
+        'p' | 'P' => {
+            let mut set = format!("\\{c}");
+            match chars.next() {
+                Some('{') => {
+                    set.push('{');
+                    for c in chars.by_ref() {
+                        set.push(c);
+                        if c == '}' {
+                            break;
+                        }
+                    }
+                }
+                Some(letter) => set.push(letter),
+                None => return invalid(c.to_string()),
+            }
+            return Ok(Atom::Unicode(set));
+        }
+        '0'..='7' => {
+            let is_octal = |c: Option<&char>| c.is_some_and(|c| ('0'..='7').contains(c));
+            if c != '0' && !is_octal(chars.peek()) {
+                return invalid(c.to_string());
+            }
+            let mut code = c.to_digit(8).unwrap_or_default();
+            for _ in 0..2 {
+                if is_octal(chars.peek()) {
+                    code = code * 8 + chars.next().and_then(|c| c.to_digit(8)).unwrap_or_default();
+                }
+            }
+            char::from_u32(code).unwrap_or_default()
+        }
+        c if c.is_ascii() && !c.is_ascii_alphanumeric() => c,
+        c => return invalid(c.to_string()),
+    };
+    Ok(Atom::Char(found))
+}
+
+/// After `\x`: two digits, or some in braces.
+fn hexadecimal(chars: &mut Peekable<Chars<'_>>) -> Option<char> {
+    let mut digits = String::new();
+    match chars.next()? {
+        '{' => {
+            for c in chars.by_ref() {
+                if c == '}' {
+                    break;
+                }
+                digits.push(c);
+            }
+        }
+        first => {
+            digits.push(first);
+            digits.push(chars.next()?);
+        }
+    }
+    char::from_u32(u32::from_str_radix(&digits, 16).ok()?)
+}
+
+/// After `[`: a class up to its `]`.
+fn class(chars: &mut Peekable<Chars<'_>>, out: &mut String) -> Result<(), String> {
+    let missing = || "error parsing regexp: missing closing ]".to_owned();
+    out.push('[');
+    if chars.peek() == Some(&'^') {
+        chars.next();
+        out.push('^');
+    }
+    let mut first = true;
+    loop {
+        let c = chars.next().ok_or_else(missing)?;
+        if c == ']' && !first {
+            out.push(']');
+            return Ok(());
+        }
+        first = false;
+        if c == '[' && chars.peek() == Some(&':') {
+            let rest: String = chars.clone().take_while(|c| *c != ']').collect();
+            if rest.ends_with(':') && rest.len() > 2 {
+                out.push('[');
+                out.push_str(&rest);
+                out.push(']');
+                for _ in 0..=rest.chars().count() {
+                    chars.next();
+                }
+                continue;
+            }
+        }
+        let Some(low) = class_member(c, chars, out)? else { continue };
+        class_literal(out, low);
+        let mut ahead = chars.clone();
+        if ahead.next() == Some('-') && ahead.peek().is_some_and(|c| *c != ']') {
+            chars.next();
+            let c = chars.next().ok_or_else(missing)?;
+            let mut rest = String::new();
+            match class_member(c, chars, &mut rest)? {
+                Some(high) if low <= high => {
+                    out.push('-');
+                    class_literal(out, high);
+                }
+                _ => return Err("error parsing regexp: invalid character class range".to_owned()),
+            }
+        }
+    }
+}
+
+/// One member of a class that begins with `c`: a character that may begin a range, or a set, written to `out`.
+fn class_member(c: char, chars: &mut Peekable<Chars<'_>>, out: &mut String) -> Result<Option<char>, String> {
+    if c != '\\' {
+        return Ok(Some(c));
+    }
+    let Some(c) = chars.next() else {
+        return Err("error parsing regexp: trailing backslash at end of expression: ``".to_owned());
+    };
+    if let Some(set) = perl_class(c) {
+        out.push_str(set);
+        return Ok(None);
+    }
+    match atom(c, chars)? {
+        Atom::Char(c) => Ok(Some(c)),
+        Atom::Unicode(set) => {
+            out.push_str(&set);
+            Ok(None)
+        }
+    }
+}
+
+/// A character that stands for itself, outside of a class.
+fn literal(out: &mut String, c: char) {
+    let mut buffer = [0u8; 4];
+    out.push_str(&regex::escape(c.encode_utf8(&mut buffer)));
+}
+
+/// A character that stands for itself, inside of a class, where `&`, `~` and `-` may be operators.
+fn class_literal(out: &mut String, c: char) {
+    if c.is_ascii_punctuation() {
+        out.push_str(&format!("\\x{:02X}", u32::from(c)));
+    } else {
+        literal(out, c);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_mean_what_they_mean_to_go() {
+        let cases = [
+            (r"^\d+$", "12", true),
+            (r"^\d+$", "١٢", false),
+            (r"^\w$", "é", false),
+            (r"^[\w.]+$", "a.b", true),
+            (r"^[[a]+$", "[a", true),
+            (r"^[]a]+$", "]a", true),
+            (r"^[a&&b]+$", "a&b", true),
+            (r"^[a\-z]$", "-", true),
+            (r"^[+--]+$", "+,-", true),
+            (r"^[a-]$", "-", true),
+            (r"^[[:alpha:]]+$", "abc", true),
+            (r"^a{,2}$", "a{,2}", true),
+            (r"^{a}$", "{a}", true),
+            (r"^a{2,3}$", "aa", true),
+            (r"^a{2,3}$", "a", false),
+            (r"^\Qa.b\E$", "a.b", true),
+            (r"^\Qa.b\E$", "acb", false),
+            (r"\<a", "<a", true),
+            (r"^\x41\x{1F600}$", "A\u{1F600}", true),
+            (r"^\101$", "A", true),
+            (r"^[^\s]+$", "a\u{b}b", true),
+            (r"\bfoo\B", "a food", true),
+            (r"(?i)^ab$", "AB", true),
+            (r"^\p{Greek}+$", "αβ", true),
+            (r"^(?P<name>a)$", "a", true),
+            (r"^.$", "é", true),
+            (r"^[^/]+$", "a", true),
+            (r"^\/$", "/", true),
+            (r"^a~~[~~]$", "a~~~", true),
+        ];
+        for (pattern, value, matches) in cases {
+            let pattern = Pattern::new(pattern);
+            assert_eq!(pattern.error(), None, "{}", pattern.text());
+            assert_eq!(pattern.matches(value), matches, "{} on {value}", pattern.text());
+        }
+    }
+
+    #[test]
+    fn patterns_that_go_refuses_are_refused() {
+        for pattern in [
+            r"(?!a)", r"(a", r"[a", r"a{1001}", r"\1", r"[z-a]", r"(?<=a)b", r"*", r"\", r"[a-\d]", r"\y", r"a**",
+            r"a{2}{3}", r"\E",
+        ] {
+            assert!(Pattern::new(pattern).error().is_some(), "{pattern}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_that_would_take_too_much_memory_is_refused() {
+        assert!(Pattern::new(r"((\pL{1000}){1000}){1000}").error().is_some());
+        assert!(Pattern::new(&"a".repeat(PATTERN_LENGTH_MAX + 1)).error().is_some());
+    }
+}

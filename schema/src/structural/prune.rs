@@ -1,0 +1,108 @@
+//! Dropping the fields that a schema does not know.
+//!
+//! Follows apiextensions-apiserver/pkg/apiserver/schema/pruning/algorithm.go.
+
+use serde_json::{Map, Value};
+
+use super::node::{Additional, Node, is_meta_field};
+use super::trail::Trail;
+
+/// Whether the fields that every resource has are kept.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Level {
+    /// The object is a resource, whatever its schema says.
+    Resource,
+    /// The object is what its schema says.
+    Value,
+}
+
+/// Drops unknown fields; their paths, sorted.
+pub(super) fn prune(object: &mut Value, schema: &Node, level: Level) -> Vec<String> {
+    let mut unknown = Vec::new();
+    match object {
+        Value::Object(map) if level == Level::Resource => {
+            let mode = Mode { embedded: true, preserving: schema.preserves_unknown_fields() };
+            prune_map(map, schema, mode, Trail::Root, &mut unknown);
+        }
+        other => prune_value(other, Some(schema), Trail::Root, &mut unknown),
+    }
+    unknown.sort();
+    unknown
+}
+
+/// How the fields of one object are treated.
+#[derive(Clone, Copy)]
+struct Mode {
+    embedded: bool,
+    preserving: bool,
+}
+
+fn prune_value(value: &mut Value, schema: Option<&Node>, trail: Trail<'_>, unknown: &mut Vec<String>) {
+    let preserving = schema.is_some_and(Node::preserves_unknown_fields);
+    match value {
+        Value::Object(map) => match schema {
+            Some(schema) => {
+                let mode = Mode { embedded: schema.extensions.embedded_resource, preserving };
+                prune_map(map, schema, mode, trail, unknown);
+            }
+            None => {
+                unknown.extend(map.keys().map(|name| trail.unknown(name)));
+                map.clear();
+            }
+        },
+        Value::Array(items) => {
+            let schema = schema.and_then(|schema| schema.items.as_deref());
+            for (i, item) in items.iter_mut().enumerate() {
+                let trail = Trail::Item(&trail, i);
+                match (preserving, schema) {
+                    (true, None) => {}
+                    (true, Some(schema)) => keep_value(item, schema, trail, unknown),
+                    (false, schema) => prune_value(item, schema, trail, unknown),
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Below a list that preserves unknown fields: only what is specified is pruned (`skipPrune`).
+fn keep_value(value: &mut Value, schema: &Node, trail: Trail<'_>, unknown: &mut Vec<String>) {
+    match value {
+        Value::Object(map) => {
+            let mode = Mode { embedded: schema.extensions.embedded_resource, preserving: true };
+            prune_map(map, schema, mode, trail, unknown);
+        }
+        Value::Array(items) => {
+            if let Some(schema) = schema.items.as_deref() {
+                for (i, item) in items.iter_mut().enumerate() {
+                    keep_value(item, schema, Trail::Item(&trail, i), unknown);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+fn prune_map(map: &mut Map<String, Value>, schema: &Node, mode: Mode, trail: Trail<'_>, unknown: &mut Vec<String>) {
+    map.retain(|name, value| {
+        if mode.embedded && is_meta_field(name) {
+            return true;
+        }
+        if let Some(field) = schema.properties.get(name) {
+            prune_value(value, Some(field), Trail::Field(&trail, name), unknown);
+            return true;
+        }
+        if let Some(additional) = &schema.additional {
+            // A bare boolean says nothing about what is inside, which is pruned as a whole.
+            prune_value(value, Additional::schema(additional), Trail::Field(&trail, name), unknown);
+            return true;
+        }
+        if mode.preserving {
+            return true;
+        }
+        if !is_meta_field(name) || !matches!(trail, Trail::Root) {
+            unknown.push(trail.unknown(name));
+        }
+        false
+    });
+}
