@@ -1,7 +1,9 @@
-// One binary that is a whole Kubernetes control plane for tests: etcd, kube-apiserver, kube-controller-manager and kubectl.
+// One binary that is a whole Kubernetes control plane for tests: etcd, kube-apiserver, kube-controller-manager and
+// kubectl.
 //
-// What it becomes is the name it is called by or, failing that, its first argument. Everything but kubectl ends when its
-// standard input closes: a server never outlives the test that holds the other end of the pipe, however that test dies.
+// What it becomes is the name it is called by or, failing that, its first argument. Everything but kubectl ends when
+// its standard input closes: a server never outlives the test that holds the other end of the pipe, however that test
+// dies.
 package main
 
 import (

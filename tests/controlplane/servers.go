@@ -27,7 +27,8 @@ func runControllerManager() int {
 	return cli.Run(controllermanager.NewControllerManagerCommand())
 }
 
-// exitWithStdin ends the process at once when standard input closes. Nothing is saved: what these servers hold is a test's.
+// exitWithStdin ends the process at once when standard input closes. Nothing is saved: what these servers hold is a
+// test's.
 func exitWithStdin() {
 	go func() {
 		io.Copy(io.Discard, os.Stdin)

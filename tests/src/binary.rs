@@ -1,9 +1,10 @@
 //! Where the Go binary comes from: found in a cache, or built into it.
 //!
 //! # Flow
-//! The key is a hash of the Go sources and of the flags. A folder of that name in the cache holds the finished binary and
-//! Flux's CRDs. If it is absent, they are built beside it and renamed into place, under a lock that other test processes
-//! wait for. The cache is outside cargo's target folder, so that `cargo clean` does not cost the minutes of a build.
+//! The key is a hash of the Go sources and of the flags. A folder of that name in the cache holds the finished binary
+//! and Flux's CRDs. If it is absent, they are built beside it and renamed into place, under a lock that other test
+//! processes wait for. The cache is outside cargo's target folder, so that `cargo clean` does not cost the minutes of a
+//! build.
 
 use std::{
     env,
@@ -48,7 +49,8 @@ impl Binary {
         self.folder.join("crds")
     }
 
-    /// Calls one of the programs that the binary is: `etcd`, `kube-apiserver`, `kube-controller-manager`, `kubectl`, `guard`.
+    /// Calls one of the programs that the binary is: `etcd`, `kube-apiserver`, `kube-controller-manager`, `kubectl`,
+    /// `guard`.
     pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new(self.path());
         command.arg(program);
@@ -187,7 +189,8 @@ fn parse_version(version: &str) -> Option<(u32, u32)> {
     Some((major.parse().ok()?, minor.parse().ok()?))
 }
 
-/// To standard error itself: the test runner would hold back what the print macros write, for as long as the build lasts.
+/// To standard error itself: the test runner would hold back what the print macros write, for as long as the build
+/// lasts.
 pub(crate) fn say(line: &str) {
     let _ = writeln!(std::io::stderr(), "kindsmith-tests: {line}");
 }

@@ -67,8 +67,8 @@ impl Builder {
         self
     }
 
-    /// Runs kube-controller-manager too. Without it a deleted namespace stays, nothing is collected as garbage, there are no
-    /// service accounts, and the aggregated cluster roles `view`, `edit` and `admin` are empty.
+    /// Runs kube-controller-manager too. Without it a deleted namespace stays, nothing is collected as garbage, there
+    /// are no service accounts, and the aggregated cluster roles `view`, `edit` and `admin` are empty.
     #[must_use]
     pub fn controller_manager(mut self) -> Builder {
         self.controller_manager = true;

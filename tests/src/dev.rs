@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use kube::Client;
 use tempfile::TempDir;
 
@@ -17,6 +17,9 @@ use crate::{
     process::{self, Process},
     program, wait,
 };
+
+/// What it prints last of all, once its manifests are applied; `/readyz` answers before that.
+const LAST_LINE: &str = "Ctrl-C stops it.";
 
 /// How long it may take to be ready.
 const START_DEADLINE: Duration = Duration::from_secs(60);
@@ -32,7 +35,8 @@ pub struct Dev {
 }
 
 impl Dev {
-    /// Starts it with these arguments, manifests first of all, and returns when it is ready. It listens on a free port.
+    /// Starts it with these arguments, manifests first of all, and returns when it has applied them and is ready. It
+    /// listens on a free port.
     ///
     /// # Errors
     /// A program cannot be built, or it does not start; the error carries the end of its log.
@@ -62,9 +66,14 @@ impl Dev {
         command.arg(&self.program).args(["dev", "--listen", "127.0.0.1:0"]);
         command.arg("--data-dir").arg(self.folder().join("data"));
         command.arg("--kubeconfig").arg(self.kubeconfig()).args(&self.args);
+        let before = fs::read(self.log()).map_or(0, |log| log.len());
         let mut process = Process::start("kindsmith dev", &mut command, &self.log())?;
-        let path = self.kubeconfig();
+        let (path, log) = (self.kubeconfig(), self.log());
         let ready = wait::until("kindsmith dev to be ready", START_DEADLINE, || async {
+            let printed = fs::read(&log).context("reading its log")?;
+            // The log goes on from the starts before.
+            let printed = String::from_utf8_lossy(printed.get(before..).unwrap_or_default());
+            ensure!(printed.contains(LAST_LINE), "it has not applied its manifests yet");
             kubeconfig::ready(&kubeconfig::client(&path).await?).await
         });
         let ready = process::alive(ready, [&mut process]).await;

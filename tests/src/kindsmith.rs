@@ -52,11 +52,12 @@ pub struct Kindsmith {
 }
 
 impl Kindsmith {
-    /// Installs the CRDs of `deploy/crds`, the namespace and the Service, starts both processes as the administrator, and
-    /// returns when our apiserver is ready.
+    /// Installs the CRDs of `deploy/crds`, the namespace and the Service, starts both processes as the administrator,
+    /// and returns when our apiserver is ready.
     ///
     /// # Errors
-    /// The program cannot be built, an object is refused, or a process does not start; the error carries the end of its log.
+    /// The program cannot be built, an object is refused, or a process does not start; the error carries the end of its
+    /// log.
     pub async fn start(control_plane: &ControlPlane) -> Result<Kindsmith> {
         let program = tokio::task::spawn_blocking(program::obtain).await.context("waiting for kindsmith")??;
         control_plane.install_crds(&program::workspace().join("deploy/crds")).await?;
@@ -149,8 +150,8 @@ impl Kindsmith {
         self.start_apiserver().await
     }
 
-    /// A client for our apiserver itself, past the aggregation layer, as the administrator. It does not check the serving
-    /// certificate, which is for the Service's name.
+    /// A client for our apiserver itself, past the aggregation layer, as the administrator. It does not check the
+    /// serving certificate, which is for the Service's name.
     ///
     /// # Errors
     /// The kubeconfig cannot be read.

@@ -1,8 +1,8 @@
 //! The real control plane as a test harness, and what tests run on it.
 //!
 //! [`ControlPlane::start`] gives a test etcd and kube-apiserver of its own, in processes that end with it;
-//! [`Kindsmith::start`] puts our operator and apiserver into it; [`Dev::start`] runs `kindsmith dev`, which needs neither.
-//! [`Kubectl`] is the real kubectl on any of them. In the order in which they build on each other:
+//! [`Kindsmith::start`] puts our operator and apiserver into it; [`Dev::start`] runs `kindsmith dev`, which needs
+//! neither. [`Kubectl`] is the real kubectl on any of them. In the order in which they build on each other:
 
 /// Where the Go binary comes from: found in a cache, or built into it.
 pub mod binary;

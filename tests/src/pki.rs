@@ -49,7 +49,8 @@ impl Authority {
         self.issuer.pem()
     }
 
-    /// A client certificate for a user, as Kubernetes reads it: the common name is the user, the organizations its groups.
+    /// A client certificate for a user, as Kubernetes reads it: the common name is the user, the organizations its
+    /// groups.
     ///
     /// # Errors
     /// More than two groups, which the library beneath cannot write; or the certificate cannot be made.

@@ -4,7 +4,7 @@ use std::{
     env, fs,
     path::{Path, PathBuf},
     process::Command,
-    sync::Mutex,
+    sync::{Mutex, PoisonError},
     time::SystemTime,
 };
 
@@ -12,8 +12,8 @@ use anyhow::{Context, Result, bail};
 
 use crate::{binary::say, process::command_line};
 
-/// One build at a time in this process; between processes cargo has its own lock.
-static BUILDING: Mutex<()> = Mutex::new(());
+/// The binary, once this process has looked for it. Between processes cargo has a lock of its own.
+static PROGRAM: Mutex<Option<PathBuf>> = Mutex::new(None);
 
 /// The workspace's folder.
 pub fn workspace() -> PathBuf {
@@ -21,12 +21,20 @@ pub fn workspace() -> PathBuf {
     tests.parent().unwrap_or(tests).to_owned()
 }
 
-/// The `kindsmith` binary of the same profile as the running program; built first if a source is newer. Blocks.
+/// The `kindsmith` binary of the same profile as the running program; the first call builds it if a source is newer.
+/// Blocks.
 ///
 /// # Errors
 /// The running program is not in a target folder, or the build fails.
 pub fn obtain() -> Result<PathBuf> {
-    let _one = BUILDING.lock();
+    let mut found = PROGRAM.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(program) = found.as_ref() {
+        return Ok(program.clone());
+    }
+    Ok(found.insert(find()?).clone())
+}
+
+fn find() -> Result<PathBuf> {
     let program = env::current_exe().context("finding the running program")?;
     let mut profile = program.parent().context("the running program is in no folder")?;
     if profile.ends_with("deps") {

@@ -10,7 +10,8 @@ use anyhow::{Result, bail};
 /// How often a condition is looked at again.
 pub const INTERVAL: Duration = Duration::from_millis(50);
 
-/// Calls `attempt` until it succeeds; after `deadline` the error says `what` was awaited and why the last attempt failed.
+/// Calls `attempt` until it succeeds; after `deadline` the error says `what` was awaited and why the last attempt
+/// failed.
 ///
 /// An attempt that hangs counts as failed when the deadline comes.
 ///
