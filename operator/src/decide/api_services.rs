@@ -147,7 +147,10 @@ fn desired(group_version: &GroupVersion, priority: i32, bundle: &ByteString, clu
     }
 }
 
+/// Whether kube-aggregator is to be made to look. While it does not reach us there is nothing to see, and it looks by
+/// itself as soon as it does.
 fn refresh(group_version: &GroupVersion, existing: &APIService, wanted: &Wanted) -> Option<Action> {
+    available(existing).filter(|condition| condition.status == "True")?;
     let settled = format!("{}{SETTLED}", wanted.digest);
     let noted = existing.annotations().get(REGISTRY_DIGEST_ANNOTATION);
     let (when, digest) = match noted {

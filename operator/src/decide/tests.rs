@@ -221,6 +221,19 @@ fn an_annotation_that_was_removed_comes_back() {
 }
 
 #[test]
+fn kube_aggregator_is_not_made_to_look_at_what_it_cannot_reach() {
+    let mut world = WorldBuilder::registered().define(&definition("redises", "Redis"));
+    world.settle();
+    let found = Arc::make_mut(&mut world.cluster().api_services[0]);
+    set_available(found, "False", "FailedDiscoveryCheck");
+    world.objects[0]["metadata"]["generation"] = json!(2);
+    let is_refresh = |action: &Action| matches!(action, Action::Refresh { .. });
+    assert!(!world.settle().iter().any(is_refresh));
+    set_available(Arc::make_mut(&mut world.cluster().api_services[0]), "True", "Passed");
+    assert!(world.settle().iter().any(is_refresh));
+}
+
+#[test]
 fn names_that_were_dropped_leave_the_status() {
     let mut short = definition("redises", "Redis");
     short["spec"]["names"]["shortNames"] = json!(["rd"]);
