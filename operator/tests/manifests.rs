@@ -2,6 +2,8 @@
 //!
 //! `UPDATE_MANIFESTS=1 cargo test -p kindsmith-operator` writes what is generated.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::{fs, path::PathBuf};
 
 use kindsmith_operator::{DEFAULT_CA_SECRET, DEFAULT_SERVING_SECRET};

@@ -112,6 +112,9 @@ impl WorldBuilder {
     }
 
     pub(crate) fn look(&mut self) -> World {
+        if let Some(cluster) = &mut self.cluster {
+            cluster.api_services.sort_by(|left, right| left.metadata.name.cmp(&right.metadata.name));
+        }
         let objects: Vec<kube::api::DynamicObject> =
             self.objects.iter().map(|object| serde_json::from_value(object.clone()).unwrap()).collect();
         World {
