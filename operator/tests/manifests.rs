@@ -9,6 +9,9 @@ use std::{fs, path::PathBuf};
 use kindsmith_operator::{DEFAULT_CA_SECRET, DEFAULT_SERVING_SECRET};
 use serde_json::Value;
 
+/// Where the generated definition is, seen from the manifests.
+const CRD: &str = "../crds/applicationdefinitions.yaml";
+
 fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../deploy/manifests")
 }
@@ -35,12 +38,12 @@ fn find<'a>(all: &'a [Value], kind: &str, name: &str) -> &'a Value {
 #[test]
 fn the_custom_resource_definition_is_fresh() {
     let generated = kindsmith_crds::custom_resource_definition().unwrap();
-    let path = folder().join("10-crd.yaml");
+    let path = folder().join(CRD);
     if std::env::var_os("UPDATE_MANIFESTS").is_some() {
         let yaml = serde_saphyr::to_string(&generated).unwrap();
-        fs::write(&path, format!("# Generated from crds/. Do not edit.\n{yaml}")).unwrap();
+        fs::write(&path, yaml).unwrap();
     }
-    assert_eq!(documents("10-crd.yaml"), [generated], "run with UPDATE_MANIFESTS=1 to write it anew");
+    assert_eq!(documents(CRD), [generated], "run with UPDATE_MANIFESTS=1 to write it anew");
 }
 
 #[test]

@@ -226,7 +226,7 @@ pub(super) fn registered(definition: &Definition, names: &Finding, cluster: &Clu
                 }
             };
         };
-        // Available is found with the bundle that the APIService carries: while it is replaced, the old one still works.
+        // Available is found with the bundle that the APIService carries: while it is replaced, the old one works.
         match available(found) {
             Some(condition) if condition.status == "True" => {}
             _ if cluster.bundle.as_ref().is_none_or(|bundle| !carries(found, bundle)) => {

@@ -86,8 +86,8 @@ fn group_versions(definition: &Definition, cluster: &Cluster) -> Finding {
     let message = match newer {
         None => "no conflicts found".to_owned(),
         Some((group_version, name)) => format!(
-            "no conflicts found; but CustomResourceDefinition {name:?}, which is newer, asks for {group_version} too and \
-             is not served: move one of them to another group"
+            "no conflicts found; but CustomResourceDefinition {name:?}, which is newer, asks for {group_version} too \
+             and is not served: move one of them to another group"
         ),
     };
     Finding::new(Truth::True, "NoConflicts", message)

@@ -29,7 +29,9 @@ pub(crate) fn definition(plural: &str, kind: &str) -> Value {
             "group": "apps.example.com",
             "scope": "Namespaced",
             "names": {"kind": kind, "plural": plural},
-            "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": {"type": "object"}}}],
+            "versions": [{
+                "name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": {"type": "object"}}
+            }],
             "backend": {"store": {}}
         }
     })

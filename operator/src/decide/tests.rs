@@ -143,7 +143,10 @@ fn every_change_of_the_definitions_makes_kube_aggregator_look_twice() {
 fn versions_are_preferred_as_kubernetes_prefers_them() {
     let mut several = definition("redises", "Redis");
     several["spec"]["versions"] = ["v1beta1", "v2", "v1", "v1alpha1"]
-        .map(|name| json!({"name": name, "served": true, "storage": name == "v1", "schema": {"openAPIV3Schema": {"type": "object"}}}))
+        .map(|name| {
+            let schema = json!({"openAPIV3Schema": {"type": "object"}});
+            json!({"name": name, "served": true, "storage": name == "v1", "schema": schema})
+        })
         .into();
     several["spec"]["versions"][3]["served"] = json!(false);
     let mut world = WorldBuilder::registered().define(&several);
