@@ -1,35 +1,46 @@
-// Command controlplane is etcd, kube-apiserver, kube-controller-manager and kubectl in one binary.
+// One binary that is a whole Kubernetes control plane for tests: etcd, kube-apiserver, kube-controller-manager and kubectl.
+//
+// What it becomes is the name it is called by or, failing that, its first argument. Everything but kubectl ends when its
+// standard input closes: a server never outlives the test that holds the other end of the pipe, however that test dies.
 package main
 
 import (
 	"fmt"
 	"os"
+	"path/filepath"
+	_ "time/tzdata"
 
-	"go.etcd.io/etcd/server/v3/etcdmain"
-	"k8s.io/component-base/cli"
-	apiserver "k8s.io/kubernetes/cmd/kube-apiserver/app"
-	controllermanager "k8s.io/kubernetes/cmd/kube-controller-manager/app"
-	kubectl "k8s.io/kubectl/pkg/cmd"
+	_ "k8s.io/client-go/plugin/pkg/client/auth"
+	_ "k8s.io/component-base/logs/json/register"
+	_ "k8s.io/component-base/metrics/prometheus/clientgo"
+	_ "k8s.io/component-base/metrics/prometheus/version"
 )
 
+// A command takes the place of main; os.Args is already its own command line.
+type command func() int
+
+var commands = map[string]command{
+	"etcd":                    runEtcd,
+	"kube-apiserver":          runAPIServer,
+	"kube-controller-manager": runControllerManager,
+	"kubectl":                 runKubectl,
+	"guard":                   runGuard,
+}
+
 func main() {
-	if len(os.Args) < 2 {
-		fmt.Fprintln(os.Stderr, "usage: controlplane etcd|kube-apiserver|kube-controller-manager|kubectl [flags]")
-		os.Exit(2)
+	os.Exit(dispatch())
+}
+
+func dispatch() int {
+	if run, named := commands[filepath.Base(os.Args[0])]; named {
+		return run()
 	}
-	name := os.Args[1]
-	os.Args = append([]string{name}, os.Args[2:]...)
-	switch name {
-	case "etcd":
-		etcdmain.Main(os.Args)
-	case "kube-apiserver":
-		os.Exit(cli.Run(apiserver.NewAPIServerCommand()))
-	case "kube-controller-manager":
-		os.Exit(cli.Run(controllermanager.NewControllerManagerCommand()))
-	case "kubectl":
-		os.Exit(cli.Run(kubectl.NewDefaultKubectlCommand()))
-	default:
-		fmt.Fprintf(os.Stderr, "controlplane: unknown program %q\n", name)
-		os.Exit(2)
+	if len(os.Args) > 1 {
+		if run, named := commands[os.Args[1]]; named {
+			os.Args = os.Args[1:]
+			return run()
+		}
 	}
+	fmt.Fprintln(os.Stderr, "usage: controlplane etcd|kube-apiserver|kube-controller-manager|kubectl|guard ARGUMENTS")
+	return 2
 }

@@ -1,1 +1,46 @@
-//! The real control plane as a test harness.
+//! The real control plane as a test harness, and what tests run on it.
+//!
+//! [`ControlPlane::start`] gives a test etcd and kube-apiserver of its own, in processes that end with it;
+//! [`Kindsmith::start`] puts our operator and apiserver into it; [`Dev::start`] runs `kindsmith dev`, which needs neither.
+//! [`Kubectl`] is the real kubectl on any of them. In the order in which they build on each other:
+
+/// Where the Go binary comes from: found in a cache, or built into it.
+pub mod binary;
+
+/// Certificate authorities and what they sign.
+pub mod pki;
+
+/// Kubeconfig files, and clients made from them.
+pub mod kubeconfig;
+
+/// Ports that nobody listens on.
+pub mod ports;
+
+/// A server process with a log, which cannot outlive its test.
+pub mod process;
+
+/// Waiting for something with a deadline.
+pub mod wait;
+
+/// kubectl as a test calls it.
+pub mod kubectl;
+
+/// The folder that one running control plane lives in.
+pub mod instance;
+
+/// etcd and kube-apiserver, running.
+pub mod control_plane;
+
+/// The `kindsmith` binary, as fresh as its sources.
+pub mod program;
+
+/// The operator and the apiserver as processes on a control plane.
+pub mod kindsmith;
+
+/// `kindsmith dev` as a process.
+pub mod dev;
+
+pub use control_plane::{Builder, ControlPlane};
+pub use dev::Dev;
+pub use kindsmith::Kindsmith;
+pub use kubectl::Kubectl;

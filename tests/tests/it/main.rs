@@ -1,3 +1,8 @@
+//! What is shown on the real control plane, a module a topic.
+
+/// The control plane itself.
+mod control_plane;
+
 /// The main job, on a cluster and without one.
 mod main_job;
 

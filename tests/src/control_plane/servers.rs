@@ -1,0 +1,85 @@
+//! The command lines of etcd, kube-apiserver and kube-controller-manager.
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::{
+    binary::Binary,
+    instance::{FRONT_PROXY, Instance},
+    process::Process,
+};
+
+/// Where an instance listens, on 127.0.0.1.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ports {
+    pub(super) etcd: u16,
+    pub(super) peer: u16,
+    pub(super) apiserver: u16,
+}
+
+impl Ports {
+    pub(super) fn url(&self) -> String {
+        format!("https://127.0.0.1:{}", self.apiserver)
+    }
+}
+
+/// The controllers that a cluster without nodes has work for.
+const CONTROLLERS: &str = "namespace-controller,garbage-collector-controller,serviceaccount-controller,\
+    serviceaccount-token-controller,clusterrole-aggregation-controller,root-ca-certificate-publisher-controller";
+
+/// Whether a start failed because another program has taken a port.
+pub(super) fn is_port_taken(error: &anyhow::Error) -> bool {
+    format!("{error:#}").contains("address already in use")
+}
+
+pub(super) fn etcd(binary: &Binary, instance: &Instance, ports: &Ports) -> Result<Process> {
+    let client = format!("http://127.0.0.1:{}", ports.etcd);
+    let peer = format!("http://127.0.0.1:{}", ports.peer);
+    let mut command = binary.command("etcd");
+    command.arg("--data-dir").arg(instance.folder().join("etcd"));
+    command.args(["--listen-client-urls", &client, "--advertise-client-urls", &client]);
+    command.args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer]);
+    command.args(["--initial-cluster", &format!("default={peer}")]);
+    // What it holds need not survive a power cut.
+    command.arg("--unsafe-no-fsync");
+    Process::start("etcd", &mut command, &instance.log("etcd"))
+}
+
+pub(super) fn apiserver(binary: &Binary, instance: &Instance, ports: &Ports) -> Result<Process> {
+    let mut command = binary.command("kube-apiserver");
+    command.arg(format!("--etcd-servers=http://127.0.0.1:{}", ports.etcd));
+    command.arg(format!("--secure-port={}", ports.apiserver));
+    command.args(["--bind-address=127.0.0.1", "--advertise-address=127.0.0.1", "--endpoint-reconciler-type=none"]);
+    command.args(["--service-cluster-ip-range=10.0.0.0/24", "--authorization-mode=RBAC"]);
+    command.arg(format!("--requestheader-allowed-names={FRONT_PROXY}"));
+    command.args(["--requestheader-username-headers=X-Remote-User", "--requestheader-group-headers=X-Remote-Group"]);
+    command.arg("--requestheader-extra-headers-prefix=X-Remote-Extra-");
+    command.arg("--service-account-issuer=https://kubernetes.default.svc.cluster.local");
+    for (flag, file) in [
+        ("tls-cert-file", "kube-apiserver.crt"),
+        ("tls-private-key-file", "kube-apiserver.key"),
+        ("client-ca-file", "cluster-ca.crt"),
+        ("requestheader-client-ca-file", "front-proxy-ca.crt"),
+        ("proxy-client-cert-file", "front-proxy-client.crt"),
+        ("proxy-client-key-file", "front-proxy-client.key"),
+        ("service-account-key-file", "service-accounts.pub"),
+        ("service-account-signing-key-file", "service-accounts.key"),
+    ] {
+        command.arg(format!("--{flag}={}", instance.pki(file).display()));
+    }
+    Process::start("kube-apiserver", &mut command, &instance.log("kube-apiserver"))
+}
+
+pub(super) fn controller_manager(binary: &Binary, instance: &Instance, kubeconfig: &Path) -> Result<Process> {
+    let mut command = binary.command("kube-controller-manager");
+    command.arg(format!("--kubeconfig={}", kubeconfig.display()));
+    command.arg(format!("--controllers={CONTROLLERS}"));
+    command.args(["--leader-elect=false", "--secure-port=0", "--use-service-account-credentials=true"]);
+    for (flag, file) in
+        [("root-ca-file", "cluster-ca.crt"), ("service-account-private-key-file", "service-accounts.key")]
+    {
+        command.arg(format!("--{flag}={}", instance.pki(file).display()));
+    }
+    Process::start("kube-controller-manager", &mut command, &instance.log("kube-controller-manager"))
+}

@@ -1,0 +1,198 @@
+//! The operator and the apiserver as processes on a control plane, reached through its aggregation layer.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use kube::Client;
+
+use crate::{
+    ControlPlane,
+    binary::Binary,
+    kubeconfig, ports,
+    process::{self, Process},
+    program, wait,
+};
+
+/// The namespace that Kindsmith's own objects are in.
+pub const NAMESPACE: &str = "kindsmith-system";
+
+/// The Service that APIServices name. It is an external name, so that kube-apiserver looks on this machine.
+pub const SERVICE: &str = "kindsmith-apiserver";
+
+/// How long our apiserver may take to be ready: the operator issues its certificate first.
+const START_DEADLINE: Duration = Duration::from_secs(60);
+
+const OBJECTS: &str = "
+apiVersion: v1
+kind: Namespace
+metadata: {name: kindsmith-system}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: kindsmith-apiserver, namespace: kindsmith-system}
+spec: {type: ExternalName, externalName: localhost}
+";
+
+/// Kindsmith, running on a control plane; its processes end when it is dropped.
+///
+/// Declare it after the control plane, so that it ends first.
+#[derive(Debug)]
+pub struct Kindsmith {
+    operator: Mutex<Option<Process>>,
+    apiserver: Mutex<Option<Process>>,
+    guard: Binary,
+    program: PathBuf,
+    folder: PathBuf,
+    kubeconfig: PathBuf,
+    port: u16,
+}
+
+impl Kindsmith {
+    /// Installs the CRDs of `deploy/crds`, the namespace and the Service, starts both processes as the administrator, and
+    /// returns when our apiserver is ready.
+    ///
+    /// # Errors
+    /// The program cannot be built, an object is refused, or a process does not start; the error carries the end of its log.
+    pub async fn start(control_plane: &ControlPlane) -> Result<Kindsmith> {
+        let program = tokio::task::spawn_blocking(program::obtain).await.context("waiting for kindsmith")??;
+        control_plane.install_crds(&program::workspace().join("deploy/crds")).await?;
+        control_plane.apply(OBJECTS).await?;
+        let kindsmith = Kindsmith {
+            operator: Mutex::new(None),
+            apiserver: Mutex::new(None),
+            guard: control_plane.binary().clone(),
+            program,
+            folder: control_plane.folder().to_owned(),
+            kubeconfig: control_plane.kubeconfig(),
+            port: ports::free()?,
+        };
+        kindsmith.start_operator()?;
+        kindsmith.start_apiserver().await?;
+        Ok(kindsmith)
+    }
+
+    /// The port of 127.0.0.1 that our apiserver listens on.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The `kindsmith` binary.
+    pub fn program(&self) -> &Path {
+        &self.program
+    }
+
+    /// The operator's log.
+    pub fn operator_log(&self) -> PathBuf {
+        self.log("operator")
+    }
+
+    /// The apiserver's log.
+    pub fn apiserver_log(&self) -> PathBuf {
+        self.log("apiserver")
+    }
+
+    /// Starts the operator, if it does not run.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn start_operator(&self) -> Result<()> {
+        let port = self.port.to_string();
+        let args = ["--service", SERVICE, "--service-port", &port];
+        start(&self.operator, || self.process("operator", &args))
+    }
+
+    /// Stops the operator.
+    ///
+    /// # Errors
+    /// It cannot be stopped.
+    pub fn stop_operator(&self) -> Result<()> {
+        stop(&self.operator)
+    }
+
+    /// Starts the apiserver, if it does not run, and returns when it is ready.
+    ///
+    /// # Errors
+    /// It does not start, or one of the two processes ends meanwhile.
+    pub async fn start_apiserver(&self) -> Result<()> {
+        let listen = format!("127.0.0.1:{}", self.port);
+        start(&self.apiserver, || self.process("apiserver", &["--listen", &listen]))?;
+        let client = self.client().await?;
+        let ready = wait::until("our apiserver to be ready", START_DEADLINE, || async {
+            check(&self.operator)?;
+            check(&self.apiserver)?;
+            kubeconfig::ready(&client).await
+        });
+        ready.await.with_context(|| {
+            let (operator, apiserver) = (process::tail(&self.operator_log()), process::tail(&self.apiserver_log()));
+            format!("the operator's log ends:\n{operator}\nthe apiserver's log ends:\n{apiserver}")
+        })
+    }
+
+    /// Stops the apiserver.
+    ///
+    /// # Errors
+    /// It cannot be stopped.
+    pub fn stop_apiserver(&self) -> Result<()> {
+        stop(&self.apiserver)
+    }
+
+    /// Stops the apiserver and starts it again on the same port.
+    ///
+    /// # Errors
+    /// As [`Kindsmith::start_apiserver`].
+    pub async fn restart_apiserver(&self) -> Result<()> {
+        self.stop_apiserver()?;
+        self.start_apiserver().await
+    }
+
+    /// A client for our apiserver itself, past the aggregation layer, as the administrator. It does not check the serving
+    /// certificate, which is for the Service's name.
+    ///
+    /// # Errors
+    /// The kubeconfig cannot be read.
+    pub async fn client(&self) -> Result<Client> {
+        let mut config = kubeconfig::config(&self.kubeconfig).await?;
+        config.cluster_url = format!("https://127.0.0.1:{}", self.port).parse().context("parsing our own address")?;
+        config.accept_invalid_certs = true;
+        config.root_cert = None;
+        config.root_cert_file = None;
+        Client::try_from(config).context("making a client of our apiserver")
+    }
+
+    fn log(&self, name: &str) -> PathBuf {
+        self.folder.join("logs").join(format!("kindsmith-{name}.log"))
+    }
+
+    fn process(&self, name: &str, args: &[&str]) -> Result<Process> {
+        let mut command = self.guard.command("guard");
+        command.arg(&self.program).arg(name).arg("--kubeconfig").arg(&self.kubeconfig);
+        command.args(["--namespace", NAMESPACE]).args(args);
+        Process::start(&format!("kindsmith {name}"), &mut command, &self.log(name))
+    }
+}
+
+type Slot = Mutex<Option<Process>>;
+
+fn start(slot: &Slot, make: impl FnOnce() -> Result<Process>) -> Result<()> {
+    let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+    if slot.is_none() {
+        *slot = Some(make()?);
+    }
+    Ok(())
+}
+
+fn stop(slot: &Slot) -> Result<()> {
+    let process = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some(mut process) = process {
+        process.stop().context("stopping a process of kindsmith")?;
+    }
+    Ok(())
+}
+
+fn check(slot: &Slot) -> Result<()> {
+    slot.lock().unwrap_or_else(PoisonError::into_inner).as_mut().map_or(Ok(()), Process::check)
+}
