@@ -51,16 +51,21 @@ pub(crate) async fn apply_definitions(call: Call<'_>) -> Result<()> {
 
 /// Everything that a tenant does with kubectl.
 async fn use_kinds(call: Call<'_>) -> Result<()> {
-    let explained = call(&["explain", "redises.spec", "--recursive"]).ok().await?;
+    let began = Instant::now();
+    let explain = || async { call(&["explain", "redises.spec", "--recursive"]).ok().await };
+    let explained = wait::until("kubectl explain", Duration::from_secs(90), explain).await?;
+    println!("kubectl explain worked after another {} ms", began.elapsed().as_millis());
     for field in ["replicas\t<integer>", "config\t<map[string]string>", "enum: none, rdb, aof"] {
         ensure!(explained.contains(field), "explain does not show {field:?}: {explained}");
     }
 
-    let mut watched = call(&["get", "redises", "--watch", "--output-watch-events", "-o", "name"]).spawn()?;
+    let mut watched = call(&["get", "redises", "--watch", "--output-watch-events"]).spawn()?;
     let created = call(&["create", "-f", "-"]).stdin(CACHE).ok().await?;
     ensure!(created == "redis.apps.example.com/cache created\n", "kubectl printed {created:?}");
+    let heading = watched.next_line().await?.unwrap_or_default();
+    ensure!(heading.starts_with("EVENT"), "the watch printed {heading:?}");
     let line = watched.next_line().await?.unwrap_or_default();
-    ensure!(line.contains("ADDED") && line.contains("redis.apps.example.com/cache"), "the watch printed {line:?}");
+    ensure!(line.contains("ADDED") && line.contains("cache"), "the watch printed {line:?}");
 
     let release = call(&["get", "helmrelease", "redis-cache", "-o", "jsonpath={.spec.values}"]).ok().await?;
     ensure!(release.contains(r#""replicas":3"#) && release.contains(r#""size":"1Gi""#), "the release has {release}");
@@ -142,6 +147,10 @@ async fn kinds_are_used_with_kubectl_through_kube_apiserver() -> Result<()> {
 #[tokio::test]
 async fn kinds_are_used_with_kubectl_without_a_cluster_and_outlive_a_restart() -> Result<()> {
     let mut dev = Dev::start(Vec::<String>::new()).await?;
+    wait::until("the examples", Duration::from_secs(20), || async {
+        dev.kubectl(["get", "redis/cache", "postgres/orders", "bucket/uploads"]).ok().await
+    })
+    .await?;
     dev.kubectl(["delete", "redises,postgreses,buckets", "--all"]).ok().await?;
     dev.kubectl(["delete", "applicationdefinitions", "--all"]).ok().await?;
     {
@@ -167,6 +176,10 @@ async fn kinds_are_used_with_kubectl_without_a_cluster_and_outlive_a_restart() -
 #[tokio::test]
 async fn a_namespace_without_a_cluster_is_made_and_goes_with_what_is_in_it() -> Result<()> {
     let dev = Dev::start(Vec::<String>::new()).await?;
+    wait::until("the examples", Duration::from_secs(20), || async {
+        dev.kubectl(["get", "bucket", "uploads"]).ok().await
+    })
+    .await?;
     dev.kubectl(["create", "namespace", "team"]).ok().await?;
     let generated = CACHE.replace("name: cache, namespace: default", "generateName: cache-, namespace: team");
     dev.kubectl(["create", "-f", "-"]).stdin(&generated).ok().await?;
