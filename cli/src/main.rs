@@ -40,8 +40,8 @@ enum Command {
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let default = match &arguments.command {
-        Command::Dev(_) => "warn",
-        _ => "info,kube_runtime=warn",
+        Command::Dev(_) => "warn,kube_client=off",
+        _ => "info,kube_runtime=warn,kube_client=off",
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();

@@ -57,7 +57,13 @@ pub async fn run(client: Client, config: OperatorConfig, shutdown: CancellationT
             biased;
             () = shutdown.cancelled() => break,
             ended = watches.join_next() => return Err(watch_ended(ended)),
-            Some(done) = controller.running.join_next_with_id() => controller.finished(done)?,
+            Some(done) = controller.running.join_next_with_id() => {
+                controller.finished(done)?;
+                sleep(COALESCE).await;
+                while let Some(done) = controller.running.try_join_next_with_id() {
+                    controller.finished(done)?;
+                }
+            }
             () = bell.notified() => sleep(COALESCE).await,
             () = tokio::time::sleep_until(next.into()) => {}
         }
@@ -135,7 +141,8 @@ impl Controller {
     }
 
     fn look_around(&self, stores: &ClusterStores, groups: &HashSet<&str>, now: Timestamp) -> (Cluster, Option<Action>) {
-        let api_services = stores.api_services.state();
+        let mut api_services = stores.api_services.state();
+        api_services.sort_by(|left, right| left.metadata.name.cmp(&right.metadata.name));
         let (ca, serving) = (stores.ca(), stores.serving());
         let state = assess(now, ca.as_deref(), serving.as_deref(), &self.sans, |bundle| {
             let all = api_services.iter().filter(|found| is_ours(found)).all(|found| carries(found, bundle));

@@ -155,7 +155,9 @@ mod tests {
 
         #[test]
         fn freshly_issued_certificates_need_nothing(
-            second in 1_000_000_000_i64..4_000_000_000, service in "[a-z][a-z0-9]{0,14}", namespace in "[a-z][a-z0-9]{0,14}"
+            second in 1_000_000_000_i64..4_000_000_000,
+            service in "[a-z][a-z0-9]{0,14}",
+            namespace in "[a-z][a-z0-9]{0,14}",
         ) {
             let now = Timestamp::from_second(second).unwrap();
             let sans = wanted_sans(&service, &namespace);

@@ -86,7 +86,12 @@ pub(crate) fn assess(
 ) -> CertificateState {
     let authority = ca.and_then(read);
     let serving = leaf.and_then(read);
-    let others = ca.map(|ca| trusted(now, ca)).unwrap_or_default();
+    let mut others = ca.map(|ca| trusted(now, ca)).unwrap_or_default();
+    if authority.is_none() {
+        // The authority is lost: the serving Secret still knows whom clients trust until they have the new bundle.
+        others.extend(leaf.map(|leaf| trusted(now, leaf)).unwrap_or_default());
+        others = distinct(others);
+    }
     let plan = plan(now, authority.as_ref(), serving.as_ref(), wanted_sans);
     let in_use = authority.filter(|authority| authority.is_valid_at(now) && authority.role == Role::Authority);
     let Some(in_use) = in_use else {
@@ -155,9 +160,9 @@ fn read(secret: &Secret) -> Option<Parsed> {
     }
 }
 
-/// The authorities of a bundle that are valid now.
-fn trusted(now: Timestamp, ca: &Secret) -> Vec<Parsed> {
-    let bundle = ca.data.as_ref().and_then(|data| data.get(BUNDLE));
+/// The authorities of a Secret's bundle that are valid now.
+fn trusted(now: Timestamp, secret: &Secret) -> Vec<Parsed> {
+    let bundle = secret.data.as_ref().and_then(|data| data.get(BUNDLE));
     let mut all = bundle.map(|bundle| Parsed::bundle(&bundle.0)).unwrap_or_default();
     all.retain(|authority| authority.role == Role::Authority && authority.is_valid_at(now));
     all
@@ -165,10 +170,19 @@ fn trusted(now: Timestamp, ca: &Secret) -> Vec<Parsed> {
 
 /// The authority in use first, then the others, each once.
 fn join(in_use: Parsed, mut others: Vec<Parsed>) -> Vec<Parsed> {
-    others.retain(|other| other.der != in_use.der);
     others.insert(0, in_use);
-    others.truncate(BUNDLE_AUTHORITIES_MAX);
-    others
+    distinct(others)
+}
+
+/// Each authority once, in the order given, no more than a bundle may hold.
+fn distinct(authorities: Vec<Parsed>) -> Vec<Parsed> {
+    let mut kept: Vec<Parsed> = Vec::new();
+    for authority in authorities {
+        if kept.len() < BUNDLE_AUTHORITIES_MAX && kept.iter().all(|other| other.der != authority.der) {
+            kept.push(authority);
+        }
+    }
+    kept
 }
 
 fn pem(authorities: &[Parsed]) -> ByteString {
@@ -277,6 +291,15 @@ mod tests {
         ca.as_mut().unwrap().data.as_mut().unwrap().remove(KEY);
         assert_eq!(bundle(now(), &ca, &leaf), None);
         settle(now(), &mut ca, &mut leaf, Spread::Pending);
+        assert_eq!(Parsed::bundle(&bundle(now(), &ca, &leaf).unwrap().0).len(), 2);
+    }
+
+    #[test]
+    fn an_authority_whose_secret_is_gone_stays_trusted_for_its_leaf() {
+        let (_, mut leaf) = fresh();
+        let (mut ca, serving) = (None, leaf.clone());
+        assert_eq!(settle(now(), &mut ca, &mut leaf, Spread::Pending), 1);
+        assert_eq!(leaf, serving, "it works until every APIService has the new bundle");
         assert_eq!(Parsed::bundle(&bundle(now(), &ca, &leaf).unwrap().0).len(), 2);
     }
 

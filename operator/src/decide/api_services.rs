@@ -50,7 +50,8 @@ pub(crate) fn carries(api_service: &APIService, bundle: &ByteString) -> bool {
 /// The APIService of a group-version.
 pub(super) fn find<'a>(cluster: &'a Cluster, group_version: &GroupVersion) -> Option<&'a APIService> {
     let name = group_version.api_service_name();
-    cluster.api_services.iter().map(AsRef::as_ref).find(|found| found.metadata.name.as_deref() == Some(name.as_str()))
+    let found = cluster.api_services.binary_search_by(|found| found.metadata.name.as_deref().cmp(&Some(name.as_str())));
+    found.ok().and_then(|index| cluster.api_services.get(index)).map(AsRef::as_ref)
 }
 
 /// What a group-version should list, and a digest of the definitions behind it.
@@ -147,7 +148,10 @@ fn desired(group_version: &GroupVersion, priority: i32, bundle: &ByteString, clu
     }
 }
 
+/// Whether kube-aggregator is to be made to look. While it does not reach us there is nothing to see, and it looks by
+/// itself as soon as it does.
 fn refresh(group_version: &GroupVersion, existing: &APIService, wanted: &Wanted) -> Option<Action> {
+    available(existing).filter(|condition| condition.status == "True")?;
     let settled = format!("{}{SETTLED}", wanted.digest);
     let noted = existing.annotations().get(REGISTRY_DIGEST_ANNOTATION);
     let (when, digest) = match noted {
@@ -213,18 +217,22 @@ pub(super) fn registered(definition: &Definition, names: &Finding, cluster: &Clu
     }
     for group_version in &served {
         let name = group_version.api_service_name();
-        let Some(bundle) = &cluster.bundle else {
-            return Finding::new(Truth::False, "CertificatePending", "the serving certificate is not issued yet");
-        };
         let Some(found) = find(cluster, group_version) else {
-            return Finding::new(Truth::False, "APIServiceMissing", format!("APIService {name:?} does not exist yet"));
+            return match cluster.bundle {
+                None => Finding::new(Truth::False, "CertificatePending", "the serving certificate is not issued yet"),
+                Some(_) => {
+                    let message = format!("APIService {name:?} does not exist yet");
+                    Finding::new(Truth::False, "APIServiceMissing", message)
+                }
+            };
         };
-        if !carries(found, bundle) {
-            let message = format!("APIService {name:?} does not carry the current CA bundle yet");
-            return Finding::new(Truth::False, "CABundlePending", message);
-        }
+        // Available is found with the bundle that the APIService carries: while it is replaced, the old one works.
         match available(found) {
             Some(condition) if condition.status == "True" => {}
+            _ if cluster.bundle.as_ref().is_none_or(|bundle| !carries(found, bundle)) => {
+                let message = format!("APIService {name:?} does not carry the current CA bundle yet");
+                return Finding::new(Truth::False, "CABundlePending", message);
+            }
             Some(condition) => {
                 let reason = condition.reason.as_deref().filter(|reason| !reason.is_empty());
                 let message = condition.message.as_deref().unwrap_or("no reason is given");

@@ -49,25 +49,6 @@ pub(super) fn names(world: &World) -> Vec<Finding> {
 fn group_versions(definition: &Definition, cluster: &Cluster) -> Finding {
     let mut newer = None;
     for group_version in definition.served() {
-        if let Some(foreign) = api_services::find(cluster, &group_version).filter(|found| !api_services::is_ours(found))
-        {
-            let by = match foreign.spec.as_ref().and_then(|spec| spec.service.as_ref()) {
-                Some(service) => format!(
-                    "Service {}/{}",
-                    service.namespace.as_deref().unwrap_or_default(),
-                    service.name.as_deref().unwrap_or_default()
-                ),
-                None => "kube-apiserver itself, as for a CustomResourceDefinition".to_owned(),
-            };
-            return Finding::new(
-                Truth::False,
-                "ServedByOther",
-                format!(
-                    "{group_version} belongs to APIService {:?}, which Kindsmith did not make; it is served by {by}",
-                    group_version.api_service_name()
-                ),
-            );
-        }
         let crds = || {
             cluster
                 .crds
@@ -81,13 +62,32 @@ fn group_versions(definition: &Definition, cluster: &Cluster) -> Finding {
                 format!("{group_version} is served for CustomResourceDefinition {:?}, which is older", crd.name),
             );
         }
+        if let Some(foreign) = api_services::find(cluster, &group_version).filter(|found| !api_services::is_ours(found))
+        {
+            let by = match foreign.spec.as_ref().and_then(|spec| spec.service.as_ref()) {
+                Some(service) => format!(
+                    "Service {}/{}",
+                    service.namespace.as_deref().unwrap_or_default(),
+                    service.name.as_deref().unwrap_or_default()
+                ),
+                None => "kube-apiserver itself".to_owned(),
+            };
+            return Finding::new(
+                Truth::False,
+                "ServedByOther",
+                format!(
+                    "{group_version} belongs to APIService {:?}, which Kindsmith did not make; it is served by {by}",
+                    group_version.api_service_name()
+                ),
+            );
+        }
         newer = newer.or_else(|| crds().next().map(|crd| (group_version.clone(), crd.name.clone())));
     }
     let message = match newer {
         None => "no conflicts found".to_owned(),
         Some((group_version, name)) => format!(
-            "no conflicts found; but CustomResourceDefinition {name:?}, which is newer, asks for {group_version} too and \
-             is not served: move one of them to another group"
+            "no conflicts found; but CustomResourceDefinition {name:?}, which is newer, asks for {group_version} too \
+             and is not served: move one of them to another group"
         ),
     };
     Finding::new(Truth::True, "NoConflicts", message)

@@ -52,7 +52,7 @@ pub(crate) struct ServiceTarget {
 /// What was seen of the cluster around the definitions.
 #[derive(Clone, Debug)]
 pub(crate) struct Cluster {
-    /// All APIServices.
+    /// All APIServices, ordered by name.
     pub api_services: Vec<Arc<APIService>>,
     /// CustomResourceDefinitions in groups of definitions.
     pub crds: Vec<CrdClaim>,

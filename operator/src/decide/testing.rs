@@ -29,7 +29,9 @@ pub(crate) fn definition(plural: &str, kind: &str) -> Value {
             "group": "apps.example.com",
             "scope": "Namespaced",
             "names": {"kind": kind, "plural": plural},
-            "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": {"type": "object"}}}],
+            "versions": [{
+                "name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": {"type": "object"}}
+            }],
             "backend": {"store": {}}
         }
     })
@@ -112,6 +114,9 @@ impl WorldBuilder {
     }
 
     pub(crate) fn look(&mut self) -> World {
+        if let Some(cluster) = &mut self.cluster {
+            cluster.api_services.sort_by(|left, right| left.metadata.name.cmp(&right.metadata.name));
+        }
         let objects: Vec<kube::api::DynamicObject> =
             self.objects.iter().map(|object| serde_json::from_value(object.clone()).unwrap()).collect();
         World {

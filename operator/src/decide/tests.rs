@@ -143,7 +143,10 @@ fn every_change_of_the_definitions_makes_kube_aggregator_look_twice() {
 fn versions_are_preferred_as_kubernetes_prefers_them() {
     let mut several = definition("redises", "Redis");
     several["spec"]["versions"] = ["v1beta1", "v2", "v1", "v1alpha1"]
-        .map(|name| json!({"name": name, "served": true, "storage": name == "v1", "schema": {"openAPIV3Schema": {"type": "object"}}}))
+        .map(|name| {
+            let schema = json!({"openAPIV3Schema": {"type": "object"}});
+            json!({"name": name, "served": true, "storage": name == "v1", "schema": schema})
+        })
         .into();
     several["spec"]["versions"][3]["served"] = json!(false);
     let mut world = WorldBuilder::registered().define(&several);
@@ -218,6 +221,19 @@ fn an_annotation_that_was_removed_comes_back() {
     world.settle();
     Arc::make_mut(&mut world.cluster().api_services[0]).annotations_mut().remove(REGISTRY_DIGEST_ANNOTATION);
     assert_eq!(world.settle().len(), 2);
+}
+
+#[test]
+fn kube_aggregator_is_not_made_to_look_at_what_it_cannot_reach() {
+    let mut world = WorldBuilder::registered().define(&definition("redises", "Redis"));
+    world.settle();
+    let found = Arc::make_mut(&mut world.cluster().api_services[0]);
+    set_available(found, "False", "FailedDiscoveryCheck");
+    world.objects[0]["metadata"]["generation"] = json!(2);
+    let is_refresh = |action: &Action| matches!(action, Action::Refresh { .. });
+    assert!(!world.settle().iter().any(is_refresh));
+    set_available(Arc::make_mut(&mut world.cluster().api_services[0]), "True", "Passed");
+    assert!(world.settle().iter().any(is_refresh));
 }
 
 #[test]

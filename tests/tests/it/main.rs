@@ -1,5 +1,19 @@
 //! What is shown on the real control plane, a module a topic.
 
+/// The control plane itself.
 mod control_plane;
 
+/// Our own processes under the harness.
 mod kindsmith;
+
+/// The main job, on a cluster and without one.
+mod main_job;
+
+/// Definitions that change while their kinds are in use.
+mod live_definitions;
+
+/// Who may do what.
+mod access;
+
+/// Faults of definitions, of Flux, of the host.
+mod faults;

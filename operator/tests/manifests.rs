@@ -1,0 +1,100 @@
+//! The plain manifests of `deploy/manifests/` agree with the code: names, rights, and the generated definition.
+//!
+//! `UPDATE_MANIFESTS=1 cargo test -p kindsmith-operator` writes what is generated.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{fs, path::PathBuf};
+
+use kindsmith_operator::{DEFAULT_CA_SECRET, DEFAULT_SERVING_SECRET};
+use serde_json::Value;
+
+/// Where the generated definition is, seen from the manifests.
+const CRD: &str = "../crds/applicationdefinitions.yaml";
+
+fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../deploy/manifests")
+}
+
+fn documents(file: &str) -> Vec<Value> {
+    let text = fs::read_to_string(folder().join(file)).unwrap();
+    text.split("\n---\n").map(|document| serde_saphyr::from_str(document).unwrap()).collect()
+}
+
+fn all() -> Vec<Value> {
+    let mut files: Vec<String> = fs::read_dir(folder())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.ends_with(".yaml"))
+        .collect();
+    files.sort();
+    files.iter().flat_map(|file| documents(file)).collect()
+}
+
+fn find<'a>(all: &'a [Value], kind: &str, name: &str) -> &'a Value {
+    all.iter().find(|object| object["kind"] == kind && object["metadata"]["name"] == name).unwrap()
+}
+
+#[test]
+fn the_custom_resource_definition_is_fresh() {
+    let generated = kindsmith_crds::custom_resource_definition().unwrap();
+    let path = folder().join(CRD);
+    if std::env::var_os("UPDATE_MANIFESTS").is_some() {
+        let yaml = serde_saphyr::to_string(&generated).unwrap();
+        fs::write(&path, yaml).unwrap();
+    }
+    assert_eq!(documents(CRD), [generated], "run with UPDATE_MANIFESTS=1 to write it anew");
+}
+
+#[test]
+fn rights_name_the_secrets_that_the_operator_keeps() {
+    let all = all();
+    let operator = find(&all, "Role", "kindsmith-operator");
+    assert_eq!(operator["rules"][0]["resourceNames"], serde_json::json!([DEFAULT_CA_SECRET, DEFAULT_SERVING_SECRET]));
+    let apiserver = find(&all, "Role", "kindsmith-apiserver");
+    assert_eq!(
+        apiserver["rules"][0]["resourceNames"],
+        serde_json::json!([DEFAULT_SERVING_SECRET]),
+        "never the CA's key"
+    );
+}
+
+#[test]
+fn nobody_is_granted_everything() {
+    for object in all() {
+        for rule in object["rules"].as_array().into_iter().flatten() {
+            for part in ["apiGroups", "resources", "verbs"] {
+                assert!(!rule[part].as_array().unwrap().contains(&"*".into()), "{object}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_service_reaches_the_api_server() {
+    let all = all();
+    let service = find(&all, "Service", "kindsmith-apiserver");
+    let pods = &find(&all, "Deployment", "kindsmith-apiserver")["spec"]["template"];
+    assert_eq!(service["spec"]["selector"], pods["metadata"]["labels"]);
+    let port = &service["spec"]["ports"][0];
+    assert_eq!(port["targetPort"], pods["spec"]["containers"][0]["ports"][0]["name"]);
+    let args =
+        find(&all, "Deployment", "kindsmith-operator")["spec"]["template"]["spec"]["containers"][0]["args"].clone();
+    let args: Vec<String> = serde_json::from_value(args).unwrap();
+    assert!(args.contains(&format!("--service-port={}", port["port"])), "{args:?}");
+    assert!(args.contains(&format!("--service={}", service["metadata"]["name"].as_str().unwrap())), "{args:?}");
+}
+
+#[test]
+fn containers_run_with_least_privilege() {
+    for object in all().iter().filter(|object| object["kind"] == "Deployment") {
+        let pod = &object["spec"]["template"]["spec"];
+        assert_eq!(pod["securityContext"]["runAsNonRoot"], true);
+        assert_eq!(pod["securityContext"]["seccompProfile"]["type"], "RuntimeDefault");
+        for container in pod["containers"].as_array().unwrap() {
+            assert_eq!(container["securityContext"]["readOnlyRootFilesystem"], true);
+            assert_eq!(container["securityContext"]["allowPrivilegeEscalation"], false);
+            assert_eq!(container["securityContext"]["capabilities"]["drop"], serde_json::json!(["ALL"]));
+        }
+    }
+}
