@@ -184,13 +184,13 @@ mod tests {
     fn tables_keep_the_metadata_of_lists_only() {
         let columns = columns();
         let metadata = json!({"name": "cache", "resourceVersion": "7", "continue": "", "remainingItemCount": 4});
-        let table = columns.table(&metadata, Headers::Omitted, TableVersion::V1beta1, Vec::new());
+        let table = columns.table(&metadata, Headers::Omitted, TableVersion::V1beta1, &[]);
         assert_eq!(
             table,
             json!({"kind": "Table", "apiVersion": "meta.k8s.io/v1beta1", "columnDefinitions": null, "rows": [],
                 "metadata": {"resourceVersion": "7", "remainingItemCount": 4}})
         );
-        let table = columns.table(&json!({}), Headers::Included, TableVersion::V1, Vec::new());
+        let table = columns.table(&json!({}), Headers::Included, TableVersion::V1, &[]);
         assert_eq!(table["columnDefinitions"].as_array().unwrap().len(), 2);
     }
 
