@@ -54,7 +54,7 @@ pub(crate) struct ApiserverArguments {
 
 /// A client of the cluster that the flags name.
 pub(crate) async fn client(kubeconfig: Option<&PathBuf>) -> anyhow::Result<Client> {
-    let config = match kubeconfig {
+    let mut config = match kubeconfig {
         None => Config::incluster().context(
             "there is no service account here, so this is not a pod; name the cluster with --kubeconfig FILE",
         )?,
@@ -66,6 +66,8 @@ pub(crate) async fn client(kubeconfig: Option<&PathBuf>) -> anyhow::Result<Clien
                 .with_context(|| format!("{} cannot be used", file.display()))?
         }
     };
+    // Whoever asks us hears at once what the cluster answers; tasks of our own have a backoff of their own.
+    config.default_retry = false;
     Client::try_from(config).context("the cluster's client cannot be set up")
 }
 

@@ -42,6 +42,7 @@ pub(super) fn write(kubeconfig: &Value, file: &Path) -> anyhow::Result<()> {
 /// A client that uses it.
 pub(super) async fn client(kubeconfig: Value) -> anyhow::Result<Client> {
     let kubeconfig: Kubeconfig = serde_json::from_value(kubeconfig)?;
-    let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
+    let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
+    config.default_retry = false;
     Ok(Client::try_from(config)?)
 }

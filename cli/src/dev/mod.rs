@@ -127,9 +127,8 @@ async fn prepare(
     }
     show::print(client).await?;
     println!(
-        "\nUse it with kubectl:\n\n  export KUBECONFIG={}\n  kubectl api-resources\n  kubectl get {}\n\nCtrl-C stops it.",
-        std::path::absolute(kubeconfig).unwrap_or_else(|_| kubeconfig.to_owned()).display(),
-        "applicationdefinitions,helmreleases -A"
+        "\nUse it with kubectl:\n\n  export KUBECONFIG={}\n  kubectl api-resources\n  kubectl get applicationdefinitions,helmreleases -A\n\nCtrl-C stops it.",
+        std::path::absolute(kubeconfig).unwrap_or_else(|_| kubeconfig.to_owned()).display()
     );
     Ok(())
 }
