@@ -15,10 +15,13 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use kindsmith_schema::compile::OwnStorage;
+
 use crate::{
     OperatorConfig, OperatorError,
     act::Actor,
     certificates::{Spread, assess, wanted_sans},
+    config::Registration,
     decide::{Action, Cluster, ServiceTarget, Subject, Surroundings, World, carries, decide, is_ours},
     error::ActionError,
     judge::Judge,
@@ -102,11 +105,16 @@ struct Controller {
 impl Controller {
     fn new(client: Client, config: OperatorConfig, stores: Stores) -> Self {
         let sans = Arc::new(wanted_sans(&config.service, &config.namespace));
+        // The apiserver has a storage of its own where there is no cluster to store things in.
+        let own_storage = match config.registration {
+            Registration::ApiServices => OwnStorage::Absent,
+            Registration::StandAlone => OwnStorage::Available,
+        };
         Self {
             actor: Actor { client, namespace: config.namespace.clone(), sans: Arc::clone(&sans) },
             config,
             stores,
-            judge: Judge::default(),
+            judge: Judge::new(own_storage),
             pace: Pace::default(),
             sans,
             running: JoinSet::new(),

@@ -6,7 +6,11 @@ use std::{
 };
 
 use kindsmith_crds::{ApplicationDefinition, ApplicationDefinitionStatus, Names};
-use kindsmith_schema::{compile::compile, kind::Kind, names};
+use kindsmith_schema::{
+    compile::{OwnStorage, compile},
+    kind::Kind,
+    names,
+};
 use kube::{ResourceExt, api::DynamicObject};
 use serde_json::Value;
 
@@ -68,11 +72,17 @@ impl Definition {
 /// Judges definitions, and remembers what it found and which generation was the last good one.
 #[derive(Debug, Default)]
 pub(crate) struct Judge {
+    own_storage: OwnStorage,
     /// By uid: the state that was judged, and the verdict.
     known: HashMap<String, (String, Arc<Verdict>)>,
 }
 
 impl Judge {
+    /// Judges by the storage that the apiserver has.
+    pub(crate) fn new(own_storage: OwnStorage) -> Self {
+        Self { own_storage, known: HashMap::new() }
+    }
+
     /// Judges all definitions there are. One that is being deleted is gone.
     pub(crate) fn judge<'a>(&mut self, objects: impl IntoIterator<Item = &'a DynamicObject>) -> Vec<Definition> {
         let mut definitions: Vec<Definition> = objects
@@ -116,7 +126,7 @@ impl Judge {
         if let Some((_, verdict)) = before.filter(|(judged, _)| *judged == state) {
             return Arc::clone(verdict);
         }
-        let verdict = Arc::new(match compile_object(object) {
+        let verdict = Arc::new(match compile_object(object, self.own_storage) {
             Ok(kind) => Verdict { refused: None, kind: Some(Arc::new(kind)) },
             Err(faults) => {
                 tracing::warn!(definition = object.name_any(), %faults, "the definition is refused");
@@ -128,14 +138,14 @@ impl Judge {
     }
 }
 
-fn compile_object(object: &DynamicObject) -> Result<Kind, String> {
+fn compile_object(object: &DynamicObject, own_storage: OwnStorage) -> Result<Kind, String> {
     // The status is read apart: it must not decide whether a definition is accepted.
     let mut object = object.clone();
     if let Some(data) = object.data.as_object_mut() {
         data.remove("status");
     }
     let definition: ApplicationDefinition = object.try_parse().map_err(|error| error.to_string())?;
-    compile(&definition).map_err(|faults| describe(&faults))
+    compile(&definition, own_storage).map_err(|faults| describe(&faults))
 }
 
 /// Which definitions may not have the names they ask for, and why. One entry a definition, in the order given.

@@ -42,11 +42,21 @@ const DNS_1035_TEXT: &str = "a DNS-1035 label must consist of lower case alphanu
     alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for \
     validation is '[a-z]([-a-z0-9]*[a-z0-9])?')";
 
+/// Whether there is a storage of our own, for kinds whose backend is `store`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OwnStorage {
+    /// There is one.
+    Available,
+    /// There is none: in a cluster, the host's objects are all there is.
+    #[default]
+    Absent,
+}
+
 /// Compiles a definition.
 ///
 /// # Errors
 /// All faults that were found, each with the path of its field.
-pub fn compile(definition: &ApplicationDefinition) -> Result<Kind, Vec<FieldError>> {
+pub fn compile(definition: &ApplicationDefinition, own_storage: OwnStorage) -> Result<Kind, Vec<FieldError>> {
     let mut errors = Vec::new();
     let spec = &definition.spec;
     let at = FieldPath::root().child("spec");
@@ -63,6 +73,12 @@ pub fn compile(definition: &ApplicationDefinition) -> Result<Kind, Vec<FieldErro
     }
     let storage = storage_version(&spec.versions, &at.child("versions"), &mut errors);
     let backend = backend(definition, &names, storage.as_deref(), &at.child("backend"), &mut errors);
+    if backend == Some(KindBackend::Stored) && own_storage == OwnStorage::Absent {
+        errors.push(FieldError::forbidden(
+            &at.child("backend").child("store"),
+            "there is no storage of our own in this cluster; use helmRelease",
+        ));
+    }
     let mut versions: Vec<KindVersion> = spec
         .versions
         .iter()
@@ -433,7 +449,7 @@ mod tests {
         let mut definition = definition();
         change(&mut definition);
         let definition: ApplicationDefinition = serde_json::from_value(definition).unwrap();
-        compile(&definition).map_err(|errors| errors.iter().map(ToString::to_string).collect())
+        compile(&definition, OwnStorage::Absent).map_err(|errors| errors.iter().map(ToString::to_string).collect())
     }
 
     #[track_caller]
@@ -480,6 +496,7 @@ mod tests {
     fn faults_of_the_backend_are_told() {
         refused(|definition| definition["spec"]["backend"]["store"] = json!({}), "spec.backend: Forbidden");
         refused(|definition| definition["spec"]["backend"] = json!({}), "spec.backend: Required value");
+        refused(|definition| definition["spec"]["backend"] = json!({"store": {}}), "spec.backend.store: Forbidden");
         refused(|definition| definition["spec"]["scope"] = json!("Cluster"), "spec.backend.helmRelease: Forbidden");
         let long = "p".repeat(60);
         refused(

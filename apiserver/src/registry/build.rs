@@ -10,7 +10,7 @@ use std::{
 
 use kindsmith_crds::ApplicationDefinition;
 use kindsmith_schema::{
-    compile::compile,
+    compile::{OwnStorage, compile},
     kind::{Kind, KindBackend, Serving},
     names,
 };
@@ -90,7 +90,7 @@ impl Builder {
         for definition in definitions {
             let name = definition.metadata.name.clone().unwrap_or_default();
             let held = self.compiled.remove(&name);
-            let entry = Self::compile(&definition, held);
+            let entry = self.compile(&definition, held);
             kinds.extend(entry.good.clone());
             compiled.insert(name, entry);
         }
@@ -116,14 +116,15 @@ impl Builder {
         Snapshot::new(self.served.values().cloned().collect(), previous)
     }
 
-    fn compile(definition: &ApplicationDefinition, held: Option<Compiled>) -> Compiled {
+    fn compile(&self, definition: &ApplicationDefinition, held: Option<Compiled>) -> Compiled {
         let uid = definition.metadata.uid.clone().unwrap_or_default();
         let generation = definition.metadata.generation.unwrap_or_default();
         let held = held.filter(|held| held.uid == uid);
         if let Some(held) = held.as_ref().filter(|held| held.generation == generation) {
             return Compiled { uid, generation, good: held.good.clone() };
         }
-        let good = match compile(definition) {
+        let own_storage = if self.backends.stored.is_some() { OwnStorage::Available } else { OwnStorage::Absent };
+        let good = match compile(definition, own_storage) {
             Ok(kind) => Some(Arc::new(kind)),
             Err(errors) => {
                 let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();

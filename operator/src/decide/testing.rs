@@ -32,7 +32,7 @@ pub(crate) fn definition(plural: &str, kind: &str) -> Value {
             "versions": [{
                 "name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": {"type": "object"}}
             }],
-            "backend": {"store": {}}
+            "backend": {"helmRelease": {"chartRef": {"kind": "OCIRepository", "name": "x", "namespace": "charts"}, "prefix": "x-"}}
         }
     })
 }

@@ -17,3 +17,6 @@ mod access;
 
 /// Faults of definitions, of Flux, of the host.
 mod faults;
+
+/// Discovery, OpenAPI, health, errors.
+mod documents;

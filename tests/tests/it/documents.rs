@@ -1,0 +1,94 @@
+//! Documents that clients and kube-aggregator live on: discovery, OpenAPI, health, and the errors of what is not there.
+
+use anyhow::{Result, ensure};
+use kindsmith_tests::Dev;
+use kube::Client;
+use serde_json::Value;
+
+struct Answer {
+    code: u16,
+    headers: http::HeaderMap,
+    body: String,
+}
+
+impl Answer {
+    fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+
+    fn json(&self) -> Result<Value> {
+        Ok(serde_json::from_str(&self.body)?)
+    }
+}
+
+async fn get(client: &Client, path: &str, headers: &[(&str, &str)]) -> Result<Answer> {
+    let mut request = http::Request::get(path);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let answer = client.send(request.body(kube::client::Body::empty())?).await?;
+    let (code, headers) = (answer.status().as_u16(), answer.headers().clone());
+    let body = answer.into_body().collect_bytes().await?;
+    Ok(Answer { code, headers, body: String::from_utf8_lossy(&body).into_owned() })
+}
+
+#[tokio::test]
+async fn documents_and_errors_are_those_of_a_kubernetes_api() -> Result<()> {
+    const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+    let dev = Dev::start(Vec::<String>::new()).await?;
+    let client = dev.client().await?;
+
+    let aggregated = get(&client, "/apis", &[("accept", AGGREGATED)]).await?;
+    ensure!(aggregated.header("content-type") == AGGREGATED, "it is {}", aggregated.header("content-type"));
+    let groups = aggregated.json()?;
+    let kinds =
+        groups["items"].as_array().into_iter().flatten().find(|group| group["metadata"]["name"] == "apps.example.com");
+    let kinds = kinds.map(|group| &group["versions"][0]["resources"]);
+    let names: Vec<_> = kinds.and_then(Value::as_array).into_iter().flatten().map(|kind| &kind["resource"]).collect();
+    ensure!(names == ["buckets", "postgreses", "redises"], "the kinds are {names:?}");
+    let tag = aggregated.header("etag").to_owned();
+    ensure!(tag.len() == 130 && aggregated.header("vary") == "Accept", "the tag is {tag}");
+    let known = get(&client, "/apis", &[("accept", AGGREGATED), ("if-none-match", &tag)]).await?;
+    ensure!(known.code == 304 && known.body.is_empty(), "a known document gave {}", known.code);
+    let legacy = get(&client, "/apis/apps.example.com/v1alpha1", &[]).await?.json()?;
+    ensure!(legacy["kind"] == "APIResourceList" && legacy["resources"][0]["name"] == "buckets", "legacy is {legacy}");
+
+    let index = get(&client, "/openapi/v3", &[]).await?.json()?;
+    let url = index["paths"]["apis/apps.example.com/v1alpha1"]["serverRelativeURL"].as_str().unwrap_or_default();
+    let document = get(&client, url, &[]).await?;
+    ensure!(
+        document.header("cache-control").contains("immutable"),
+        "it may be kept: {}",
+        document.header("cache-control")
+    );
+    ensure!(
+        document.json()?["components"]["schemas"]["com.example.apps.v1alpha1.Redis"].is_object(),
+        "Redis is missing"
+    );
+    let outdated = get(&client, "/openapi/v3/apis/apps.example.com/v1alpha1?hash=OLD", &[]).await?;
+    ensure!(outdated.code == 200 && !outdated.header("cache-control").contains("immutable"), "an old hash is kept");
+    let swagger = get(&client, "/openapi/v2", &[]).await?.json()?;
+    ensure!(swagger["definitions"]["com.example.apps.v1alpha1.Redis"].is_object(), "Redis is missing in v2");
+
+    let ready = get(&client, "/readyz?verbose", &[]).await?;
+    ensure!(ready.body.contains("[+]registry ok") && ready.body.ends_with("readyz check passed\n"), "{}", ready.body);
+    let redises = "/apis/apps.example.com/v1alpha1/namespaces/default/redises";
+    for (path, accept, code, reason) in [
+        ("/apis/apps.example.com/v1alpha1/teapots".to_owned(), "*/*", 404, "NotFound"),
+        ("/apis/nothing.example.com".to_owned(), "*/*", 404, "NotFound"),
+        (format!("{redises}/none"), "*/*", 404, "NotFound"),
+        (redises.to_owned(), "application/vnd.kubernetes.protobuf", 406, "NotAcceptable"),
+        (format!("{redises}?resourceVersion=x"), "*/*", 400, "BadRequest"),
+        (format!("{redises}?resourceVersionMatch=Exact"), "*/*", 422, "Invalid"),
+        (format!("{redises}?fieldSelector=spec.size=1Gi"), "*/*", 400, "BadRequest"),
+    ] {
+        let answer = get(&client, &path, &[("accept", accept)]).await?;
+        let status = answer.json()?;
+        let found = (answer.code, status["kind"].as_str(), status["reason"].as_str());
+        ensure!(found == (code, Some("Status"), Some(reason)), "{path} gave {found:?} {}", answer.body);
+    }
+
+    let first = get(&client, "/apis/apps.example.com/v1alpha1/redises?limit=1", &[]).await?.json()?;
+    ensure!(first["kind"] == "RedisList" && first["metadata"].get("continue").is_none(), "the list is {first}");
+    Ok(())
+}
