@@ -17,6 +17,9 @@ use crate::main_job::apply_definitions;
 /// How long after the definition's watch event its kind may take to be served by us.
 const SERVED_GOAL: Duration = Duration::from_millis(100);
 
+/// How often each change is measured.
+const ROUNDS: usize = 3;
+
 const VOLUME: &str = "
 apiVersion: kindsmith.dev/v1alpha1
 kind: ApplicationDefinition
@@ -87,28 +90,38 @@ async fn kinds_come_change_and_go_while_another_kind_is_watched() -> Result<()> 
     let version = listed.metadata.resource_version.unwrap_or_default();
     let mut events = definitions.watch(&WatchParams::default(), &version).await?.boxed();
 
-    let mut figures = Vec::new();
+    let mut figures = [Vec::new(), Vec::new(), Vec::new()];
     let path = "/apis/apps.example.com/v1alpha1/volumes";
-    create_redis(&call, "one").await?;
-    call(&["apply", "-f", "-"]).stdin(VOLUME).ok().await?;
-    figures.push(("added", latency_after_event(&mut events, &own, path, |code, _| code == 200).await?));
-
-    // A changed schema. Events of the status come in between and are waited out.
-    create_redis(&call, "two").await?;
-    settle(&mut events).await;
-    call(&["apply", "-f", "-"]).stdin(&VOLUME.replace("size:", "gigabytes:")).ok().await?;
     let document = "/openapi/v3/apis/apps.example.com/v1alpha1";
-    let changed = |_: u16, body: &str| body.contains("gigabytes");
-    figures.push(("changed", latency_after_event(&mut events, &own, document, changed).await?));
-
-    create_redis(&call, "three").await?;
-    settle(&mut events).await;
-    call(&["delete", "applicationdefinition", "volumes.apps.example.com"]).ok().await?;
-    figures.push(("deleted", latency_after_event(&mut events, &own, path, |code, _| code == 404).await?));
-    create_redis(&call, "four").await?;
+    let mut created = Vec::new();
+    for round in 0..ROUNDS {
+        // Events of the status come in between and are waited out.
+        for (step, name) in ["one", "two", "three"].iter().enumerate() {
+            settle(&mut events).await;
+            created.push(format!("{name}-{round}"));
+            create_redis(&call, &format!("{name}-{round}")).await?;
+            let latency = match step {
+                0 => {
+                    call(&["apply", "-f", "-"]).stdin(VOLUME).ok().await?;
+                    latency_after_event(&mut events, &own, path, |code, _| code == 200).await?
+                }
+                1 => {
+                    call(&["apply", "-f", "-"]).stdin(&VOLUME.replace("size:", "gigabytes:")).ok().await?;
+                    latency_after_event(&mut events, &own, document, |_, body| body.contains("gigabytes")).await?
+                }
+                _ => {
+                    call(&["delete", "applicationdefinition", "volumes.apps.example.com"]).ok().await?;
+                    latency_after_event(&mut events, &own, path, |code, _| code == 404).await?
+                }
+            };
+            figures[step].push(latency);
+        }
+    }
+    create_redis(&call, "last").await?;
+    created.push("last".to_owned());
 
     let mut seen = Vec::new();
-    while seen.len() < 4 {
+    while seen.len() < created.len() {
         let line =
             tokio::time::timeout(Duration::from_secs(10), redises.next()).await.context("an event is missing")?;
         let event: Value = serde_json::from_str(&line.context("the watch was ended")??)?;
@@ -116,14 +129,14 @@ async fn kinds_come_change_and_go_while_another_kind_is_watched() -> Result<()> 
             seen.push(event["object"]["metadata"]["name"].as_str().unwrap_or_default().to_owned());
         }
     }
-    ensure!(seen == ["one", "two", "three", "four"], "the watch saw {seen:?}");
+    ensure!(seen == created, "the watch saw {seen:?}");
 
-    println!("served by us after the definition's watch event:");
-    for (what, latency) in &figures {
-        println!("  {what:<8} {:>6.1} ms", latency.as_secs_f64() * 1000.0);
-    }
-    for (what, latency) in figures {
-        ensure!(latency < SERVED_GOAL, "{what} took {latency:?}");
+    println!("served by us after the definition's watch event, median of {ROUNDS}:");
+    for (what, mut latencies) in ["added", "changed", "deleted"].into_iter().zip(figures) {
+        latencies.sort();
+        let median = latencies[ROUNDS / 2];
+        println!("  {what:<8} {:>6.1} ms", median.as_secs_f64() * 1000.0);
+        ensure!(median < SERVED_GOAL, "{what} took {latencies:?}");
     }
     wait::until("the kind to leave discovery", Duration::from_secs(90), || async {
         let names =
