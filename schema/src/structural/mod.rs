@@ -19,11 +19,11 @@ mod embedded;
 mod format;
 mod invariants;
 mod list_type;
-mod node;
+pub(crate) mod node;
 mod numbers;
 mod outcome;
-mod parse;
-mod pattern;
+pub(crate) mod parse;
+pub(crate) mod pattern;
 mod prune;
 mod ratchet;
 mod trail;
@@ -111,6 +111,11 @@ impl Schema {
         &self.inner.raw
     }
 
+    /// The compiled form.
+    pub(crate) fn root(&self) -> &Node {
+        &self.inner.root
+    }
+
     /// Where `x-kubernetes-validations` stand, as paths in objects; the object itself is the empty path, items and
     /// entries of maps are `[*]`.
     pub fn rules(&self) -> Vec<String> {
@@ -186,6 +191,15 @@ fn open_free_form(schema: &mut Node) {
         open_free_form(items);
     }
     schema.properties.values_mut().for_each(open_free_form);
+}
+
+/// Whether the default of `schema`, with the defaults inside of it filled in, is a value of the schema.
+pub(crate) fn default_holds(schema: &Node) -> bool {
+    let Some(mut value) = schema.default.clone() else { return true };
+    default::default(&mut value, schema);
+    validate::validate(schema, &value, None, &FieldPath::root()).is_empty()
+        && embedded::check(&value, schema, &FieldPath::root()).is_empty()
+        && list_type::duplicates(&value, schema).is_empty()
 }
 
 fn collect_rules(schema: &Node, path: &str, paths: &mut Vec<String>) {

@@ -20,7 +20,7 @@ const REPEAT_MAX: u32 = 1000;
 
 /// A pattern as written, and compiled.
 #[derive(Debug, Clone)]
-pub(super) struct Pattern {
+pub(crate) struct Pattern {
     text: String,
     compiled: Result<Regex, String>,
 }
@@ -38,7 +38,7 @@ impl Pattern {
     }
 
     /// The pattern as written.
-    pub(super) fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         &self.text
     }
 
