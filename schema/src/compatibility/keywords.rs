@@ -22,8 +22,8 @@ impl Walk {
 
     /// Compares what is said about a value of types that both schemas have.
     pub(super) fn keywords(&mut self, old: &Node, new: &Node) {
-        // A value without a type may be null.
-        if (old.nullable || old.types.is_empty()) && !new.nullable && !new.types.is_empty() {
+        // Where the new schema has no type null is valid in lists, but a field that is null is dropped.
+        if old.nullable && !new.nullable {
             self.report(Change::NullableRemoved, Hurt::Both);
         }
         self.format(old, new);

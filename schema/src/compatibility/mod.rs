@@ -49,7 +49,13 @@ impl Hurt {
         self != Self::Clients
     }
 
-    /// One or two words for it.
+    /// Whether clients are hurt.
+    #[must_use]
+    pub fn clients(self) -> bool {
+        self != Self::Stored
+    }
+
+    /// A few words for it.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
