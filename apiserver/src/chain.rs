@@ -171,6 +171,12 @@ impl Chain {
                 }
                 WriteTarget::Status
             }
+            Some("scale") if projection.version().scale.is_some() => {
+                if !matches!(target.verb, Verb::Get | Verb::Update | Verb::Patch) {
+                    return Err(ApiError::MethodNotAllowed);
+                }
+                WriteTarget::Main
+            }
             Some(_) => return Err(ApiError::NoSuchPath),
         };
         let everywhere = matches!(target.verb, Verb::List | Verb::Watch);

@@ -5,7 +5,7 @@
 //! does not parse is refused, where a CustomResourceDefinition is accepted and then prints a table without columns.
 
 mod age;
-mod gofmt;
+pub(crate) mod gofmt;
 
 use jiff::Timestamp;
 use serde_json::{Number, Value};

@@ -16,6 +16,7 @@ use crate::{
     jsonpath::JsonPath,
     kind::{Kind, KindBackend, KindNames, KindVersion, Origin, SelectablePath, Serving, StatusRole, StorageRole},
     priority,
+    scale::ScalePaths,
     structural::Schema,
     table::Columns,
 };
@@ -286,12 +287,8 @@ fn compile_version(
     let columns = columns(version, computed, at, errors);
     let selectable_fields = selectable_fields(version, at, errors);
     let subresources = version.subresources.clone().unwrap_or_default();
-    if subresources.scale.is_some() {
-        errors.push(FieldError::forbidden(
-            &at.child("subresources").child("scale"),
-            "the scale subresource is not served by this version of Kindsmith",
-        ));
-    }
+    let scale_at = at.child("subresources").child("scale");
+    let scale = subresources.scale.as_ref().and_then(|scale| ScalePaths::compile(scale, &scale_at, errors));
     if version.deprecation_warning.is_some() && !version.deprecated {
         errors.push(FieldError::invalid(
             &at.child("deprecationWarning"),
@@ -319,6 +316,7 @@ fn compile_version(
         columns: Columns::new(columns),
         selectable_fields,
         status,
+        scale,
     })
 }
 

@@ -2,7 +2,9 @@
 
 use kindsmith_crds::Scope;
 
-use crate::{convert::release::ReleaseTemplate, jsonpath::JsonPath, structural::Schema, table::Columns};
+use crate::{
+    convert::release::ReleaseTemplate, jsonpath::JsonPath, scale::ScalePaths, structural::Schema, table::Columns,
+};
 
 /// Which definition a kind was compiled from.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -99,6 +101,8 @@ pub struct KindVersion {
     pub selectable_fields: Vec<SelectablePath>,
     /// How the status is written.
     pub status: StatusRole,
+    /// Where replicas are, when `/scale` is served.
+    pub scale: Option<ScalePaths>,
 }
 
 /// A field for selectors.

@@ -22,6 +22,9 @@ pub mod column;
 /// Tables, as `kubectl get` asks for them.
 pub mod table;
 
+/// The scale subresource.
+pub mod scale;
+
 /// OpenAPI documents.
 pub mod openapi;
 

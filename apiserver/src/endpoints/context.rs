@@ -44,7 +44,7 @@ pub struct Context {
     pub api_version: String,
     /// Where namespaces are, when the backend does not check them itself.
     pub namespaces: Option<Arc<dyn Host>>,
-    /// Whether the user may create, asked only when an update would.
+    /// Which part of an object a write changes.
     pub write_target: WriteTarget,
 }
 
@@ -147,13 +147,25 @@ impl Context {
         instance: &Value,
         warnings: &[String],
     ) -> Result<Response<Body>, ApiError> {
-        let body = represent::object(representation, &self.projection, instance)?;
+        let body = represent::object(representation, &self.projection.version().columns, instance)?;
+        Ok(self.written(code, representation, body, warnings))
+    }
+
+    /// An answer with one object that is encoded already, with the warnings of the version.
+    #[must_use]
+    pub fn written(
+        &self,
+        code: StatusCode,
+        representation: &Representation,
+        body: Bytes,
+        warnings: &[String],
+    ) -> Response<Body> {
         let mut answer = self.body(code, representation.content_type(), body);
         response::warn(answer.headers_mut(), warnings);
         if let Some(deprecation) = &self.projection.version().deprecation {
             response::warn(answer.headers_mut(), std::slice::from_ref(deprecation));
         }
-        Ok(answer)
+        answer
     }
 
     /// An answer with a body, compressed when that pays and the client takes it.

@@ -2,7 +2,7 @@
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use jiff::Timestamp;
-use kindsmith_schema::table::{self, Headers};
+use kindsmith_schema::table::{self, Columns, Headers};
 use serde_json::{Value, json};
 
 use crate::{
@@ -115,24 +115,18 @@ impl TableShape {
 ///
 /// # Errors
 /// When it cannot be encoded, which is a fault of ours.
-pub fn object(representation: &Representation, projection: &Projection, instance: &Value) -> Result<Bytes, ApiError> {
-    encode(representation, &object_tree(representation, projection, instance, Headers::Included))
+pub fn object(representation: &Representation, columns: &Columns, instance: &Value) -> Result<Bytes, ApiError> {
+    encode(representation, &object_tree(representation, columns, instance, Headers::Included))
 }
 
 /// One object as a tree. On a watch, only the first Table has headers.
 #[must_use]
-pub fn object_tree(
-    representation: &Representation,
-    projection: &Projection,
-    instance: &Value,
-    headers: Headers,
-) -> Value {
+pub fn object_tree(representation: &Representation, columns: &Columns, instance: &Value, headers: Headers) -> Value {
     match representation.as_ {
         As::Object | As::AggregatedDiscovery => instance.clone(),
         As::PartialMetadata { version } | As::PartialMetadataList { version } => partial(instance, version),
         As::Table { include_object, version } => {
             let shape = TableShape::new(include_object, version);
-            let columns = &projection.version().columns;
             let rows = vec![columns.row(instance, shape.include, shape.version, Timestamp::now())];
             let metadata = instance.get("metadata").cloned().unwrap_or_default();
             columns.table(&metadata, headers, shape.version, &rows)

@@ -69,6 +69,20 @@ pub fn keep_untargeted(object: &mut Value, stored: Option<&Value>, version: &Kin
     }
 }
 
+/// What is wrong with the fields that the scale subresource shows. They are not let be when they did not change.
+///
+/// Source: k8s.io/apiextensions-apiserver/pkg/registry/customresource/validator.go.
+#[must_use]
+pub fn validate_scale(object: &Value, version: &KindVersion, target: WriteTarget) -> Vec<FieldError> {
+    let Some(scale) = &version.scale else { return Vec::new() };
+    let mut errors = match target {
+        WriteTarget::Main => scale.validate_spec(object),
+        WriteTarget::Status => Vec::new(),
+    };
+    errors.extend(scale.validate_status(object));
+    errors
+}
+
 /// All faults by the schema; on an update those of unchanged values are let be.
 #[must_use]
 pub fn validate(object: &Value, stored: Option<&Value>, version: &KindVersion) -> Vec<FieldError> {

@@ -12,5 +12,8 @@ pub mod metadata;
 /// Pruning, defaulting and validating with the schema of the kind.
 pub mod admit;
 
+/// A Scale that a client sent.
+pub mod scale;
+
 /// JSON patches and merge patches.
 pub mod patch;

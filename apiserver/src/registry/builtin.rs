@@ -111,6 +111,7 @@ impl Template {
                 columns: Columns::new(columns),
                 selectable_fields: Vec::new(),
                 status: StatusRole::Subresource,
+                scale: None,
             }],
             backend: KindBackend::Stored,
         })

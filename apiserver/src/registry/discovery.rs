@@ -16,6 +16,9 @@ use crate::storage::kind_store::ServedKind;
 /// What can be done with a resource, in the order in which kube-apiserver lists it for a CustomResourceDefinition.
 const VERBS: [&str; 8] = ["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"];
 
+/// What can be done with a subresource that can be written.
+const SUBRESOURCE_VERBS: [&str; 3] = ["get", "patch", "update"];
+
 /// The media type of aggregated discovery.
 pub const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 
@@ -126,7 +129,7 @@ fn resources<'a>(
 
 fn status_verbs(version: &KindVersion) -> Option<Value> {
     match version.status {
-        StatusRole::Subresource => Some(json!(["get", "patch", "update"])),
+        StatusRole::Subresource => Some(json!(SUBRESOURCE_VERBS)),
         StatusRole::Computed => Some(json!(["get"])),
         StatusRole::Field => None,
     }
@@ -156,6 +159,17 @@ fn legacy(served: &ServedKind, version: &KindVersion) -> Vec<Value> {
             "verbs": verbs,
         })
     }));
+    list.extend(version.scale.is_some().then(|| {
+        json!({
+            "name": format!("{}/scale", names.plural),
+            "singularName": "",
+            "namespaced": namespaced,
+            "group": "autoscaling",
+            "version": "v1",
+            "kind": "Scale",
+            "verbs": SUBRESOURCE_VERBS,
+        })
+    }));
     list
 }
 
@@ -179,8 +193,15 @@ fn entry(served: &ServedKind, version: &KindVersion) -> Value {
         "verbs": VERBS,
     });
     put_names(&mut entry, served);
-    if let Some(verbs) = status_verbs(version) {
-        entry["subresources"] = json!([{"subresource": "status", "responseKind": response_kind, "verbs": verbs}]);
+    let status = status_verbs(version)
+        .map(|verbs| json!({"subresource": "status", "responseKind": response_kind, "verbs": verbs}));
+    let scale = version.scale.is_some().then(|| {
+        let response_kind = json!({"group": "autoscaling", "version": "v1", "kind": "Scale"});
+        json!({"subresource": "scale", "responseKind": response_kind, "verbs": SUBRESOURCE_VERBS})
+    });
+    let subresources: Vec<Value> = status.into_iter().chain(scale).collect();
+    if !subresources.is_empty() {
+        entry["subresources"] = Value::Array(subresources);
     }
     entry
 }

@@ -122,7 +122,10 @@ fn publishable(served: &ServedKind, index: usize) -> openapi::Publishable<'_> {
             StatusRole::Field => openapi::Subresource::Absent,
             StatusRole::Subresource | StatusRole::Computed => openapi::Subresource::Served,
         },
-        scale: openapi::Subresource::Absent,
+        scale: match version.scale {
+            Some(_) => openapi::Subresource::Served,
+            None => openapi::Subresource::Absent,
+        },
         selectable_fields: version.selectable_fields.iter().map(|field| field.path.source()).collect(),
     }
 }

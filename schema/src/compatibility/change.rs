@@ -220,6 +220,10 @@ pub enum Change {
     StatusRemoved,
     /// The status subresource appeared: writes to the object no longer change the status.
     StatusSplit,
+    /// The scale subresource is gone.
+    ScaleRemoved,
+    /// The scale subresource shows other fields.
+    ScaleMoved,
     /// A field can no longer be used in selectors.
     SelectableFieldRemoved {
         /// Its name in selectors.
@@ -331,6 +335,8 @@ impl fmt::Display for Change {
             Self::StatusSplit => {
                 f.write_str("the status is a subresource now; writes to the object itself no longer change it")
             }
+            Self::ScaleRemoved => f.write_str("the scale subresource is gone; autoscalers and kubectl scale get 404"),
+            Self::ScaleMoved => f.write_str("the scale subresource shows other fields than before"),
             Self::SelectableFieldRemoved { name } => write!(f, "field selectors can no longer use {name:?}"),
             Self::ColumnRemoved { name } => write!(f, "kubectl get no longer prints the column {name:?}"),
             Self::StorageVersion { old, new } => {

@@ -119,6 +119,15 @@ fn versions(old: &KindVersion, new: &KindVersion) -> Vec<Break> {
         // Another backend is told apart.
         _ => {}
     }
+    match (&old.scale, &new.scale) {
+        (Some(_), None) => {
+            found.push(at("spec.versions.subresources.scale", Change::ScaleRemoved, Hurt::Clients));
+        }
+        (Some(was), Some(is)) if was != is => {
+            found.push(at("spec.versions.subresources.scale", Change::ScaleMoved, Hurt::Clients));
+        }
+        _ => {}
+    }
     for field in &old.selectable_fields {
         if !new.selectable_fields.iter().any(|other| other.name == field.name) {
             let change = Change::SelectableFieldRemoved { name: field.name.clone() };

@@ -18,5 +18,8 @@ mod access;
 /// Faults of definitions, of Flux, of the host.
 mod faults;
 
+/// The scale subresource.
+mod scale;
+
 /// Discovery, OpenAPI, health, errors.
 mod documents;

@@ -45,6 +45,7 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
         }
         let mut errors = metadata::validate(&object, kind);
         errors.extend(admit::validate(&object, None, version));
+        errors.extend(admit::validate_scale(&object, version, WriteTarget::Main));
         if !errors.is_empty() {
             return Err(ApiError::invalid(named, &errors));
         }

@@ -29,6 +29,9 @@ mod delete;
 /// Removes a collection.
 mod deletecollection;
 
+/// Reads and changes the replicas of an object.
+mod scale;
+
 /// What update and patch share: read, change, admit, write.
 mod write;
 
@@ -37,6 +40,9 @@ mod write;
 /// # Errors
 /// The error that a Kubernetes API gives.
 pub async fn run(context: Context) -> Result<Response<Body>, ApiError> {
+    if context.target.subresource.as_deref() == Some("scale") {
+        return scale::run(&context).await;
+    }
     match (context.target.verb, context.target.name.is_some()) {
         (Verb::Get, true) => get::run(&context).await,
         (Verb::List, _) => list::run(&context).await,

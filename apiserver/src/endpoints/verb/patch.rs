@@ -14,8 +14,16 @@ use crate::{
     server::Body,
 };
 
-pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
-    let representation = context.representation(Purpose::Object)?;
+/// A patch, as it was sent.
+pub(super) struct Sent {
+    pub(super) patch: Patch,
+    pub(super) options: WriteOptions,
+    /// Texts such as `duplicate field "spec.a"`.
+    pub(super) complaints: Vec<String>,
+}
+
+/// Reads the patch of a request.
+pub(super) fn sent(context: &Context) -> Result<Sent, ApiError> {
     let kind = PatchType::from_content_type(context.header(header::CONTENT_TYPE))
         .map_err(|error| ApiError::UnsupportedMediaType(error.message))?;
     let options = WriteOptions::for_patch(context.query.as_deref(), kind)?;
@@ -31,20 +39,31 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
             return Err(ApiError::UnsupportedMediaType(PatchType::unsupported().message));
         }
     };
+    Ok(Sent { patch, options, complaints })
+}
+
+/// The error of strict decoding for a patch.
+pub(super) fn strict(context: &Context, text: &str) -> ApiError {
+    ApiError::Invalid {
+        named: context.target_named(),
+        causes: vec![Cause {
+            reason: "FieldValueInvalid".to_owned(),
+            message: format!("Invalid value: {:?}: {text}", String::from_utf8_lossy(&context.body)),
+            field: "patch".to_owned(),
+        }],
+    }
+}
+
+pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
+    let representation = context.representation(Purpose::Object)?;
+    let Sent { patch, options, complaints } = sent(context)?;
     let named = context.target_named();
     let change = |current: &Value| {
         let mut object = current.clone();
         patch.apply(&mut object, &named)?;
         Ok(Next { object, complaints: complaints.clone() })
     };
-    let strict = |text: String| ApiError::Invalid {
-        named: named.clone(),
-        causes: vec![Cause {
-            reason: "FieldValueInvalid".to_owned(),
-            message: format!("Invalid value: {:?}: {text}", String::from_utf8_lossy(&context.body)),
-            field: "patch".to_owned(),
-        }],
-    };
+    let strict = |text: String| strict(context, &text);
     let (written, warnings) = write::run(context, &options, Revision::Optional, change, strict).await?;
     context.object(StatusCode::OK, &representation, &written, &warnings)
 }

@@ -220,7 +220,8 @@ impl Follow {
     }
 
     fn tree(&mut self, kind: &str, object: &Value) -> Option<Bytes> {
-        let object = represent::object_tree(&self.representation, &self.projection, object, self.headers);
+        let object =
+            represent::object_tree(&self.representation, &self.projection.version().columns, object, self.headers);
         self.headers = Headers::Omitted;
         let event = json!({"type": kind, "object": object});
         Some(Bytes::from(format!("{event}\n")))
@@ -248,7 +249,7 @@ impl Follow {
                     "kind": kind.names.kind,
                     "metadata": metadata,
                 });
-                represent::object_tree(&self.representation, &self.projection, &object, self.headers)
+                represent::object_tree(&self.representation, &self.projection.version().columns, &object, self.headers)
             }
         };
         let event = json!({"type": "BOOKMARK", "object": object});

@@ -87,6 +87,8 @@ pub(super) async fn run(
 
 fn validate(context: &Context, object: &Value, read: &Read) -> Result<(), ApiError> {
     let mut errors = metadata::validate(object, context.projection.kind());
-    errors.extend(admit::validate(object, Some(&read.instance), context.projection.version()));
+    let version = context.projection.version();
+    errors.extend(admit::validate(object, Some(&read.instance), version));
+    errors.extend(admit::validate_scale(object, version, context.write_target));
     if errors.is_empty() { Ok(()) } else { Err(ApiError::invalid(context.target_named(), &errors)) }
 }

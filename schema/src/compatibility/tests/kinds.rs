@@ -12,7 +12,9 @@ use crate::{
 fn kind(change: impl Fn(&mut Value)) -> Kind {
     let version = |name: &str, storage: bool| {
         json!({
-            "name": name, "served": true, "storage": storage, "subresources": {"status": {}},
+            "name": name, "served": true, "storage": storage,
+            "subresources": {"status": {}, "scale": {
+                "specReplicasPath": ".spec.size", "statusReplicasPath": ".status.size"}},
             "selectableFields": [{"jsonPath": ".spec.size"}],
             "additionalPrinterColumns": [{"name": "Size", "type": "integer", "jsonPath": ".spec.size"}],
             "schema": {"openAPIV3Schema": {"type": "object", "properties": {
@@ -94,6 +96,8 @@ fn what_clients_use_besides_the_schema_is_told() {
             "spec.names.shortNames: the short name \"cp\" is gone [hurts clients]",
             "spec.names.categories: the kind no longer belongs to the category \"all\" [hurts clients]",
             "v1 spec.versions.subresources.status: the status subresource is gone; who writes the status gets 404 \
+             [hurts clients]",
+            "v1 spec.versions.subresources.scale: the scale subresource is gone; autoscalers and kubectl scale get 404 \
              [hurts clients]",
             "v1 spec.versions.selectableFields: field selectors can no longer use \"spec.size\" [hurts clients]",
             "v1 spec.versions.additionalPrinterColumns: kubectl get no longer prints the column \"Size\" \

@@ -83,7 +83,8 @@ proptest! {
             return Ok(());
         }
         for tape in objects {
-            let object = admitted(&before, &Tape::new(tape).instance(&old));
+            // Twice: a default inside of additionalProperties may itself have unknown fields.
+            let object = admitted(&before, &admitted(&before, &Tape::new(tape).instance(&old)));
             if !before.validate(&object).is_empty() || is_an_accident(&old, &object) {
                 continue;
             }

@@ -1,0 +1,222 @@
+//! A Scale that a client sent, read as kube-apiserver reads its own types.
+//!
+//! Sources: k8s.io/api/autoscaling/v1/types.go, and sigs.k8s.io/json for the texts about fields of another type.
+
+use kindsmith_schema::scale::REPLICAS_UNSET;
+use serde_json::{Map, Value, json};
+
+use super::{
+    decode::{self, Expected},
+    metadata,
+};
+use crate::encode::status::ApiError;
+
+/// What the body of a request must be.
+pub const EXPECTED: Expected<'static> = Expected { api_version: "autoscaling/v1", version: "v1", kind: "Scale" };
+
+/// The members of `metadata` (apimachinery/pkg/apis/meta/v1/types.go).
+const METADATA: [&str; 15] = [
+    "annotations",
+    "creationTimestamp",
+    "deletionGracePeriodSeconds",
+    "deletionTimestamp",
+    "finalizers",
+    "generateName",
+    "generation",
+    "labels",
+    "managedFields",
+    "name",
+    "namespace",
+    "ownerReferences",
+    "resourceVersion",
+    "selfLink",
+    "uid",
+];
+
+/// What of a Scale matters to a write.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sent {
+    /// The wanted number of replicas; 0 when absent.
+    pub replicas: i32,
+    /// The name; empty when absent.
+    pub name: String,
+    /// The namespace; empty when absent.
+    pub namespace: String,
+    /// The uid; empty when absent.
+    pub uid: String,
+    /// The revision that the client has seen; empty when absent.
+    pub resource_version: String,
+    /// What strict decoding has against it: texts such as `unknown field "spec.a"`.
+    pub complaints: Vec<String>,
+}
+
+impl Sent {
+    /// Reads a Scale; `apiVersion` and `kind` may be absent.
+    ///
+    /// # Errors
+    /// 400 when it is something else, or a field has another type.
+    pub fn read(mut object: Value) -> Result<Self, ApiError> {
+        if let Some(members) = object.as_object_mut() {
+            for (member, value) in [("apiVersion", EXPECTED.api_version), ("kind", EXPECTED.kind)] {
+                let held = members.entry(member).or_insert(Value::Null);
+                if held.is_null() || *held == "" {
+                    *held = json!(value);
+                }
+            }
+        }
+        decode::check(&object, EXPECTED)?;
+        let mut reader = Reader { complaints: Vec::new() };
+        let sent = reader.scale(&object).map_err(|error| cannot_be_handled(&error))?;
+        Ok(Self { complaints: reader.complaints, ..sent })
+    }
+
+    /// Whether the name and the namespace, where there are any, are those of the path (`checkName`).
+    ///
+    /// # Errors
+    /// 400 when they are not.
+    pub fn check_name(&self, name: &str, namespace: Option<&str>) -> Result<(), ApiError> {
+        let namespace = namespace.unwrap_or_default();
+        if !self.namespace.is_empty() && self.namespace != namespace {
+            return Err(ApiError::BadRequest(
+                "the namespace of the provided object does not match the namespace sent on the request".to_owned(),
+            ));
+        }
+        if self.name.is_empty() {
+            return Err(ApiError::BadRequest(format!(
+                "the name of the object ({name} based on URL) was undeterminable: name must be provided"
+            )));
+        }
+        if self.name != name {
+            return Err(ApiError::BadRequest(format!(
+                "the name of the object ({}) does not match the name on the URL ({name})",
+                self.name
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// The error about a Scale that cannot be decoded.
+#[must_use]
+pub fn cannot_be_handled(error: &str) -> ApiError {
+    ApiError::BadRequest(format!("Scale in version \"v1\" cannot be handled as a Scale: {error}"))
+}
+
+struct Reader {
+    complaints: Vec<String>,
+}
+
+impl Reader {
+    fn scale(&mut self, object: &Value) -> Result<Sent, String> {
+        let Some(members) = object.as_object() else { return Ok(Sent::default()) };
+        self.known(members, "", &["apiVersion", "kind", "metadata", "spec", "status"]);
+        let part = |name: &str, kind: &str| match members.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::Object(part)) => Ok(Some(part)),
+            Some(other) => Err(cannot_unmarshal(other, &format!("Scale.{name}"), kind)),
+        };
+        let held = part("metadata", "v1.ObjectMeta")?;
+        let (spec, status) = (part("spec", "v1.ScaleSpec")?, part("status", "v1.ScaleStatus")?);
+        let mut sent = Sent::default();
+        if let Some(held) = held {
+            self.known(held, "metadata.", &METADATA);
+            for name in ["name", "namespace", "uid", "resourceVersion"] {
+                if let Some(other) = held.get(name).filter(|value| !value.is_string() && !value.is_null()) {
+                    let kind = if name == "uid" { "types.UID" } else { "string" };
+                    return Err(cannot_unmarshal(other, &format!("ObjectMeta.metadata.{name}"), kind));
+                }
+            }
+            let text = |name: &str| metadata::member(object, name).to_owned();
+            (sent.name, sent.namespace) = (text("name"), text("namespace"));
+            (sent.uid, sent.resource_version) = (text("uid"), text("resourceVersion"));
+        }
+        if let Some(spec) = spec {
+            self.known(spec, "spec.", &["replicas"]);
+            sent.replicas = replicas(spec, "ScaleSpec.spec.replicas")?;
+        }
+        if let Some(status) = status {
+            self.known(status, "status.", &["replicas", "selector"]);
+            replicas(status, "ScaleStatus.status.replicas")?;
+            if let Some(other) = status.get("selector").filter(|value| !value.is_string() && !value.is_null()) {
+                return Err(cannot_unmarshal(other, "ScaleStatus.status.selector", "string"));
+            }
+        }
+        Ok(sent)
+    }
+
+    fn known(&mut self, members: &Map<String, Value>, parent: &str, known: &[&str]) {
+        let unknown = members.keys().filter(|name| !known.contains(&name.as_str()));
+        self.complaints.extend(unknown.map(|name| format!("unknown field {:?}", format!("{parent}{name}"))));
+    }
+}
+
+fn replicas(members: &Map<String, Value>, field: &str) -> Result<i32, String> {
+    match members.get("replicas") {
+        None | Some(Value::Null) => Ok(0),
+        Some(value) => value
+            .as_i64()
+            .and_then(|count| i32::try_from(count).ok())
+            .ok_or_else(|| cannot_unmarshal(value, field, "int32")),
+    }
+}
+
+/// `UnmarshalTypeError` of Go.
+fn cannot_unmarshal(value: &Value, field: &str, kind: &str) -> String {
+    let found = match value {
+        Value::Null => "null".to_owned(),
+        Value::Bool(_) => "bool".to_owned(),
+        Value::Number(number) if kind == "int32" => format!("number {number}"),
+        Value::Number(_) => "number".to_owned(),
+        Value::String(_) => "string".to_owned(),
+        Value::Array(_) => "array".to_owned(),
+        Value::Object(_) => "object".to_owned(),
+    };
+    format!("json: cannot unmarshal {found} into Go struct field {field} of type {kind}")
+}
+
+/// Whether a patch left the wanted number of replicas as absent as it was.
+#[must_use]
+pub fn is_unset(replicas: i32) -> bool {
+    replicas == REPLICAS_UNSET
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scale_needs_neither_kind_nor_api_version() {
+        let sent = Sent::read(json!({"metadata": {"name": "a"}, "spec": {"replicas": 3}})).unwrap();
+        assert_eq!((sent.replicas, sent.name.as_str()), (3, "a"));
+        assert!(Sent::read(json!({"apiVersion": "apps/v1", "kind": "Scale"})).is_err());
+    }
+
+    #[test]
+    fn fields_of_another_type_are_told_as_go_tells_them() {
+        let error = |object: Value| Sent::read(object).unwrap_err().to_string();
+        assert_eq!(
+            error(json!({"spec": {"replicas": "3"}})),
+            "Scale in version \"v1\" cannot be handled as a Scale: json: cannot unmarshal string into Go struct field \
+             ScaleSpec.spec.replicas of type int32"
+        );
+        assert!(error(json!({"spec": {"replicas": 3_000_000_000_i64}})).contains("number 3000000000 into"));
+        assert!(error(json!({"spec": []})).contains("array into Go struct field Scale.spec of type v1.ScaleSpec"));
+    }
+
+    #[test]
+    fn unknown_fields_are_complained_of() {
+        let sent = Sent::read(json!({"spec": {"replicaz": 1}, "metadata": {"name": "a", "b": 1}})).unwrap();
+        assert_eq!(sent.complaints, ["unknown field \"metadata.b\"", "unknown field \"spec.replicaz\""]);
+    }
+
+    #[test]
+    fn the_name_must_be_that_of_the_path() {
+        let error = |name: &str, namespace: &str| {
+            let sent = Sent { name: name.to_owned(), namespace: namespace.to_owned(), ..Sent::default() };
+            sent.check_name("a", Some("n")).unwrap_err().to_string()
+        };
+        assert_eq!(error("b", ""), "the name of the object (b) does not match the name on the URL (a)");
+        assert_eq!(error("", "n"), "the name of the object (a based on URL) was undeterminable: name must be provided");
+        assert!(error("a", "m").starts_with("the namespace of the provided object does not match"));
+    }
+}

@@ -1,0 +1,283 @@
+//! The scale subresource: kubectl scale, the scale client, and the same requests on a custom resource of kube-apiserver.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use kindsmith_tests::{ControlPlane, Dev, Kindsmith, Kubectl, wait};
+use kube::{
+    Api, Client,
+    api::{DynamicObject, Patch, PatchParams},
+    core::{ApiResource, GroupVersionKind},
+};
+use serde_json::{Value, json};
+
+/// The versions of a kind whose replicas are not where Deployments have them.
+fn versions() -> Value {
+    json!([{
+        "name": "v1", "served": true, "storage": true,
+        "subresources": {"status": {}, "scale": {
+            "specReplicasPath": ".spec.size.replicas",
+            "statusReplicasPath": ".status.replicas",
+            "labelSelectorPath": ".spec.selector",
+        }},
+        "schema": {"openAPIV3Schema": {"type": "object", "properties": {
+            "spec": {"type": "object", "properties": {
+                "selector": {"type": "string"},
+                "size": {"type": "object", "properties": {"replicas": {"type": "integer", "maximum": 9}}},
+            }},
+            "status": {"type": "object", "properties": {"replicas": {"type": "integer"}}},
+        }}},
+    }])
+}
+
+fn definition(backend: &Value) -> String {
+    json!({
+        "apiVersion": "kindsmith.dev/v1alpha1", "kind": "ApplicationDefinition",
+        "metadata": {"name": "cups.ours.example.com"},
+        "spec": {"group": "ours.example.com", "scope": "Namespaced", "names": {"kind": "Cup", "plural": "cups"},
+            "versions": versions(), "backend": backend},
+    })
+    .to_string()
+}
+
+fn cup(group: &str, name: &str, spec: &Value) -> String {
+    json!({"apiVersion": format!("{group}/v1"), "kind": "Cup",
+        "metadata": {"name": name, "namespace": "default"}, "spec": spec})
+    .to_string()
+}
+
+/// Makes calls of kubectl on whatever serves.
+type Call<'a> = &'a dyn Fn(&[&str]) -> Kubectl;
+
+async fn until_served(call: Call<'_>, resource: &str) -> Result<()> {
+    wait::until("the kind to be served", Duration::from_secs(60), || async {
+        call(&["get", resource, "-A"]).ok().await.map(drop)
+    })
+    .await
+}
+
+/// What is done with kubectl and with a client of the scale subresource.
+async fn use_scale(call: Call<'_>, client: &Client) -> Result<()> {
+    let ours = "ours.example.com";
+    call(&["create", "-f", "-"]).stdin(&cup(ours, "a", &json!({"selector": "app=a", "size": {"replicas": 1}}))).ok().await?;
+    let scaled = || async { call(&["scale", "cups.ours.example.com/a", "--replicas=3"]).ok().await };
+    let scaled = wait::until("kubectl to discover the subresource", Duration::from_secs(60), scaled).await?;
+    ensure!(scaled == "cup.ours.example.com/a scaled\n", "kubectl printed {scaled:?}");
+    let replicas = call(&["get", "cup.ours.example.com", "a", "-o", "jsonpath={.spec.size.replicas}"]).ok().await?;
+    ensure!(replicas == "3", "the object has {replicas} replicas");
+    let wrong = call(&["scale", "cups.ours.example.com/a", "--replicas=4", "--current-replicas=1"]).fails().await?;
+    ensure!(wrong.contains("Expected replicas to be 1, was 3"), "kubectl complained {wrong}");
+    let many = call(&["scale", "cups.ours.example.com/a", "--replicas=99"]).fails().await?;
+    ensure!(many.contains("spec.size.replicas in body should be less than or equal to 9"), "kubectl complained {many}");
+    let table = call(&["get", "cup.ours.example.com", "a", "--subresource=scale"]).ok().await?;
+    ensure!(table.starts_with("NAME   DESIRED   AVAILABLE   AGE\na      3         0"), "kubectl printed {table}");
+
+    let kind = ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(ours, "v1", "Cup"), "cups");
+    let api = Api::<DynamicObject>::namespaced_with(client.clone(), "default", &kind);
+    let scale = api.get_scale("a").await?;
+    let held = serde_json::to_value(&scale)?;
+    ensure!(held["spec"]["replicas"] == 3 && held["status"]["selector"] == "app=a", "the scale is {held}");
+    let merge = Patch::Merge(json!({"spec": {"replicas": 5}}));
+    let dry = PatchParams { dry_run: true, ..PatchParams::default() };
+    let patched = serde_json::to_value(api.patch_scale("a", &dry, &merge).await?)?;
+    ensure!(patched["spec"]["replicas"] == 5, "the answer to a dry run is {patched}");
+    ensure!(serde_json::to_value(api.get_scale("a").await?)? == held, "a dry run changed the object");
+    api.patch_scale("a", &PatchParams::default(), &merge).await?;
+    let whole = api.get("a").await?;
+    ensure!(whole.data["spec"] == json!({"selector": "app=a", "size": {"replicas": 5}}), "it is {}", whole.data);
+    Ok(())
+}
+
+struct Answer {
+    code: u16,
+    body: Value,
+}
+
+async fn send(client: &Client, method: &str, path: &str, kind: &str, body: &str) -> Result<Answer> {
+    let request = http::Request::builder().method(method).uri(path).header("content-type", kind);
+    let answer = client.send(request.body(kube::client::Body::from(body.as_bytes().to_vec()))?).await?;
+    let code = answer.status().as_u16();
+    let bytes = answer.into_body().collect_bytes().await?;
+    let body = serde_json::from_slice(&bytes).with_context(|| format!("{}", String::from_utf8_lossy(&bytes)))?;
+    Ok(Answer { code, body })
+}
+
+/// An answer without what differs between any two objects, and without what only server-side apply needs.
+fn comparable(answer: &Answer, group: &str) -> Result<Value> {
+    let mut body = answer.body.clone();
+    if let Some(metadata) = body["metadata"].as_object_mut() {
+        for member in ["uid", "resourceVersion", "creationTimestamp"] {
+            if let Some(value) = metadata.get_mut(member) {
+                *value = json!("some");
+            }
+        }
+        metadata.remove("managedFields");
+    }
+    let text = json!({"code": answer.code, "body": body}).to_string().replace(group, "GROUP");
+    Ok(serde_json::from_str(&text)?)
+}
+
+#[rustfmt::skip]
+fn requests() -> Vec<(&'static str, &'static str, &'static str, Value)> {
+    const JSON: &str = "application/json";
+    const MERGE: &str = "application/merge-patch+json";
+    const PATCH: &str = "application/json-patch+json";
+    let scale = |name: &str, replicas: Value| json!({
+        "apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": {"name": name}, "spec": {"replicas": replicas},
+    });
+    let with = |member: &str, value: Value| {
+        let mut scale = scale("a", json!(2));
+        scale["metadata"][member] = value;
+        scale
+    };
+    vec![
+        ("GET", "a/scale", JSON, json!(null)),
+        ("GET", "bare/scale", JSON, json!(null)),
+        ("GET", "absent/scale", JSON, json!(null)),
+        ("GET", "a/scale?pretty=x&resourceVersion=0", JSON, json!(null)),
+        ("GET", "a/scale?resourceVersion=x", JSON, json!(null)),
+        ("POST", "a/scale", JSON, scale("a", json!(2))),
+        ("DELETE", "a/scale", JSON, json!(null)),
+        ("PUT", "a/scale", JSON, scale("a", json!(2))),
+        ("PUT", "a/scale?dryRun=All", JSON, scale("a", json!(4))),
+        ("PUT", "a/scale?dryRun=Some", JSON, scale("a", json!(4))),
+        ("GET", "a/scale", JSON, json!(null)),
+        ("PUT", "a/scale", JSON, scale("a", json!(0))),
+        ("GET", "a/scale", JSON, json!(null)),
+        ("PUT", "a/scale", JSON, scale("a", json!(-1))),
+        ("PUT", "a/scale", JSON, scale("a", json!(99))),
+        ("PUT", "a/scale", JSON, scale("a", json!(-99))),
+        ("PUT", "a/scale", JSON, scale("a", json!("3"))),
+        ("PUT", "a/scale", JSON, scale("a", json!(1.5))),
+        ("PUT", "a/scale", JSON, scale("a", json!(true))),
+        ("PUT", "a/scale", JSON, scale("a", json!([]))),
+        ("PUT", "a/scale", JSON, scale("a", json!(3_000_000_000_i64))),
+        ("PUT", "a/scale", JSON, scale("a", json!(null))),
+        ("PUT", "a/scale", JSON, scale("b", json!(2))),
+        ("PUT", "a/scale", JSON, scale("", json!(2))),
+        ("PUT", "absent/scale", JSON, scale("absent", json!(2))),
+        ("PUT", "bare/scale", JSON, scale("bare", json!(2))),
+        ("PUT", "a/scale", JSON, with("namespace", json!("other"))),
+        ("PUT", "a/scale", JSON, with("namespace", json!("default"))),
+        ("PUT", "a/scale", JSON, with("resourceVersion", json!("1"))),
+        ("PUT", "a/scale", JSON, with("uid", json!("x"))),
+        ("PUT", "a/scale", JSON, with("uid", json!(1))),
+        ("PUT", "a/scale", JSON, with("name", json!(7))),
+        ("PUT", "a/scale", JSON, with("labels", json!({"a": "b"}))),
+        ("PUT", "a/scale?fieldValidation=Strict", JSON, with("labelz", json!({}))),
+        ("PUT", "a/scale", JSON, with("labelz", json!({}))),
+        ("PUT", "a/scale", JSON, json!({"metadata": {"name": "a"}, "spec": {"replicas": 3}})),
+        ("PUT", "a/scale", JSON, json!({"apiVersion": "apps/v1", "kind": "Scale", "metadata": {"name": "a"}})),
+        ("PUT", "a/scale", JSON, json!({"apiVersion": "autoscaling/v1", "kind": "Cup", "metadata": {"name": "a"}})),
+        ("PUT", "a/scale", JSON, json!({"metadata": {"name": "a"}, "spec": []})),
+        ("PUT", "a/scale", JSON, json!({"metadata": [], "spec": {}})),
+        ("PUT", "a/scale", JSON, json!({"metadata": {"name": "a"}, "status": {"replicas": 7, "selector": "x=y"}})),
+        ("PUT", "a/scale", JSON, json!([])),
+        ("PATCH", "a/scale", MERGE, json!({"spec": {"replicas": 6}})),
+        ("PATCH", "a/scale", MERGE, json!({"spec": {"replicas": -6}})),
+        ("PATCH", "a/scale", MERGE, json!({"spec": {"replicas": "x"}})),
+        ("PATCH", "a/scale", MERGE, json!({"spec": {"replicas": null}})),
+        ("PATCH", "a/scale", MERGE, json!({"spec": {"replicaz": 1}})),
+        ("PATCH", "a/scale", MERGE, json!({"metadata": {"resourceVersion": "1"}})),
+        ("PATCH", "a/scale", MERGE, json!({"metadata": {"name": "b"}})),
+        ("PATCH", "a/scale", MERGE, json!({"metadata": {"uid": "b"}, "spec": {"replicas": 1}})),
+        ("PATCH", "a/scale?dryRun=All", MERGE, json!({"spec": {"replicas": 8}})),
+        ("PATCH", "a/scale?fieldValidation=Strict", MERGE, json!({"spec": {"replicaz": 1}})),
+        ("PATCH", "bare2/scale", MERGE, json!({"metadata": {"labels": {"a": "b"}}})),
+        ("PATCH", "bare2/scale", MERGE, json!({"spec": {"replicas": 1}})),
+        ("PATCH", "absent/scale", MERGE, json!({"spec": {"replicas": 1}})),
+        ("PATCH", "a/scale", PATCH, json!([{"op": "replace", "path": "/spec/replicas", "value": 7}])),
+        ("PATCH", "a/scale", PATCH, json!([{"op": "test", "path": "/spec/replicas", "value": 7},
+            {"op": "replace", "path": "/spec/replicas", "value": 8}])),
+        ("PATCH", "a/scale", "application/strategic-merge-patch+json", json!({"spec": {"replicas": 6}})),
+        ("PATCH", "a/scale", "text/plain", json!({"spec": {"replicas": 6}})),
+        ("GET", "a/scale", JSON, json!(null)),
+        ("PUT", "a", JSON, json!({"spec": {"size": {"replicas": -5}}})),
+        ("PUT", "a/scale/more", JSON, json!({})),
+    ]
+}
+
+#[tokio::test]
+async fn scale_is_that_of_a_custom_resource() -> Result<()> {
+    let control_plane = ControlPlane::start().await?;
+    control_plane.install_flux_crds().await?;
+    let _kindsmith = Kindsmith::start(&control_plane).await?;
+    let call = |args: &[&str]| control_plane.kubectl(args.iter().copied());
+    let release = json!({"helmRelease": {"prefix": "cup-", "chartRef": {"kind": "OCIRepository", "name": "cup"}}});
+    call(&["apply", "-f", "-"]).stdin(&definition(&release)).ok().await?;
+    let crd = json!({
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": "cups.theirs.example.com"},
+        "spec": {"group": "theirs.example.com", "scope": "Namespaced", "versions": versions(),
+            "names": {"kind": "Cup", "plural": "cups", "singular": "cup", "listKind": "CupList"}},
+    });
+    call(&["apply", "-f", "-"]).stdin(&crd.to_string()).ok().await?;
+    let groups = ["ours.example.com", "theirs.example.com"];
+    for group in groups {
+        until_served(&call, &format!("cups.{group}")).await?;
+    }
+    let client = control_plane.client().await?;
+    use_scale(&call, &client).await?;
+    call(&["delete", "cups.ours.example.com", "a"]).ok().await?;
+
+    for group in groups {
+        let full = json!({"selector": "app=a", "size": {"replicas": 1}});
+        for (name, spec) in [("a", full), ("bare", json!({})), ("bare2", json!({}))] {
+            call(&["create", "-f", "-"]).stdin(&cup(group, name, &spec)).ok().await?;
+        }
+    }
+    let mut different = Vec::new();
+    for (method, path, kind, body) in requests() {
+        let mut answers = Vec::new();
+        for group in groups {
+            let mut body = body.clone();
+            if path == "a" {
+                body["apiVersion"] = json!(format!("{group}/v1"));
+                body["kind"] = json!("Cup");
+                let url = format!("/apis/{group}/v1/namespaces/default/cups/a");
+                body["metadata"] = send(&client, "GET", &url, "", "").await?.body["metadata"].clone();
+            }
+            let body = if body.is_null() { String::new() } else { body.to_string() };
+            let url = format!("/apis/{group}/v1/namespaces/default/cups/{path}");
+            answers.push(comparable(&send(&client, method, &url, kind, &body).await?, group)?);
+        }
+        if answers[0] != answers[1] {
+            different.push(format!("{method} {path} {body}\n  ours   {}\n  theirs {}", answers[0], answers[1]));
+        }
+    }
+    ensure!(different.is_empty(), "{} answers differ:\n{}", different.len(), different.join("\n"));
+
+    let discovered = |group: &str| {
+        let path = format!("/apis/{group}/v1");
+        let client = client.clone();
+        async move {
+            let list = send(&client, "GET", &path, "", "").await?.body;
+            let found = list["resources"].as_array().into_iter().flatten().find(|one| one["name"] == "cups/scale");
+            anyhow::Ok(found.cloned())
+        }
+    };
+    let (ours, theirs) = (discovered(groups[0]).await?, discovered(groups[1]).await?);
+    ensure!(ours.is_some() && ours == theirs, "in discovery: {ours:?}, not {theirs:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn scale_works_without_a_cluster() -> Result<()> {
+    let dev = Dev::start(Vec::<String>::new()).await?;
+    let call = |args: &[&str]| dev.kubectl(args.iter().copied());
+    call(&["apply", "-f", "-"]).stdin(&definition(&json!({"store": {}}))).ok().await?;
+    until_served(&call, "cups.ours.example.com").await?;
+    let client = dev.client().await?;
+    use_scale(&call, &client).await?;
+    let status = r#"{"status": {"replicas": 4}}"#;
+    call(&["patch", "cup.ours.example.com", "a", "--subresource=status", "--type=merge", "-p", status]).ok().await?;
+    let path = "/apis/ours.example.com/v1/namespaces/default/cups/a/scale";
+    let scale = send(&client, "GET", path, "", "").await?.body;
+    ensure!(scale["status"] == json!({"replicas": 4, "selector": "app=a"}), "the scale is {scale}");
+    let negative = r#"{"status": {"replicas": -4}}"#;
+    let refused =
+        call(&["patch", "cup.ours.example.com", "a", "--subresource=status", "--type=merge", "-p", negative]).fails();
+    let refused = refused.await?;
+    ensure!(refused.contains(".status.replicas: Invalid value: -4: should be a non-negative integer"), "{refused}");
+    Ok(())
+}
