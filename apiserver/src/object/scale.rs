@@ -51,22 +51,13 @@ pub struct Sent {
 }
 
 impl Sent {
-    /// Reads a Scale; `apiVersion` and `kind` may be absent.
+    /// Reads a Scale.
     ///
     /// # Errors
-    /// 400 when it is something else, or a field has another type.
-    pub fn read(mut object: Value) -> Result<Self, ApiError> {
-        if let Some(members) = object.as_object_mut() {
-            for (member, value) in [("apiVersion", EXPECTED.api_version), ("kind", EXPECTED.kind)] {
-                let held = members.entry(member).or_insert(Value::Null);
-                if held.is_null() || *held == "" {
-                    *held = json!(value);
-                }
-            }
-        }
-        decode::check(&object, EXPECTED)?;
+    /// A field has another type; the text is Go's.
+    pub fn read(object: &Value) -> Result<Self, String> {
         let mut reader = Reader { complaints: Vec::new() };
-        let sent = reader.scale(&object).map_err(|error| cannot_be_handled(&error))?;
+        let sent = reader.scale(object)?;
         Ok(Self { complaints: reader.complaints, ..sent })
     }
 
@@ -94,6 +85,22 @@ impl Sent {
         }
         Ok(())
     }
+}
+
+/// Checks that an object is a Scale; fills in `apiVersion` and `kind`, which may be absent.
+///
+/// # Errors
+/// 400 when it is something else.
+pub fn settle_kind(object: &mut Value) -> Result<(), ApiError> {
+    if let Some(members) = object.as_object_mut() {
+        for (member, value) in [("apiVersion", EXPECTED.api_version), ("kind", EXPECTED.kind)] {
+            let held = members.entry(member).or_insert(Value::Null);
+            if held.is_null() || *held == "" {
+                *held = json!(value);
+            }
+        }
+    }
+    decode::check(object, EXPECTED)
 }
 
 /// The error about a Scale that cannot be decoded.
@@ -186,18 +193,20 @@ mod tests {
 
     #[test]
     fn a_scale_needs_neither_kind_nor_api_version() {
-        let sent = Sent::read(json!({"metadata": {"name": "a"}, "spec": {"replicas": 3}})).unwrap();
+        let mut scale = json!({"metadata": {"name": "a"}, "spec": {"replicas": 3}});
+        settle_kind(&mut scale).unwrap();
+        assert_eq!((scale["apiVersion"].as_str(), scale["kind"].as_str()), (Some("autoscaling/v1"), Some("Scale")));
+        let sent = Sent::read(&scale).unwrap();
         assert_eq!((sent.replicas, sent.name.as_str()), (3, "a"));
-        assert!(Sent::read(json!({"apiVersion": "apps/v1", "kind": "Scale"})).is_err());
+        assert!(settle_kind(&mut json!({"apiVersion": "apps/v1", "kind": "Scale"})).is_err());
     }
 
     #[test]
     fn fields_of_another_type_are_told_as_go_tells_them() {
-        let error = |object: Value| Sent::read(object).unwrap_err().to_string();
+        let error = |object: Value| Sent::read(&object).unwrap_err();
         assert_eq!(
             error(json!({"spec": {"replicas": "3"}})),
-            "Scale in version \"v1\" cannot be handled as a Scale: json: cannot unmarshal string into Go struct field \
-             ScaleSpec.spec.replicas of type int32"
+            "json: cannot unmarshal string into Go struct field ScaleSpec.spec.replicas of type int32"
         );
         assert!(error(json!({"spec": {"replicas": 3_000_000_000_i64}})).contains("number 3000000000 into"));
         assert!(error(json!({"spec": []})).contains("array into Go struct field Scale.spec of type v1.ScaleSpec"));
@@ -205,7 +214,7 @@ mod tests {
 
     #[test]
     fn unknown_fields_are_complained_of() {
-        let sent = Sent::read(json!({"spec": {"replicaz": 1}, "metadata": {"name": "a", "b": 1}})).unwrap();
+        let sent = Sent::read(&json!({"spec": {"replicaz": 1}, "metadata": {"name": "a", "b": 1}})).unwrap();
         assert_eq!(sent.complaints, ["unknown field \"metadata.b\"", "unknown field \"spec.replicaz\""]);
     }
 

@@ -59,7 +59,10 @@ async fn until_served(call: Call<'_>, resource: &str) -> Result<()> {
 /// What is done with kubectl and with a client of the scale subresource.
 async fn use_scale(call: Call<'_>, client: &Client) -> Result<()> {
     let ours = "ours.example.com";
-    call(&["create", "-f", "-"]).stdin(&cup(ours, "a", &json!({"selector": "app=a", "size": {"replicas": 1}}))).ok().await?;
+    call(&["create", "-f", "-"])
+        .stdin(&cup(ours, "a", &json!({"selector": "app=a", "size": {"replicas": 1}})))
+        .ok()
+        .await?;
     let scaled = || async { call(&["scale", "cups.ours.example.com/a", "--replicas=3"]).ok().await };
     let scaled = wait::until("kubectl to discover the subresource", Duration::from_secs(60), scaled).await?;
     ensure!(scaled == "cup.ours.example.com/a scaled\n", "kubectl printed {scaled:?}");
@@ -117,8 +120,13 @@ fn comparable(answer: &Answer, group: &str) -> Result<Value> {
     Ok(serde_json::from_str(&text)?)
 }
 
+/// Method, path, content type, body.
+type Request = (&'static str, &'static str, &'static str, Value);
+
+/// Requests whose whole answers are compared, and those where the code is: kube-apiserver looks the type up in the wrong
+/// scheme and says only that it is not there, shows the key in etcd, or shows what was patched in its own order.
 #[rustfmt::skip]
-fn requests() -> Vec<(&'static str, &'static str, &'static str, Value)> {
+fn requests() -> (Vec<Request>, Vec<Request>) {
     const JSON: &str = "application/json";
     const MERGE: &str = "application/merge-patch+json";
     const PATCH: &str = "application/json-patch+json";
@@ -130,14 +138,11 @@ fn requests() -> Vec<(&'static str, &'static str, &'static str, Value)> {
         scale["metadata"][member] = value;
         scale
     };
-    vec![
+    let whole = vec![
         ("GET", "a/scale", JSON, json!(null)),
         ("GET", "bare/scale", JSON, json!(null)),
         ("GET", "absent/scale", JSON, json!(null)),
         ("GET", "a/scale?pretty=x&resourceVersion=0", JSON, json!(null)),
-        ("GET", "a/scale?resourceVersion=x", JSON, json!(null)),
-        ("POST", "a/scale", JSON, scale("a", json!(2))),
-        ("DELETE", "a/scale", JSON, json!(null)),
         ("PUT", "a/scale", JSON, scale("a", json!(2))),
         ("PUT", "a/scale?dryRun=All", JSON, scale("a", json!(4))),
         ("PUT", "a/scale?dryRun=Some", JSON, scale("a", json!(4))),
@@ -147,11 +152,6 @@ fn requests() -> Vec<(&'static str, &'static str, &'static str, Value)> {
         ("PUT", "a/scale", JSON, scale("a", json!(-1))),
         ("PUT", "a/scale", JSON, scale("a", json!(99))),
         ("PUT", "a/scale", JSON, scale("a", json!(-99))),
-        ("PUT", "a/scale", JSON, scale("a", json!("3"))),
-        ("PUT", "a/scale", JSON, scale("a", json!(1.5))),
-        ("PUT", "a/scale", JSON, scale("a", json!(true))),
-        ("PUT", "a/scale", JSON, scale("a", json!([]))),
-        ("PUT", "a/scale", JSON, scale("a", json!(3_000_000_000_i64))),
         ("PUT", "a/scale", JSON, scale("a", json!(null))),
         ("PUT", "a/scale", JSON, scale("b", json!(2))),
         ("PUT", "a/scale", JSON, scale("", json!(2))),
@@ -160,29 +160,18 @@ fn requests() -> Vec<(&'static str, &'static str, &'static str, Value)> {
         ("PUT", "a/scale", JSON, with("namespace", json!("other"))),
         ("PUT", "a/scale", JSON, with("namespace", json!("default"))),
         ("PUT", "a/scale", JSON, with("resourceVersion", json!("1"))),
-        ("PUT", "a/scale", JSON, with("uid", json!("x"))),
-        ("PUT", "a/scale", JSON, with("uid", json!(1))),
-        ("PUT", "a/scale", JSON, with("name", json!(7))),
         ("PUT", "a/scale", JSON, with("labels", json!({"a": "b"}))),
-        ("PUT", "a/scale?fieldValidation=Strict", JSON, with("labelz", json!({}))),
         ("PUT", "a/scale", JSON, with("labelz", json!({}))),
         ("PUT", "a/scale", JSON, json!({"metadata": {"name": "a"}, "spec": {"replicas": 3}})),
-        ("PUT", "a/scale", JSON, json!({"apiVersion": "apps/v1", "kind": "Scale", "metadata": {"name": "a"}})),
-        ("PUT", "a/scale", JSON, json!({"apiVersion": "autoscaling/v1", "kind": "Cup", "metadata": {"name": "a"}})),
-        ("PUT", "a/scale", JSON, json!({"metadata": {"name": "a"}, "spec": []})),
-        ("PUT", "a/scale", JSON, json!({"metadata": [], "spec": {}})),
         ("PUT", "a/scale", JSON, json!({"metadata": {"name": "a"}, "status": {"replicas": 7, "selector": "x=y"}})),
-        ("PUT", "a/scale", JSON, json!([])),
         ("PATCH", "a/scale", MERGE, json!({"spec": {"replicas": 6}})),
         ("PATCH", "a/scale", MERGE, json!({"spec": {"replicas": -6}})),
-        ("PATCH", "a/scale", MERGE, json!({"spec": {"replicas": "x"}})),
         ("PATCH", "a/scale", MERGE, json!({"spec": {"replicas": null}})),
         ("PATCH", "a/scale", MERGE, json!({"spec": {"replicaz": 1}})),
         ("PATCH", "a/scale", MERGE, json!({"metadata": {"resourceVersion": "1"}})),
         ("PATCH", "a/scale", MERGE, json!({"metadata": {"name": "b"}})),
         ("PATCH", "a/scale", MERGE, json!({"metadata": {"uid": "b"}, "spec": {"replicas": 1}})),
         ("PATCH", "a/scale?dryRun=All", MERGE, json!({"spec": {"replicas": 8}})),
-        ("PATCH", "a/scale?fieldValidation=Strict", MERGE, json!({"spec": {"replicaz": 1}})),
         ("PATCH", "bare2/scale", MERGE, json!({"metadata": {"labels": {"a": "b"}}})),
         ("PATCH", "bare2/scale", MERGE, json!({"spec": {"replicas": 1}})),
         ("PATCH", "absent/scale", MERGE, json!({"spec": {"replicas": 1}})),
@@ -194,7 +183,28 @@ fn requests() -> Vec<(&'static str, &'static str, &'static str, Value)> {
         ("GET", "a/scale", JSON, json!(null)),
         ("PUT", "a", JSON, json!({"spec": {"size": {"replicas": -5}}})),
         ("PUT", "a/scale/more", JSON, json!({})),
-    ]
+    ];
+    let code = vec![
+        ("POST", "a/scale", JSON, scale("a", json!(2))),
+        ("DELETE", "a/scale", JSON, json!(null)),
+        ("PUT", "a/scale", JSON, scale("a", json!("3"))),
+        ("PUT", "a/scale", JSON, scale("a", json!(1.5))),
+        ("PUT", "a/scale", JSON, scale("a", json!(true))),
+        ("PUT", "a/scale", JSON, scale("a", json!([]))),
+        ("PUT", "a/scale", JSON, scale("a", json!(3_000_000_000_i64))),
+        ("PUT", "a/scale", JSON, with("uid", json!("x"))),
+        ("PUT", "a/scale", JSON, with("uid", json!(1))),
+        ("PUT", "a/scale", JSON, with("name", json!(7))),
+        ("PUT", "a/scale?fieldValidation=Strict", JSON, with("labelz", json!({}))),
+        ("PUT", "a/scale", JSON, json!({"apiVersion": "apps/v1", "kind": "Scale", "metadata": {"name": "a"}})),
+        ("PUT", "a/scale", JSON, json!({"apiVersion": "autoscaling/v1", "kind": "Cup", "metadata": {"name": "a"}})),
+        ("PUT", "a/scale", JSON, json!({"metadata": {"name": "a"}, "spec": []})),
+        ("PUT", "a/scale", JSON, json!({"metadata": [], "spec": {}})),
+        ("PUT", "a/scale", JSON, json!([])),
+        ("PATCH", "a/scale", MERGE, json!({"spec": {"replicas": "x"}})),
+        ("PATCH", "a/scale?fieldValidation=Strict", MERGE, json!({"spec": {"replicaz": 1}})),
+    ];
+    (whole, code)
 }
 
 #[tokio::test]
@@ -227,7 +237,9 @@ async fn scale_is_that_of_a_custom_resource() -> Result<()> {
         }
     }
     let mut different = Vec::new();
-    for (method, path, kind, body) in requests() {
+    let (whole, code) = requests();
+    let requests = whole.into_iter().map(|one| (one, "")).chain(code.into_iter().map(|one| (one, "/code")));
+    for ((method, path, kind, body), part) in requests {
         let mut answers = Vec::new();
         for group in groups {
             let mut body = body.clone();
@@ -241,7 +253,7 @@ async fn scale_is_that_of_a_custom_resource() -> Result<()> {
             let url = format!("/apis/{group}/v1/namespaces/default/cups/{path}");
             answers.push(comparable(&send(&client, method, &url, kind, &body).await?, group)?);
         }
-        if answers[0] != answers[1] {
+        if answers[0].pointer(part) != answers[1].pointer(part) {
             different.push(format!("{method} {path} {body}\n  ours   {}\n  theirs {}", answers[0], answers[1]));
         }
     }

@@ -11,11 +11,11 @@ use super::{
     write::{self, Next, Revision},
 };
 use crate::{
-    encode::status::ApiError,
+    encode::status::{ApiError, Cause, Named},
     endpoints::{context::Context, represent},
     object::{
         decode,
-        scale::{EXPECTED, Sent, cannot_be_handled, is_unset},
+        scale::{EXPECTED, Sent, cannot_be_handled, is_unset, settle_kind},
     },
     request::{Expected as Purpose, Representation, Verb, WriteOptions},
     server::Body,
@@ -50,8 +50,9 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
 /// Replaces the Scale: of what is sent, only the replicas count.
 async fn update(context: &Context, paths: &ScalePaths) -> Result<(Value, Vec<String>), ApiError> {
     let options = WriteOptions::for_update(context.query.as_deref())?;
-    let decoded = decode::value(&context.body, context.body_format()?, EXPECTED)?;
-    let mut sent = Sent::read(decoded.object)?;
+    let mut decoded = decode::value(&context.body, context.body_format()?, EXPECTED)?;
+    settle_kind(&mut decoded.object)?;
+    let mut sent = Sent::read(&decoded.object).map_err(|error| cannot_be_handled(&error))?;
     let mut complaints = decoded.complaints;
     complaints.append(&mut sent.complaints);
     let mut warnings =
@@ -78,11 +79,29 @@ async fn change(context: &Context, paths: &ScalePaths) -> Result<(Value, Vec<Str
             object["spec"]["replicas"] = json!(REPLICAS_UNSET);
         }
         patch.apply(&mut object, &named)?;
-        let sent = Sent::read(object)?;
+        let patched = object.to_string();
+        let invalid = |error: &str| invalid_patch(&patched, error);
+        settle_kind(&mut object)?;
+        let sent = Sent::read(&object).map_err(|error| invalid(&error))?;
         let complaints = complaints.iter().chain(&sent.complaints).cloned().collect();
+        let complaints = context.judge_complaints(complaints, options.field_validation, |error| invalid(&error))?;
+        sent.check_name(context.name(), context.namespace())?;
         next(paths, instance, &sent, complaints)
     };
-    write::run(context, &options, Revision::Optional, change, |text| patch::strict(context, &text)).await
+    write::run(context, &options, Revision::Optional, change, |error| cannot_be_handled(&error)).await
+}
+
+/// What is said of a patch whose outcome is no Scale; `patched` is the outcome.
+fn invalid_patch(patched: &str, error: &str) -> ApiError {
+    let (group, resource, kind, name) = Default::default();
+    ApiError::Invalid {
+        named: Named { group, resource, kind, name },
+        causes: vec![Cause {
+            reason: "FieldValueInvalid".to_owned(),
+            message: format!("Invalid value: {patched:?}: {error}"),
+            field: "patch".to_owned(),
+        }],
+    }
 }
 
 /// The instance with the replicas of a Scale, and with the revision that the client has seen.
