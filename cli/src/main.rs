@@ -41,6 +41,7 @@ enum Command {
     /// Print the CustomResourceDefinition of ApplicationDefinition
     Crd,
     /// Judge definitions before they are applied, and what they would break
+    #[command(long_about = check::ABOUT)]
     Check(check::Arguments),
 }
 

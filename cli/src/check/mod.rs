@@ -20,22 +20,26 @@ mod report;
 
 use judge::{Judge, Judged};
 
+/// What `kindsmith check --help` begins with.
+pub(crate) const ABOUT: &str = "\
+Judge definitions before they are applied, and what they would break.
+
+Reads the ApplicationDefinitions in files and directories, and says of each what the operator would
+say of it: whether its fields are known, its names and versions sound, its schema structural, its
+columns and paths parse, its backend complete, and whether two definitions ask for one name. Other
+objects in the files are passed over. Nothing is sent to a cluster, so that names which are taken
+there, by a CustomResourceDefinition or an APIService, are not noticed.
+
+With --against, each definition is compared with the one of the same name in OLD, and every change
+that can break stored instances or clients is named. What cannot be decided, such as another
+pattern, is named too.
+
+Prints one line a finding. Ends with 0 when there is none, with 1 when there is one or a file cannot
+be read, and with 2 when the command line is wrong.";
+
 /// Flags of `kindsmith check`.
 #[derive(Args)]
-#[command(
-    long_about = "Judge definitions before they are applied, and what they would break.
-
-Reads the ApplicationDefinitions in files and directories and says of each what the operator would say of it: whether \
-its fields are known, its names and versions sound, its schema structural, its columns and paths parse, its backend \
-complete, and whether two definitions ask for one name. Other objects in the files are passed over. Nothing is sent to \
-a cluster, so that names which a CustomResourceDefinition or an APIService there holds are not noticed.
-
-With --against, each definition is compared with the one of the same name in OLD, and every change that can break \
-stored instances or clients is named. What cannot be decided, such as another pattern, is named too.
-
-Prints one line a finding, and ends with 0 when there is none, with 1 when there are some or a file cannot be read, \
-and with 2 when the command line is wrong.",
-    after_long_help = "Examples:
+#[command(after_long_help = "Examples:
   # Judge one definition, or all of a directory
   kindsmith check redis.yaml
   kindsmith check definitions/
@@ -44,8 +48,7 @@ and with 2 when the command line is wrong.",
   helm template ./definitions | kindsmith check -
 
   # What would this change break?
-  git show main:redis.yaml | kindsmith check redis.yaml --against -"
-)]
+  git show main:redis.yaml | kindsmith check redis.yaml --against -")]
 pub(crate) struct Arguments {
     /// Definitions to judge: files, directories of them, or - for the standard input
     #[arg(value_name = "FILE|DIR", required = true)]
