@@ -1,0 +1,7 @@
+//! The functions of Kubernetes' CEL environment, one file a library.
+//!
+//! Each file declares its overloads with [`Overload`](super::overload::Overload) and says what a call costs.
+
+pub(crate) mod ip;
+pub(crate) mod quantity;
+pub(crate) mod url;
