@@ -122,6 +122,21 @@ impl FieldError {
         Self::plain(ErrorKind::Invalid, path, &detail)
     }
 
+    /// A malformed value that is shown as `printed`.
+    pub(crate) fn invalid_printed(path: &FieldPath, printed: &str, detail: &str) -> Self {
+        Self::plain(ErrorKind::Invalid, path, &format!("{printed}: {detail}"))
+    }
+
+    /// A value that breaks a rule; lists and maps are not shown
+    /// (`fieldErrorForReason`, apiextensions-apiserver/pkg/apiserver/schema/cel/validation.go).
+    pub(crate) fn of_rule(kind: ErrorKind, path: &FieldPath, value: Option<&Value>, detail: &str) -> Self {
+        let detail = if kind == ErrorKind::Duplicate { "" } else { detail };
+        match value.filter(|_| matches!(kind, ErrorKind::Invalid | ErrorKind::Duplicate)) {
+            Some(value) => Self::with_value(kind, path, value, detail),
+            None => Self::plain(kind, path, detail),
+        }
+    }
+
     /// A value of the wrong type.
     pub fn type_invalid(path: &FieldPath, value: &Value, detail: &str) -> Self {
         Self::with_value(ErrorKind::TypeInvalid, path, value, detail)

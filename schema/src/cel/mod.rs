@@ -14,8 +14,11 @@
 //! expression, whose depth the parser bounds, or an object, whose depth the decoder bounds.
 
 pub(crate) mod checked;
+pub(crate) mod cost;
 pub(crate) mod declared;
 pub(crate) mod library;
 pub(crate) mod overload;
+pub(crate) mod rules;
+pub(crate) mod scratch;
 pub(crate) mod types;
 pub(crate) mod value;
