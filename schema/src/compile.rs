@@ -502,9 +502,9 @@ mod tests {
         let spec = "/spec/versions/0/schema/openAPIV3Schema/properties/spec";
         refused(
             |definition| {
-                definition.pointer_mut(spec).unwrap()["x-kubernetes-validations"] = json!([{"rule": "self.size > 1"}]);
+                definition.pointer_mut(spec).unwrap()["x-kubernetes-validations"] = json!([{"rule": " "}]);
             },
-            &format!("{at}: Forbidden: x-kubernetes-validations at spec"),
+            &format!("{at}.properties[spec].x-kubernetes-validations[0].rule: Required value: rule is not specified"),
         );
         refused(
             |definition| {

@@ -8,6 +8,8 @@ mod library;
 mod path;
 mod range;
 
+#[cfg(test)]
+mod dump_tests;
 use std::collections::HashMap;
 use std::rc::Rc;
 
