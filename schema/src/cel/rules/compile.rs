@@ -7,19 +7,19 @@ use std::sync::Arc;
 use serde_json::Value as Json;
 
 use super::rule::Rule;
-use crate::cel::checked::{Checked, Reference};
+use crate::cel::check::{self, Environment};
+use crate::cel::checked::Reference;
 use crate::cel::cost;
 use crate::cel::declared::Declared;
 use crate::cel::scratch::{self, Program};
 use crate::cel::types::Type;
 use crate::cel::value::{EvalError, Value};
-use crate::structural::node::Node;
-
-pub(super) use crate::cel::scratch::escape;
 
 /// What one call of an expression may cost (`PerCallLimit`).
 const CALL_COST_MAX: u64 = 1_000_000;
 
+/// The name of the type of that value, where it has no other. Nothing can refer to it.
+const TYPE_NAME: &str = "selfType";
 /// The name of the value that a rule is about.
 const SELF: &str = "self";
 /// The name of the value it replaces.
@@ -41,11 +41,6 @@ pub(super) struct Expression {
     pub(super) cost: u64,
     /// It compares with what was before.
     pub(super) uses_old_self: bool,
-}
-
-/// What expressions see of a schema.
-pub(super) fn declare(schema: &Node, resource: bool) -> Option<Arc<Declared>> {
-    scratch::declare(schema, resource)
 }
 
 impl Expressions {
@@ -71,7 +66,9 @@ impl Expression {
         what: &str,
         wanted: fn(&Type) -> bool,
     ) -> Result<Self, Option<String>> {
-        let checked = scratch::check(text, declared, rule.optional_old_self == Some(true))
+        let value = declared.cel_type(TYPE_NAME);
+        let old = if rule.optional_old_self == Some(true) { Type::optional(value.clone()) } else { value.clone() };
+        let checked = check::check(text, &[(SELF, value), (OLD_SELF, old)], Environment::kubernetes())
             .map_err(|error| Some(format!("{what}compilation failed: {error}")))?;
         if !wanted(&checked.result) {
             return Err(None);

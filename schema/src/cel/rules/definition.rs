@@ -9,10 +9,10 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::budget::{EXPRESSION_COST_MAX, Total, count_below, count_per_request, exceeded};
-use super::compile::{self, Expressions};
+use super::compile::Expressions;
 use super::field_path;
 use super::rule::REASONS;
-use crate::cel::declared::{Declared, Shape};
+use crate::cel::declared::{Declared, Place, Shape};
 use crate::field::{FieldError, FieldPath};
 use crate::structural::node::Node;
 
@@ -68,8 +68,7 @@ impl<'a> Scope<'a> {
                         return Some(Arc::clone(inside));
                     }
                 }
-                let resource = self.parent.is_none() || self.schema.extensions.embedded_resource;
-                compile::declare(self.schema, resource)
+                Declared::from_schema(self.schema, if self.parent.is_none() { Place::Resource } else { Place::of(self.schema) })
             })
             .as_ref()
     }

@@ -6,11 +6,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::compile::{self, Expressions};
+use super::compile::Expressions;
 use super::definition::{Step, inside};
 use super::field_path;
 use super::rule::Rule;
-use crate::cel::declared::Declared;
+use crate::cel::declared::{Declared, Place, escape};
 use crate::structural::node::{Additional, Node};
 
 /// The rules of a schema and of those inside.
@@ -40,7 +40,7 @@ impl RuleTree {
         if !has_rules(schema) {
             return None;
         }
-        Self::below(schema, &compile::declare(schema, true)?)
+        Self::below(schema, &Declared::from_schema(schema, Place::Resource)?)
     }
 
     fn below(schema: &Node, declared: &Arc<Declared>) -> Option<Self> {
@@ -72,8 +72,8 @@ impl RuleTree {
         match (inside(around, step), step) {
             (Some(declared), _) => Self::below(schema, declared),
             // Rules around a field whose name they cannot write do not see it; its own do.
-            (None, Step::Field(name)) if compile::escape(name).is_none() => {
-                Self::below(schema, &compile::declare(schema, schema.extensions.embedded_resource)?)
+            (None, Step::Field(name)) if escape(name).is_none() => {
+                Self::below(schema, &Declared::from_schema(schema, Place::of(schema))?)
             }
             (None, _) => None,
         }
