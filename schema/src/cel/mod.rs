@@ -15,7 +15,9 @@
 
 pub(crate) mod checked;
 pub(crate) mod declared;
+pub(crate) mod issues;
 pub(crate) mod library;
 pub(crate) mod overload;
+mod parse;
 pub(crate) mod types;
 pub(crate) mod value;
