@@ -47,8 +47,7 @@ impl Issues {
     /// The text of all of them, by their place in `source`.
     pub(crate) fn into_error(mut self, source: &str) -> CompileError {
         self.found.sort_by_key(|issue| issue.offset);
-        let mut texts: Vec<String> =
-            self.found.iter().map(|issue| Displayed { issue, source }.to_string()).collect();
+        let mut texts: Vec<String> = self.found.iter().map(|issue| Displayed { issue, source }.to_string()).collect();
         if self.total > ISSUES_MAX {
             texts.push(format!("{} more errors were truncated", self.total - ISSUES_MAX));
         }
@@ -67,10 +66,13 @@ impl fmt::Display for Displayed<'_> {
         let Some(offset) = self.issue.offset else {
             return write!(out, "ERROR: <input>:-1:0: {}", self.issue.message);
         };
+        // An empty text has no line to show, and no column.
+        if self.source.is_empty() {
+            return write!(out, "ERROR: <input>:1:0: {}", self.issue.message);
+        }
         let (line, column, text) = locate(self.source, offset as usize);
         write!(out, "ERROR: <input>:{line}:{}: {}", column + 1, self.issue.message)?;
-        // cel-go has no line to show for an empty text.
-        if text.len() > SNIPPET_BYTES_MAX || self.source.is_empty() {
+        if text.len() > SNIPPET_BYTES_MAX {
             return Ok(());
         }
         write!(out, "\n | {}\n | ", text.replace('\t', " "))?;

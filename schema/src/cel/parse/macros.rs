@@ -128,7 +128,8 @@ fn over_one(at: At<'_>, fold: Fold, target: IdedExpr, args: Vec<IdedExpr>) -> Ex
     let mut args = args.into_iter();
     let Some(first) = args.next() else { return Ok(target) };
     let quantifier = matches!(fold, Fold::All | Fold::Exists | Fold::ExistsOne);
-    let name = variable(&first, if quantifier { "argument must be a simple name" } else { "argument is not an identifier" })?;
+    let name =
+        variable(&first, if quantifier { "argument must be a simple name" } else { "argument is not an identifier" })?;
     not_the_accumulator(&first, &name)?;
     let (filter, value) = if fold == Fold::Filter { (args.next(), Some(first)) } else { parts(args) };
     Ok(comprehension(at, fold, target, Variables { first: name, second: None }, filter, value))

@@ -129,9 +129,7 @@ fn each_child(expr: &mut Expr, visit: &mut dyn FnMut(&mut IdedExpr)) {
             call.target.iter_mut().for_each(|target| visit(target));
         }
         Expr::Comprehension(of) => {
-            for child in
-                [&mut of.iter_range, &mut of.accu_init, &mut of.loop_cond, &mut of.loop_step, &mut of.result]
-            {
+            for child in [&mut of.iter_range, &mut of.accu_init, &mut of.loop_cond, &mut of.loop_step, &mut of.result] {
                 visit(child);
             }
         }

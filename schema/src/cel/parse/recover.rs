@@ -10,20 +10,64 @@ use super::token::Kind;
 
 /// The names of tokens, in the order in which messages list them.
 const NAMES: [&str; 33] = [
-    "'['", "']'", "'{'", "'}'", "'('", "')'", "'.'", "','", "'-'", "'!'", "'?'", "':'", "'+'", "'*'", "'/'", "'%'",
-    "'true'", "'false'", "'null'", "NUM_FLOAT", "NUM_INT", "NUM_UINT", "STRING", "BYTES", "IDENTIFIER",
-    "ESC_IDENTIFIER", "'in'", "'=='", "'!='", "'<'", "'<='", "'>='", "'>'",
+    "'['",
+    "']'",
+    "'{'",
+    "'}'",
+    "'('",
+    "')'",
+    "'.'",
+    "','",
+    "'-'",
+    "'!'",
+    "'?'",
+    "':'",
+    "'+'",
+    "'*'",
+    "'/'",
+    "'%'",
+    "'true'",
+    "'false'",
+    "'null'",
+    "NUM_FLOAT",
+    "NUM_INT",
+    "NUM_UINT",
+    "STRING",
+    "BYTES",
+    "IDENTIFIER",
+    "ESC_IDENTIFIER",
+    "'in'",
+    "'=='",
+    "'!='",
+    "'<'",
+    "'<='",
+    "'>='",
+    "'>'",
 ];
 
 /// What an operand can begin with.
 pub(super) const OPERAND: [&str; 15] = [
-    "'['", "'{'", "'('", "'.'", "'-'", "'!'", "'true'", "'false'", "'null'", "NUM_FLOAT", "NUM_INT", "NUM_UINT",
-    "STRING", "BYTES", "IDENTIFIER",
+    "'['",
+    "'{'",
+    "'('",
+    "'.'",
+    "'-'",
+    "'!'",
+    "'true'",
+    "'false'",
+    "'null'",
+    "NUM_FLOAT",
+    "NUM_INT",
+    "NUM_UINT",
+    "STRING",
+    "BYTES",
+    "IDENTIFIER",
 ];
 
 /// What can follow an operand, whatever surrounds it.
-const AFTER_OPERAND: [&str; 16] =
-    ["'.'", "'['", "'?'", "'+'", "'-'", "'*'", "'/'", "'%'", "'in'", "'=='", "'!='", "'<'", "'<='", "'>='", "'>'", "'{'"];
+const AFTER_OPERAND: [&str; 16] = [
+    "'.'", "'['", "'?'", "'+'", "'-'", "'*'", "'/'", "'%'", "'in'", "'=='", "'!='", "'<'", "'<='", "'>='", "'>'", "'{'",
+];
 
 impl Parser<'_> {
     /// Handles that the next token is none of these. Afterwards it is, or the parse is over.
