@@ -13,11 +13,15 @@
 //! Follows cel-go v0.29 and k8s.io/apiserver/pkg/cel/environment/base.go at 1.37. No I/O; recursion follows an
 //! expression, whose depth the parser bounds, or an object, whose depth the decoder bounds.
 
+pub(crate) mod check;
 pub(crate) mod checked;
+pub(crate) mod clock;
 pub(crate) mod cost;
 pub(crate) mod declared;
+pub(crate) mod issues;
 pub(crate) mod library;
 pub(crate) mod overload;
+mod parse;
 pub(crate) mod rules;
 pub(crate) mod scratch;
 pub(crate) mod types;

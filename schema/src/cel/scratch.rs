@@ -1,5 +1,4 @@
 //! x
-use std::sync::Arc;
 use super::{checked::Checked, declared::Declared, value::*};
 #[derive(Debug)]
 pub(crate) struct Program;
@@ -7,7 +6,4 @@ impl Program {
     pub(crate) fn new(_: Checked) -> Self { Self }
     pub(crate) fn run<'a>(&'a self, _: &[(&str, Value<'a>)], _: u64) -> (Result<Value<'a>, EvalError>, u64) { (Ok(Value::Bool(true)), 0) }
 }
-pub(crate) fn escape(_: &str) -> Option<String> { None }
-pub(crate) fn declare(_: &crate::structural::node::Node, _: bool) -> Option<Arc<Declared>> { None }
-pub(crate) fn check(_: &str, _: &Arc<Declared>, _: bool) -> Result<Checked, String> { Err(String::new()) }
 pub(crate) fn value<'a>(_: &'a serde_json::Value, _: &'a Declared) -> Value<'a> { Value::Null }

@@ -120,11 +120,11 @@ pub(crate) struct Node {
     pub(crate) types: Vec<Type>,
     pub(crate) nullable: bool,
     /// The format, if it is one that is checked for the type.
-    pub(super) format: Option<Format>,
+    pub(crate) format: Option<Format>,
     pub(crate) default: Option<Value>,
     pub(crate) bounds: Bounds,
     pub(crate) sizes: Sizes,
-    pub(super) pattern: Option<Pattern>,
+    pub(crate) pattern: Option<Pattern>,
     pub(crate) choices: Vec<Value>,
     pub(crate) required: Vec<String>,
     pub(crate) items: Option<Box<Node>>,

@@ -4,4 +4,12 @@
 
 pub(crate) mod ip;
 pub(crate) mod quantity;
+pub(crate) mod standard;
 pub(crate) mod url;
+
+use super::overload::Overload;
+
+/// Every function of the environment of Kubernetes 1.37.
+pub(crate) fn all() -> Vec<Overload> {
+    standard::declarations()
+}
