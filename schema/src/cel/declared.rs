@@ -11,7 +11,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-pub(crate) use self::names::escape;
+pub(crate) use self::names::{escape, is_reserved};
 pub(crate) use self::schema::Place;
 
 /// A schema as expressions see it. Parts of a schema that expressions cannot see have none.
