@@ -116,9 +116,9 @@ fn faults_are_shown_first_at_their_place(
 #[test]
 fn every_fault_is_shown() {
     let wanted = "ERROR: <input>:1:1: undeclared reference to 'a' (in container '')\n | a + \n | ^\n\
-                  ERROR: <input>:2:1: undeclared reference to 'b' (in container '')\n | b == 'é' +  1\n | ^\n\
+                  ERROR: <input>:2:1: undeclared reference to 'b' (in container '')\n | b == 'é' + 1\n | ^\n\
                   ERROR: <input>:2:10: found no matching overload for '_+_' applied to '(string, int)'\n \
-                  | b == 'é' +  1\n | ......．..^";
+                  | b == 'é' + 1\n | ......．..^";
     assert_eq!(checked("a + \nb == 'é' +\t1"), wanted);
 }
 

@@ -9,7 +9,8 @@ use ::cel::common::ast::{ComprehensionExpr, Expr, IdedExpr, SourceInfo};
 use super::environment::{Environment, type_named};
 use super::unify::Mapping;
 use crate::cel::checked::{Checked, Reference};
-use crate::cel::declared::{Shape, is_reserved};
+use crate::cel::declared::Shape;
+use crate::cel::declared::names::is_reserved;
 use crate::cel::issues::Issues;
 use crate::cel::types::{ObjectType, Type};
 
