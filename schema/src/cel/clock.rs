@@ -1,9 +1,7 @@
 //! Durations and timestamps as strings, the way that cel-go reads them: with Go's `time.ParseDuration` and
 //! `time.Parse(time.RFC3339, …)`.
 
-use jiff::Timestamp;
-use jiff::civil::DateTime;
-use jiff::tz::Offset;
+use jiff::civil::{Date, DateTime, Time};
 
 /// One above the most nanoseconds of a duration.
 const LIMIT: u64 = 1 << 63;
@@ -69,8 +67,9 @@ fn fraction_of(digits: &str, unit: u64) -> u64 {
     (value as f64 * (unit as f64 / scale)) as u64
 }
 
-/// A point in time of RFC 3339, between the years 1 and 9999.
-pub(crate) fn parse_timestamp(text: &str) -> Option<Timestamp> {
+/// A point in time of RFC 3339, between the years 1 and 9999: seconds of Unix time, and nanoseconds. The last hours of
+/// the year 9999 are beyond what `jiff::Timestamp` holds.
+pub(crate) fn parse_timestamp(text: &str) -> Option<(i64, i32)> {
     let (date, time) = text.split_at_checked(11)?;
     let shaped = date.bytes().enumerate().all(|(at, byte)| match at {
         4 | 7 => byte == b'-',
@@ -86,19 +85,15 @@ pub(crate) fn parse_timestamp(text: &str) -> Option<Timestamp> {
     }
     let (nanosecond, zone) = subsecond(rest)?;
     let offset = zone_offset(zone)?;
-    let civil = DateTime::new(
-        date.get(..4)?.parse().ok()?,
-        date.get(5..7)?.parse().ok()?,
-        date.get(8..10)?.parse().ok()?,
-        hour.parse().ok()?,
-        minute.parse().ok()?,
-        second.parse().ok()?,
-        nanosecond,
-    );
-    let found = offset.to_timestamp(civil.ok()?).ok()?;
-    (FIRST_SECOND..=LAST_SECOND).contains(&found.as_second()).then_some(found)
+    let date = Date::new(date.get(..4)?.parse().ok()?, date.get(5..7)?.parse().ok()?, date.get(8..10)?.parse().ok()?);
+    let time = Time::new(hour.parse().ok()?, minute.parse().ok()?, second.parse().ok()?, 0);
+    let local = date.ok()?.to_datetime(time.ok()?).duration_since(EPOCH).as_secs();
+    let unix = local - i64::from(offset);
+    (FIRST_SECOND..=LAST_SECOND).contains(&unix).then_some((unix, nanosecond))
 }
 
+/// 1970-01-01T00:00:00.
+const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
 /// 0001-01-01T00:00:00Z.
 const FIRST_SECOND: i64 = -62_135_596_800;
 /// 9999-12-31T23:59:59Z.
@@ -119,9 +114,10 @@ fn subsecond(text: &str) -> Option<(i32, &str)> {
     Some((format!("{kept:0<9}").parse().ok()?, rest))
 }
 
-fn zone_offset(text: &str) -> Option<Offset> {
+/// How many seconds a zone is ahead.
+fn zone_offset(text: &str) -> Option<i32> {
     if text == "Z" {
-        return Some(Offset::UTC);
+        return Some(0);
     }
     let sign = match text.as_bytes().first()? {
         b'+' => 1,
@@ -133,8 +129,5 @@ fn zone_offset(text: &str) -> Option<Offset> {
         return None;
     }
     let (hours, minutes): (i32, i32) = (hours.parse().ok()?, minutes.parse().ok()?);
-    if hours > 24 || minutes > 59 {
-        return None;
-    }
-    Offset::from_seconds(sign * (hours * 3600 + minutes * 60)).ok()
+    (hours <= 24 && minutes <= 59).then_some(sign * (hours * 3600 + minutes * 60))
 }

@@ -2,7 +2,7 @@
 //!
 //! Follows k8s.io/apiserver/pkg/cel/common/schemas.go (`SchemaDeclType`) and pkg/cel/types.go (`DeclType`).
 
-mod names;
+pub(crate) mod names;
 mod schema;
 
 #[cfg(test)]
@@ -11,7 +11,6 @@ mod tests;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-pub(crate) use self::names::escape;
 pub(crate) use self::schema::Place;
 
 /// A schema as expressions see it. Parts of a schema that expressions cannot see have none.

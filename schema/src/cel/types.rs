@@ -77,6 +77,30 @@ impl Type {
         Self::TypeOf(Arc::new(of))
     }
 
+    /// The name without parameters, which types as values are compared by (`TypeName` in cel-go).
+    pub(crate) fn runtime_name(&self) -> &str {
+        match self {
+            Self::Dyn => "dyn",
+            Self::Error => "error",
+            Self::Null => "null_type",
+            Self::Bool => "bool",
+            Self::Int => "int",
+            Self::Uint => "uint",
+            Self::Double => "double",
+            Self::String => "string",
+            Self::Bytes => "bytes",
+            Self::Duration => "google.protobuf.Duration",
+            Self::Timestamp => "google.protobuf.Timestamp",
+            Self::List(_) => "list",
+            Self::Map(..) => "map",
+            Self::Optional(_) => "optional_type",
+            Self::TypeOf(_) => "type",
+            Self::Param(name) => name,
+            Self::Object(object) => &object.name,
+            Self::Opaque(name) => name,
+        }
+    }
+
     /// The type parameter `name`.
     pub(crate) fn param(name: &str) -> Self {
         Self::Param(Arc::from(name))

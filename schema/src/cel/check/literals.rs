@@ -1,7 +1,7 @@
 //! Literals, lists, maps and messages.
 //!
-//! Follows `checkCreateList`, `checkCreateMap` and `checkCreateStruct` of cel-go's `checker/checker.go`, with
-//! `HomogeneousAggregateLiterals`. No message can be made: Kubernetes' environment has no type of use for that.
+//! Follows `checkCreateList`, `checkCreateMap` and `checkCreateStruct` of cel-go's `checker/checker.go`. That elements
+//! agree is a matter of the validation that comes after. No message can be made: Kubernetes' environment has no type of use for that.
 
 use ::cel::common::ast::{EntryExpr, IdedExpr, ListExpr, LiteralValue, MapExpr};
 
@@ -33,7 +33,7 @@ impl Checker<'_> {
             } else {
                 self.check(element)
             };
-            items = Some(self.join(element.id, items, found));
+            items = Some(self.join(items, found));
         }
         let items = items.unwrap_or_else(|| self.fresh());
         Type::list(items)
@@ -45,10 +45,10 @@ impl Checker<'_> {
         for entry in &mut map.entries {
             let EntryExpr::MapEntry(entry) = &mut entry.expr else { continue };
             let key = self.check(&mut entry.key);
-            keys = Some(self.join(entry.key.id, keys, key));
+            keys = Some(self.join(keys, key));
             let value =
                 if entry.optional { self.optional_element(&mut entry.value) } else { self.check(&mut entry.value) };
-            values = Some(self.join(entry.value.id, values, value));
+            values = Some(self.join(values, value));
         }
         let keys = keys.unwrap_or_else(|| self.fresh());
         let values = values.unwrap_or_else(|| self.fresh());
@@ -68,14 +68,13 @@ impl Checker<'_> {
         }
     }
 
-    /// The type of elements so far and of one more.
-    fn join(&mut self, node: u64, before: Option<Type>, found: Type) -> Type {
+    /// The type of elements so far and of one more; `dyn` if they do not agree.
+    fn join(&mut self, before: Option<Type>, found: Type) -> Type {
         let Some(before) = before else { return found };
         if self.assignable(&before, &found) {
             return most_general(&before, &found).clone();
         }
-        self.mismatch(node, &before, &found);
-        Type::Error
+        Type::Dyn
     }
 
     pub(super) fn structure(&mut self, node: u64, name: &str) {

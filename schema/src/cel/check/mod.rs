@@ -4,6 +4,7 @@
 
 mod calls;
 mod environment;
+mod format;
 mod literals;
 mod unify;
 mod validate;

@@ -1,9 +1,11 @@
-//! What is checked once types are known: literals of durations, timestamps and patterns, and mixed lists and maps.
+//! What is checked once types are known: literals of durations, timestamps, patterns and formats, and mixed lists and
+//! maps.
 //!
 //! Follows the validators of cel-go's `cel/validator.go` that apiserver/pkg/cel/environment/base.go turns on.
 
-use ::cel::common::ast::{EntryExpr, Expr, IdedExpr, ListExpr, LiteralValue, MapEntryExpr, MapExpr};
+use ::cel::common::ast::{CallExpr, EntryExpr, Expr, IdedExpr, ListExpr, LiteralValue, MapEntryExpr, MapExpr};
 
+use super::format;
 use super::unify::same;
 use crate::cel::checked::Checked;
 use crate::cel::clock::{parse_duration, parse_timestamp};
@@ -14,19 +16,37 @@ use crate::structural::pattern::Pattern;
 /// What is wrong with an expression whose types are right.
 pub(super) fn validate(checked: &Checked) -> Issues {
     let mut issues = Issues::default();
-    visit(&checked.expr, &mut |node| match &node.expr {
-        Expr::Call(call) => {
-            if let Some(IdedExpr { id, expr: Expr::Literal(literal) }) = call.args.first()
-                && !literal_fits(&call.func_name, literal)
-            {
-                report(&mut issues, checked, *id, format!("invalid {} argument", call.func_name));
-            }
-        }
-        Expr::List(list) => mixed_list(&mut issues, checked, list),
-        Expr::Map(map) => mixed_map(&mut issues, checked, map),
+    visit(&checked.expr, Around::Anything, &mut |node, around| match &node.expr {
+        Expr::Call(call) => check_call(&mut issues, checked, node.id, call),
+        Expr::List(list) if around == Around::Anything => mixed_list(&mut issues, checked, list),
+        Expr::Map(map) if around == Around::Anything => mixed_map(&mut issues, checked, map),
         _ => {}
     });
     issues
+}
+
+/// What a node is part of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Around {
+    Anything,
+    /// A call of `format`, which takes lists of mixed types.
+    Format,
+}
+
+fn check_call(issues: &mut Issues, checked: &Checked, node: u64, call: &CallExpr) {
+    let Some(first) = call.args.first() else { return };
+    if let Expr::Literal(literal) = &first.expr
+        && !literal_fits(&call.func_name, literal)
+    {
+        report(issues, checked, first.id, format!("invalid {} argument", call.func_name));
+    }
+    if call.func_name == "format"
+        && let Some(target) = &call.target
+        && let (Expr::Literal(LiteralValue::String(text)), Expr::List(args)) = (&target.expr, &first.expr)
+        && let Err(fault) = format::check(checked, node, text.inner(), &args.elements)
+    {
+        report(issues, checked, fault.node, fault.message);
+    }
 }
 
 fn report(issues: &mut Issues, checked: &Checked, node: u64, message: String) {
@@ -89,22 +109,27 @@ fn type_in(checked: &Checked, node: &IdedExpr, optional: bool) -> Type {
 }
 
 /// Visits a node and all below it.
-fn visit(node: &IdedExpr, act: &mut dyn FnMut(&IdedExpr)) {
-    act(node);
+fn visit(node: &IdedExpr, around: Around, act: &mut dyn FnMut(&IdedExpr, Around)) {
+    act(node, around);
     match &node.expr {
-        Expr::Call(call) => call.target.iter().map(|target| &**target).chain(&call.args).for_each(|n| visit(n, act)),
-        Expr::Comprehension(of) => {
-            for child in [&of.iter_range, &of.accu_init, &of.loop_cond, &of.loop_step, &of.result] {
-                visit(child, act);
+        Expr::Call(call) => {
+            let around = if call.func_name == "format" { Around::Format } else { around };
+            for child in call.target.iter().map(|target| &**target).chain(&call.args) {
+                visit(child, around, act);
             }
         }
-        Expr::List(list) => list.elements.iter().for_each(|element| visit(element, act)),
-        Expr::Select(select) => visit(&select.operand, act),
+        Expr::Comprehension(of) => {
+            for child in [&of.iter_range, &of.accu_init, &of.loop_cond, &of.loop_step, &of.result] {
+                visit(child, around, act);
+            }
+        }
+        Expr::List(list) => list.elements.iter().for_each(|element| visit(element, around, act)),
+        Expr::Select(select) => visit(&select.operand, around, act),
         Expr::Map(map) => {
             for entry in &map.entries {
                 if let EntryExpr::MapEntry(entry) = &entry.expr {
-                    visit(&entry.key, act);
-                    visit(&entry.value, act);
+                    visit(&entry.key, around, act);
+                    visit(&entry.value, around, act);
                 }
             }
         }

@@ -10,6 +10,7 @@ use super::environment::{Environment, type_named};
 use super::unify::Mapping;
 use crate::cel::checked::{Checked, Reference};
 use crate::cel::declared::Shape;
+use crate::cel::declared::names::is_reserved;
 use crate::cel::issues::Issues;
 use crate::cel::types::{ObjectType, Type};
 
@@ -252,11 +253,14 @@ impl<'a> Checker<'a> {
     }
 }
 
-/// The type of a field of an object, by its name in expressions.
+/// The type of a field of an object, by its name in expressions. A word of the language that can be written there, like
+/// `namespace`, may stand for its escaped form.
 fn field_type(object: &ObjectType, name: &str) -> Option<Type> {
     let Shape::Object { fields } = &object.declared.shape else { return None };
-    let field = fields.values().find(|field| field.escaped == name)?;
-    Some(field.declared.cel_type(&format!("{}.{name}", object.name)))
+    let mut fields = fields.iter();
+    let (_, field) =
+        fields.find(|(written, field)| field.escaped == name || (*written == name && is_reserved(name)))?;
+    Some(field.declared.cel_type(&format!("{}.{}", object.name, field.escaped)))
 }
 
 /// The first part and the whole of a name with dots.

@@ -32,12 +32,17 @@ const RESERVED: [&str; 21] = [
     "while",
 ];
 
+/// Whether the language has taken the word, so that a field of this name is escaped.
+pub(crate) fn is_reserved(word: &str) -> bool {
+    RESERVED.contains(&word)
+}
+
 /// A field's name as expressions write it; none if they cannot.
 pub(crate) fn escape(name: &str) -> Option<String> {
     if name.is_empty() || name.starts_with(|first: char| first.is_ascii_digit()) {
         return None;
     }
-    if RESERVED.contains(&name) {
+    if is_reserved(name) {
         return Some(format!("__{name}__"));
     }
     let mut escaped = String::with_capacity(name.len());

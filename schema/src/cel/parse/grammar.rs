@@ -1,7 +1,7 @@
 //! The grammar, by recursive descent.
 //!
-//! Each level of nesting is counted as the rules of cel-go's grammar are, so that what is too deep there is too deep
-//! here. A node carries the depth of its visit, which cel-go bounds too: all later recursion over the tree relies on it.
+//! Expressions within expressions are counted, as cel-go counts them, so that the recursion of the parse is bounded. A
+//! node carries the depth of its visit, which cel-go bounds too: all later recursion over the tree relies on both.
 
 use ::cel::common::ast::{Expr, IdedExpr, SelectExpr, SourceInfo, operators};
 
@@ -11,7 +11,7 @@ use super::nodes::{Nodes, call};
 use super::token::{Kind, Token};
 use crate::cel::issues::Issues;
 
-/// The deepest nesting of one rule of the grammar, and of the visit of nodes.
+/// The deepest nesting of expressions, and of the visit of nodes.
 const DEPTH_MAX: u16 = 250;
 
 /// The parse is over; why was reported.
@@ -31,15 +31,6 @@ impl Node {
     }
 }
 
-/// Rules that nest, each with its own count.
-#[derive(Clone, Copy, Default)]
-struct Depths {
-    expr: u16,
-    relation: u16,
-    calc: u16,
-    member: u16,
-}
-
 /// A parse under way.
 pub(super) struct Parser<'a> {
     text: &'a [char],
@@ -47,7 +38,8 @@ pub(super) struct Parser<'a> {
     at: usize,
     issues: Issues,
     pub(super) nodes: Nodes,
-    depths: Depths,
+    /// How many expressions, relations and calculations are under way, one within another.
+    depths: [u16; 3],
     /// What may come next in each bracket that is open: its end, and what separates its parts.
     open: Vec<&'static [&'static str]>,
 }
@@ -55,7 +47,7 @@ pub(super) struct Parser<'a> {
 /// The tokens, which are never empty.
 impl<'a> Parser<'a> {
     pub(super) fn new(text: &'a [char], tokens: &'a [Token], issues: Issues) -> Self {
-        Self { text, tokens, at: 0, issues, nodes: Nodes::default(), depths: Depths::default(), open: Vec::new() }
+        Self { text, tokens, at: 0, issues, nodes: Nodes::default(), depths: [0; 3], open: Vec::new() }
     }
 
     /// The tree, if there is one, and what was found wrong.
@@ -165,10 +157,10 @@ impl<'a> Parser<'a> {
         Ok(Node { expr, depth: depth + 1 })
     }
 
-    fn deeper(&mut self, rule: fn(&mut Depths) -> &mut u16) -> Result<(), Stop> {
-        let depth = rule(&mut self.depths);
-        *depth += 1;
-        if *depth > DEPTH_MAX {
+    /// Begins a rule, unless it is too deep in itself.
+    fn enter(&mut self, rule: usize) -> Result<(), Stop> {
+        self.depths[rule] += 1;
+        if self.depths[rule] > DEPTH_MAX {
             self.report(None, format!("expression recursion limit exceeded: {DEPTH_MAX}"));
             return Err(Stop);
         }
@@ -176,11 +168,15 @@ impl<'a> Parser<'a> {
     }
 }
 
+/// Rules that can be within themselves.
+const EXPR: usize = 0;
+const RELATION: usize = 1;
+const CALC: usize = 2;
+
 /// The rules, from the loosest binding to the tightest.
 impl Parser<'_> {
     pub(super) fn expr(&mut self) -> Result<Node, Stop> {
-        let before = self.depths.expr;
-        self.deeper(|depths| &mut depths.expr)?;
+        self.enter(EXPR)?;
         let condition = self.logical(operators::LOGICAL_OR)?;
         let node = if self.peek() == Kind::Fixed("?") {
             let operator = self.skip();
@@ -194,7 +190,7 @@ impl Parser<'_> {
         } else {
             condition
         };
-        self.depths.expr = before;
+        self.depths[EXPR] -= 1;
         Ok(node)
     }
 
@@ -220,30 +216,26 @@ impl Parser<'_> {
     }
 
     fn relation(&mut self, level: u8) -> Result<Node, Stop> {
-        let before = self.depths.relation;
-        self.deeper(|depths| &mut depths.relation)?;
+        self.enter(RELATION)?;
         let mut left = self.calc(1)?;
         while let (1, Some(function)) = (level, relational(self.peek())) {
             let operator = self.skip();
-            self.deeper(|depths| &mut depths.relation)?;
             let right = self.relation(level + 1)?;
             left = self.binary(operator, function, left, right)?;
         }
-        self.depths.relation = before;
+        self.depths[RELATION] -= 1;
         Ok(left)
     }
 
     fn calc(&mut self, level: u8) -> Result<Node, Stop> {
-        let before = self.depths.calc;
-        self.deeper(|depths| &mut depths.calc)?;
+        self.enter(CALC)?;
         let mut left = self.unary()?;
         while let Some((function, binds)) = arithmetic(self.peek()).filter(|(_, binds)| *binds >= level) {
             let operator = self.skip();
-            self.deeper(|depths| &mut depths.calc)?;
             let right = self.calc(binds + 1)?;
             left = self.binary(operator, function, left, right)?;
         }
-        self.depths.calc = before;
+        self.depths[CALC] -= 1;
         Ok(left)
     }
 
@@ -278,23 +270,18 @@ impl Parser<'_> {
     }
 
     fn member(&mut self) -> Result<Node, Stop> {
-        let before = self.depths.member;
-        self.deeper(|depths| &mut depths.member)?;
         let sign = if self.signed_number() { Sign::Minus } else { Sign::None };
         let mut node = self.primary(sign)?;
         loop {
             let operator = self.current();
             node = if self.take(".") {
-                self.deeper(|depths| &mut depths.member)?;
                 self.field(operator, node)?
             } else if self.take("[") {
-                self.deeper(|depths| &mut depths.member)?;
                 self.index(operator, node)?
             } else {
                 break;
             };
         }
-        self.depths.member = before;
         Ok(node)
     }
 

@@ -59,7 +59,7 @@ pub(super) fn expand(
     let one_variable = match function {
         operators::ALL if two => Some(Fold::All),
         operators::EXISTS if two => Some(Fold::Exists),
-        operators::EXISTS_ONE | "existsOne" if two => Some(Fold::ExistsOne),
+        operators::EXISTS_ONE if two => Some(Fold::ExistsOne),
         operators::MAP if two || args.len() == 3 => Some(Fold::Map),
         operators::FILTER if two => Some(Fold::Filter),
         _ => None,

@@ -105,20 +105,19 @@ impl Parser<'_> {
         let token = self.skip();
         let plain = self.text(token);
         let name = if dot { format!(".{plain}") } else { plain.clone() };
-        let called = self.peek() == Kind::Fixed("(");
-        let node = if called {
+        let reserved = RESERVED.contains(&plain.as_str());
+        if reserved {
+            self.report(Some(offset(first.start)), format!("reserved identifier: {plain}"));
+        }
+        if self.peek() == Kind::Fixed("(") {
             let opening = self.skip();
             let (args, depth) = self.args()?;
             let id = self.id(opening);
-            Node { expr: self.call_or_macro(id, name, None, args), depth }
-        } else {
-            let id = self.id(token);
-            Node::leaf(IdedExpr { id, expr: Expr::Ident(name) })
-        };
-        if RESERVED.contains(&plain.as_str()) {
-            self.report(Some(offset(first.start)), format!("reserved identifier: {plain}"));
+            return Ok(Node { expr: self.call_or_macro(id, name, None, args), depth });
         }
-        Ok(node)
+        let id = self.id(token);
+        let expr = if reserved { Expr::Unspecified } else { Expr::Ident(name) };
+        Ok(Node::leaf(IdedExpr { id, expr }))
     }
 
     /// How many names there are before a brace; none if something else comes.
@@ -158,8 +157,8 @@ impl Parser<'_> {
                     break;
                 }
             }
-            if entries.is_empty() {
-                parser.take(",");
+            if entries.is_empty() && !parser.take(",") && parser.peek() != Kind::Fixed("}") {
+                parser.unexpected(&["'}'", "','", "'?'", "IDENTIFIER", "ESC_IDENTIFIER"])?;
             }
             Ok(())
         })?;
