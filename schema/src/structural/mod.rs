@@ -23,7 +23,7 @@ mod node;
 mod numbers;
 mod outcome;
 mod parse;
-mod pattern;
+pub(crate) mod pattern;
 mod prune;
 mod ratchet;
 mod trail;

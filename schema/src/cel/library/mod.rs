@@ -2,6 +2,12 @@
 //!
 //! Each file declares its overloads with [`Overload`](super::overload::Overload) and says what a call costs.
 
+pub(crate) mod cost;
 pub(crate) mod ip;
 pub(crate) mod quantity;
 pub(crate) mod url;
+
+/// As messages print a value of a library.
+pub(crate) fn print(opaque: &super::value::Opaque) -> String {
+    opaque.type_name().to_owned()
+}
