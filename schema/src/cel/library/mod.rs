@@ -2,6 +2,7 @@
 //!
 //! Each file declares its overloads with [`Overload`](super::overload::Overload) and says what a call costs.
 
+pub(crate) mod cost;
 pub(crate) mod ip;
 pub(crate) mod quantity;
 pub(crate) mod standard;
@@ -12,4 +13,9 @@ use super::overload::Overload;
 /// Every function of the environment of Kubernetes 1.37.
 pub(crate) fn all() -> Vec<Overload> {
     standard::declarations()
+}
+
+/// As messages print a value of a library.
+pub(crate) fn print(opaque: &super::value::Opaque) -> String {
+    opaque.type_name().to_owned()
 }

@@ -1,5 +1,5 @@
 //! Quantities (k8s.io/apiserver/pkg/cel/library/quantity.go, apimachinery/pkg/api/resource).
 
 /// A quantity.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Quantity;

@@ -3,7 +3,7 @@
 //! Follows `ValidFieldPath` in apiextensions-apiserver/pkg/apiserver/schema/cel/validation.go.
 
 use crate::field::FieldPath;
-use crate::structural::node::{Additional, Node};
+use crate::structural::node::Node;
 
 /// The path as errors show it, if it is one of `schema`.
 pub(super) fn resolve(path: &str, schema: &Node) -> Option<FieldPath> {

@@ -18,6 +18,6 @@ mod run;
 mod tree;
 
 pub(crate) use definition::{Costs, Scope, Step, faults};
-pub(crate) use rule::{REASONS, Rule};
+pub(crate) use rule::Rule;
 pub(crate) use run::{Budget, Ratcheting, validate};
 pub(crate) use tree::RuleTree;

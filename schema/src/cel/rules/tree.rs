@@ -10,7 +10,8 @@ use super::compile::Expressions;
 use super::definition::{Step, inside};
 use super::field_path;
 use super::rule::Rule;
-use crate::cel::declared::{Declared, Place, escape};
+use crate::cel::declared::names::escape;
+use crate::cel::declared::{Declared, Place};
 use crate::structural::node::{Additional, Node};
 
 /// The rules of a schema and of those inside.
