@@ -159,12 +159,18 @@ impl FieldError {
 
     /// A value outside of an enumeration.
     pub fn not_supported<S: AsRef<str>>(path: &FieldPath, value: &Value, valid: &[S]) -> Self {
+        Self::not_supported_printed(path, &printed(value), valid)
+    }
+
+    /// A value outside of an enumeration that is shown as `printed`.
+    pub(crate) fn not_supported_printed<S: AsRef<str>>(path: &FieldPath, printed: &str, valid: &[S]) -> Self {
         let mut detail = String::new();
         for (i, choice) in valid.iter().enumerate() {
             detail.push_str(if i == 0 { "supported values: " } else { ", " });
             detail.push_str(&print::quoted(choice.as_ref()));
         }
-        Self::with_value(ErrorKind::NotSupported, path, value, &detail)
+        let separator = if detail.is_empty() { "" } else { ": " };
+        Self::plain(ErrorKind::NotSupported, path, &format!("{printed}{separator}{detail}"))
     }
 
     /// A value that is not permitted here.

@@ -44,7 +44,6 @@ impl Walk {
     }
 
     fn default(&mut self, schema: &Node, default: &Value, tree: Option<&RuleTree>, at: &FieldPath) {
-
         let mut pruned = default.clone();
         let level = if schema.extensions.embedded_resource { Level::Resource } else { Level::Value };
         prune::prune(&mut pruned, schema, level);
@@ -69,9 +68,8 @@ impl Walk {
     /// The default must be right where nothing was before, and where it was before.
     fn rules(&mut self, schema: &Node, default: &Value, tree: Option<&RuleTree>, at: &FieldPath) {
         let Some(tree) = tree else { return };
-        let run = |old, budget: &mut Budget| {
-            rules::validate(tree, schema, default, old, Ratcheting::Strict, at, budget)
-        };
+        let run =
+            |old, budget: &mut Budget| rules::validate(tree, schema, default, old, Ratcheting::Strict, at, budget);
         let mut budget = self.budget;
         let errors = run(Some(default), &mut budget);
         if errors.is_empty() {

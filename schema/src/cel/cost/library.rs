@@ -153,10 +153,33 @@ fn kubernetes<'a>(
         }
         ("validate", _, [text, ..]) => (size(text).scaled(TRAVERSAL).scaled(NAME_FORMAT_REGEX_MAX * REGEX), None),
         (
-            "masked" | "prefixLength" | "family" | "isUnspecified" | "isLoopback" | "isLinkLocalMulticast"
-            | "isLinkLocalUnicast" | "isGlobalUnicast" | "format.named" | "sign" | "asInteger" | "isInteger"
-            | "asApproximateFloat" | "isGreaterThan" | "isLessThan" | "compareTo" | "add" | "sub" | "major" | "minor"
-            | "patch" | "getScheme" | "getHostname" | "getHost" | "getPort" | "getEscapedPath" | "getQuery",
+            "masked"
+            | "prefixLength"
+            | "family"
+            | "isUnspecified"
+            | "isLoopback"
+            | "isLinkLocalMulticast"
+            | "isLinkLocalUnicast"
+            | "isGlobalUnicast"
+            | "format.named"
+            | "sign"
+            | "asInteger"
+            | "isInteger"
+            | "asApproximateFloat"
+            | "isGreaterThan"
+            | "isLessThan"
+            | "compareTo"
+            | "add"
+            | "sub"
+            | "major"
+            | "minor"
+            | "patch"
+            | "getScheme"
+            | "getHostname"
+            | "getHost"
+            | "getPort"
+            | "getEscapedPath"
+            | "getQuery",
             ..,
         ) => (ONE, None),
         ("_==_", _, [left, right]) => (equality(left, right)?, None),
@@ -240,7 +263,9 @@ fn equality(left: &Operand<'_>, right: &Operand<'_>) -> Option<Range> {
 /// The items of a list, or what else a type is made of first.
 fn item_of<'a>(list: &Operand<'a>) -> Option<Operand<'a>> {
     let kind = match &list.kind {
-        Type::List(inside) | Type::Map(inside, _) | Type::Optional(inside) | Type::TypeOf(inside) => Type::clone(inside),
+        Type::List(inside) | Type::Map(inside, _) | Type::Optional(inside) | Type::TypeOf(inside) => {
+            Type::clone(inside)
+        }
         _ => return None,
     };
     let path = if list.path.is_empty() { list.path.clone() } else { list.path.copied_with("@items") };

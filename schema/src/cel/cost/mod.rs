@@ -8,8 +8,6 @@ mod library;
 mod path;
 mod range;
 
-#[cfg(test)]
-mod dump_tests;
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -398,9 +396,7 @@ impl<'a> Estimator<'a> {
                 // Keys of maps are strings without a limit of their own, and hold nothing.
                 ("@keys", Shape::Map { .. }) => return names.next().is_none().then(Range::default),
                 ("@items" | "@values" | "@keys", _) => return None,
-                (name, Shape::Object { fields }) => {
-                    &fields.values().find(|field| field.escaped == name)?.declared
-                }
+                (name, Shape::Object { fields }) => &fields.values().find(|field| field.escaped == name)?.declared,
                 _ => return None,
             };
         }

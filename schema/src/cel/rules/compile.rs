@@ -49,8 +49,8 @@ impl Expressions {
     pub(super) fn compile(rule: &Rule, declared: &Arc<Declared>) -> Self {
         let compiled = Expression::compile(&rule.rule, rule, declared, Purpose::Rule);
         let text = &rule.message_expression;
-        let message = (compiled.is_ok() && !text.is_empty())
-            .then(|| Expression::compile(text, rule, declared, Purpose::Message));
+        let message =
+            (compiled.is_ok() && !text.is_empty()).then(|| Expression::compile(text, rule, declared, Purpose::Message));
         Self { rule: compiled, message }
     }
 }
@@ -68,12 +68,13 @@ impl Expression {
     fn compile(text: &str, rule: &Rule, declared: &Arc<Declared>, purpose: Purpose) -> Result<Self, String> {
         let value = declared.cel_type(TYPE_NAME);
         let old = if rule.optional_old_self == Some(true) { Type::optional(value.clone()) } else { value.clone() };
-        let checked = check::check(text, &[(SELF, value), (OLD_SELF, old)], Environment::kubernetes()).map_err(
-            |error| match purpose {
-                Purpose::Rule => format!("compilation failed: {error}"),
-                Purpose::Message => format!("messageExpression compilation failed: {error}"),
-            },
-        )?;
+        let checked =
+            check::check(text, &[(SELF, value), (OLD_SELF, old)], Environment::kubernetes()).map_err(|error| {
+                match purpose {
+                    Purpose::Rule => format!("compilation failed: {error}"),
+                    Purpose::Message => format!("messageExpression compilation failed: {error}"),
+                }
+            })?;
         match (purpose, &checked.result) {
             (Purpose::Rule, Type::Bool) | (Purpose::Message, Type::String) => {}
             (Purpose::Rule, _) => return Err("cel expression must evaluate to a bool".to_owned()),

@@ -13,7 +13,7 @@ use super::compile::Expressions;
 use super::field_path;
 use super::rule::REASONS;
 use crate::cel::declared::{Declared, Place, Shape};
-use crate::field::{FieldError, FieldPath};
+use crate::field::{FieldError, FieldPath, print};
 use crate::structural::node::Node;
 
 /// Where a schema stands, as far as its rules are concerned.
@@ -68,7 +68,10 @@ impl<'a> Scope<'a> {
                         return Some(Arc::clone(inside));
                     }
                 }
-                Declared::from_schema(self.schema, if self.parent.is_none() { Place::Resource } else { Place::of(self.schema) })
+                Declared::from_schema(
+                    self.schema,
+                    if self.parent.is_none() { Place::Resource } else { Place::of(self.schema) },
+                )
             })
             .as_ref()
     }
@@ -123,8 +126,9 @@ impl Costs {
             self.expressions(&compiled, &rule.printed(), count, &at, &mut errors);
             let uses_old_self = compiled.rule.as_ref().is_ok_and(|rule| rule.uses_old_self);
             if let Some(uncorrelatable) = uncorrelatable.filter(|_| uses_old_self) {
-                let detail =
-                    format!("oldSelf cannot be used on the uncorrelatable portion of the schema within {uncorrelatable}");
+                let detail = format!(
+                    "oldSelf cannot be used on the uncorrelatable portion of the schema within {uncorrelatable}"
+                );
                 errors.push(FieldError::invalid_text(&at.child("rule"), &rule.rule, &detail));
             }
             if let Some(optional) = rule.optional_old_self.filter(|_| !uses_old_self) {
@@ -191,7 +195,9 @@ pub(crate) fn faults(schema: &Node, at: &FieldPath) -> Vec<FieldError> {
             errors.push(FieldError::required(&at.child("messageExpression"), detail));
         }
         if let Some(reason) = rule.reason.as_deref().filter(|reason| !REASONS.contains(reason)) {
-            errors.push(FieldError::not_supported(&at.child("reason"), &Value::from(reason), &REASONS));
+            // A string of a type of its own is shown as JSON.
+            let printed = print::json(&Value::from(reason));
+            errors.push(FieldError::not_supported_printed(&at.child("reason"), &printed, &REASONS));
         }
         let path = &rule.field_path;
         let at = at.child("fieldPath");

@@ -35,7 +35,11 @@ impl Rule {
 
     /// What is said of an object that breaks the rule (`ruleMessageOrDefault`).
     pub(crate) fn failure(&self) -> String {
-        if self.message.is_empty() { format!("failed rule: {}", self.rule.trim()) } else { self.message.trim().to_owned() }
+        if self.message.is_empty() {
+            format!("failed rule: {}", self.rule.trim())
+        } else {
+            self.message.trim().to_owned()
+        }
     }
 
     /// The kind of error that breaking the rule is (`fieldErrorForReason`).

@@ -243,7 +243,9 @@ impl<'a> Run<'a> {
         };
         let text = error.to_string();
         let detail = if error == EvalError::CostLimit {
-            format!("'{text}': no further validation rules will be run due to call cost exceeds limit for rule: {title}")
+            format!(
+                "'{text}': no further validation rules will be run due to call cost exceeds limit for rule: {title}"
+            )
         } else if text.starts_with("no such overload") {
             format!(
                 "'{text}': call arguments did not match a supported operator, function or macro signature for rule: \
@@ -298,8 +300,7 @@ impl<'a> Run<'a> {
     }
 
     fn out_of_budget(&mut self, schema: &Node, at: &FieldPath) -> ControlFlow<()> {
-        let detail =
-            "validation failed due to running out of cost budget, no further validation rules will be run";
+        let detail = "validation failed due to running out of cost budget, no further validation rules will be run";
         self.errors.push(FieldError::invalid_text(at, &schema.type_name, detail));
         ControlFlow::Break(())
     }

@@ -61,8 +61,7 @@ impl RuleTree {
                 .filter_map(|(name, field)| Some((name.clone(), Self::inside(field, declared, Step::Field(name))?)))
                 .collect(),
         };
-        let empty =
-            tree.rules.is_empty() && tree.items.is_none() && tree.entries.is_none() && tree.fields.is_empty();
+        let empty = tree.rules.is_empty() && tree.items.is_none() && tree.entries.is_none() && tree.fields.is_empty();
         (!empty).then_some(tree)
     }
 

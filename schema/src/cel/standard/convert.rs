@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::{Outcome, time};
 use crate::cel::library;
-use crate::cel::types::Type;
 use crate::cel::value::{EvalError, Opaque, Text, Value};
 
 /// 2^63 and 2^64, which doubles hold exactly.
