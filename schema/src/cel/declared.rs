@@ -3,15 +3,13 @@
 //! Follows k8s.io/apiserver/pkg/cel/common/schemas.go (`SchemaDeclType`) and pkg/cel/types.go (`DeclType`).
 
 pub(crate) mod names;
-mod schema;
+pub(crate) mod schema;
 
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-
-pub(crate) use self::schema::Place;
 
 /// A schema as expressions see it. Parts of a schema that expressions cannot see have none.
 #[derive(Debug)]

@@ -8,6 +8,7 @@ use super::declared::Declared;
 
 /// The type of an expression, or of a parameter of an overload.
 #[derive(Debug, Clone)]
+#[allow(clippy::enum_variant_names, reason = "`TypeOf` is what it is")]
 pub(crate) enum Type {
     /// Any value; resolved when it runs.
     Dyn,

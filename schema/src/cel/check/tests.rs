@@ -4,7 +4,8 @@ use rstest::rstest;
 use serde_json::json;
 
 use super::{Environment, check};
-use crate::cel::declared::{Declared, Place};
+use crate::cel::declared::Declared;
+use crate::cel::declared::schema::Place;
 use crate::cel::types::Type;
 use crate::field::FieldPath;
 use crate::structural::parse::parse;

@@ -62,9 +62,8 @@ impl Mapping {
             return matches!(self.stands_for(wanted, given, name), Substitution::Valid);
         }
         match (given, wanted) {
-            (Type::Dyn | Type::Error, _) | (_, Type::Dyn | Type::Error) => true,
+            (Type::Dyn | Type::Error, _) | (_, Type::Dyn | Type::Error) | (Type::TypeOf(_), Type::TypeOf(_)) => true,
             (Type::Null, other) | (other, Type::Null) => takes_null(other),
-            (Type::TypeOf(_), Type::TypeOf(_)) => true,
             (Type::List(one), Type::List(other)) | (Type::Optional(one), Type::Optional(other)) => {
                 self.assignable(one, other)
             }
@@ -177,7 +176,7 @@ pub(super) fn most_general<'a>(one: &'a Type, other: &'a Type) -> &'a Type {
 
 fn less_specific(one: &Type, other: &Type) -> bool {
     match (one, other) {
-        (Type::Dyn | Type::Param(_), _) => true,
+        (Type::Dyn | Type::Param(_), _) | (Type::TypeOf(_), Type::TypeOf(_)) => true,
         (_, Type::Dyn | Type::Param(_)) => false,
         (Type::List(one), Type::List(other)) | (Type::Optional(one), Type::Optional(other)) => {
             less_specific(one, other)
@@ -185,7 +184,6 @@ fn less_specific(one: &Type, other: &Type) -> bool {
         (Type::Map(key, value), Type::Map(other_key, other_value)) => {
             less_specific(key, other_key) && less_specific(value, other_value)
         }
-        (Type::TypeOf(_), Type::TypeOf(_)) => true,
         _ => same(one, other),
     }
 }

@@ -69,7 +69,11 @@ fn literal_fits(function: &str, literal: &LiteralValue) -> bool {
 fn mixed_list(issues: &mut Issues, checked: &Checked, list: &ListExpr) {
     let mut first: Option<Type> = None;
     for (index, element) in list.elements.iter().enumerate() {
-        let found = type_in(checked, element, list.optional_indices.binary_search(&index).is_ok());
+        let found = if list.optional_indices.binary_search(&index).is_ok() {
+            value_type(checked, element)
+        } else {
+            type_in(checked, element)
+        };
         match &first {
             None => first = Some(found),
             Some(first) if same(first, &found) => {}
@@ -86,8 +90,10 @@ fn mixed_map(issues: &mut Issues, checked: &Checked, map: &MapExpr) {
         EntryExpr::MapEntry(entry) => Some(entry),
         EntryExpr::StructField(_) => None,
     });
-    let types =
-        |entry: &MapEntryExpr| (type_in(checked, &entry.key, false), type_in(checked, &entry.value, entry.optional));
+    let types = |entry: &MapEntryExpr| {
+        let value = if entry.optional { value_type } else { type_in };
+        (type_in(checked, &entry.key), value(checked, &entry.value))
+    };
     let Some((key, value)) = entries.next().map(types) else { return };
     for entry in entries {
         let (found_key, found_value) = types(entry);
@@ -99,12 +105,16 @@ fn mixed_map(issues: &mut Issues, checked: &Checked, map: &MapExpr) {
     }
 }
 
-/// The type that a node adds to its list or map.
-fn type_in(checked: &Checked, node: &IdedExpr, optional: bool) -> Type {
-    match checked.types.get(&node.id) {
-        Some(Type::Optional(value)) if optional => (**value).clone(),
-        Some(found) => found.clone(),
-        None => Type::Dyn,
+/// The type of a node.
+fn type_in(checked: &Checked, node: &IdedExpr) -> Type {
+    checked.types.get(&node.id).cloned().unwrap_or(Type::Dyn)
+}
+
+/// The type that an optional node adds to its list or map.
+fn value_type(checked: &Checked, node: &IdedExpr) -> Type {
+    match type_in(checked, node) {
+        Type::Optional(value) => (*value).clone(),
+        other => other,
     }
 }
 

@@ -3,7 +3,8 @@
 use rstest::rstest;
 use serde_json::{Value, json};
 
-use super::{Declared, Place};
+use super::Declared;
+use super::schema::Place;
 use crate::field::FieldPath;
 use crate::structural::parse::parse;
 

@@ -60,7 +60,7 @@ impl<'a> Parser<'a> {
         let node = self.expr()?;
         if self.peek() != Kind::End {
             let what = if self.peek_second() == Kind::End { "extraneous" } else { "mismatched" };
-            self.syntax_error(format!("{what} input '{}' expecting <EOF>", self.shown()));
+            self.syntax_error(&format!("{what} input '{}' expecting <EOF>", self.shown()));
         }
         Ok(node.expr)
     }
@@ -292,17 +292,17 @@ impl Parser<'_> {
         match self.peek() {
             Kind::Identifier | Kind::Escaped => {}
             Kind::Fixed(word @ ("true" | "false" | "null")) if !optional => {
-                self.syntax_error(format!("mismatched input '{word}' expecting IDENTIFIER"));
+                self.syntax_error(&format!("mismatched input '{word}' expecting IDENTIFIER"));
                 return Err(Stop);
             }
             _ if optional => {
                 let shown = self.shown();
-                self.syntax_error(format!("mismatched input '{shown}' expecting {{IDENTIFIER, ESC_IDENTIFIER}}"));
+                self.syntax_error(&format!("mismatched input '{shown}' expecting {{IDENTIFIER, ESC_IDENTIFIER}}"));
                 return Err(Stop);
             }
             _ => {
                 let shown = self.text(token);
-                self.syntax_error(format!("no viable alternative at input '.{shown}'"));
+                self.syntax_error(&format!("no viable alternative at input '.{shown}'"));
                 return Err(Stop);
             }
         }
@@ -320,7 +320,7 @@ impl Parser<'_> {
             let opening = self.skip();
             let (args, depth) = self.args()?;
             let id = self.id(opening);
-            let node = self.call_or_macro(id, name, Some(operand.expr), args);
+            let node = self.call_or_macro(id, &name, Some(operand.expr), args);
             return self.above(node, depth.max(operand.depth));
         }
         let id = self.id(dot);
@@ -367,18 +367,18 @@ impl Parser<'_> {
     pub(super) fn call_or_macro(
         &mut self,
         id: u64,
-        function: String,
+        function: &str,
         target: Option<IdedExpr>,
         args: Vec<IdedExpr>,
     ) -> IdedExpr {
-        match expand(&mut self.nodes, id, &function, target, args) {
+        match expand(&mut self.nodes, id, function, target, args) {
             Expanded::Macro(Ok(expr)) => expr,
             Expanded::Macro(Err(fault)) => {
                 let place = self.nodes.start(fault.node);
                 self.report(place, fault.message);
                 IdedExpr { id, expr: Expr::Unspecified }
             }
-            Expanded::Call(target, args) => IdedExpr { id, expr: call(&function, target, args) },
+            Expanded::Call(target, args) => IdedExpr { id, expr: call(function, target, args) },
         }
     }
 }

@@ -84,7 +84,7 @@ pub(super) fn expand(
     match (function, <[_; 2]>::try_from(args)) {
         ("optMap", Ok([name, value])) => Expanded::Macro(opt_map(at, Optional::Of, target, &name, value)),
         ("optFlatMap", Ok([name, value])) => Expanded::Macro(opt_map(at, Optional::AsIs, target, &name, value)),
-        ("sortBy", Ok([name, key])) => Expanded::Macro(sort_by(at, target, name, key)),
+        ("sortBy", Ok([name, key])) => Expanded::Macro(sort_by(at, target, &name, key)),
         (_, Ok(args)) => Expanded::Call(Some(target), Vec::from(args)),
         (_, Err(args)) => Expanded::Call(Some(target), args),
     }
@@ -278,7 +278,7 @@ fn opt_map(mut at: At<'_>, kind: Optional, target: IdedExpr, name: &IdedExpr, va
     Ok(at.call(operators::CONDITIONAL, vec![present, some, none]))
 }
 
-fn sort_by(mut at: At<'_>, target: IdedExpr, name: IdedExpr, key: IdedExpr) -> Expansion {
+fn sort_by(mut at: At<'_>, target: IdedExpr, name: &IdedExpr, key: IdedExpr) -> Expansion {
     match &target.expr {
         Expr::List(_) | Expr::Select(_) | Expr::Ident(_) | Expr::Comprehension(_) | Expr::Call(_) => {}
         _ => {
@@ -286,8 +286,8 @@ fn sort_by(mut at: At<'_>, target: IdedExpr, name: IdedExpr, key: IdedExpr) -> E
             return Err(Fault::new(&target, message));
         }
     }
-    let variable = variable(&name, "argument is not an identifier")?;
-    not_the_accumulator(&name, &variable)?;
+    let variable = variable(name, "argument is not an identifier")?;
+    not_the_accumulator(name, &variable)?;
     let range = at.ident(SORT_INPUT);
     let variables = Variables { first: variable, second: None };
     let keys = comprehension(at.again(), Fold::Map, range, variables, None, Some(key));

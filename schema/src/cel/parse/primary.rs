@@ -96,7 +96,7 @@ impl Parser<'_> {
         let dot = self.take(".");
         if dot && self.peek() != Kind::Identifier {
             let shown = if self.peek() == Kind::End { String::new() } else { self.shown() };
-            self.syntax_error(format!("no viable alternative at input '.{shown}'"));
+            self.syntax_error(&format!("no viable alternative at input '.{shown}'"));
             return Err(Stop);
         }
         if let Some(names) = self.message_ahead() {
@@ -113,7 +113,7 @@ impl Parser<'_> {
             let opening = self.skip();
             let (args, depth) = self.args()?;
             let id = self.id(opening);
-            return Ok(Node { expr: self.call_or_macro(id, name, None, args), depth });
+            return Ok(Node { expr: self.call_or_macro(id, &name, None, args), depth });
         }
         let id = self.id(token);
         let expr = if reserved { Expr::Unspecified } else { Expr::Ident(name) };

@@ -74,7 +74,7 @@ impl Parser<'_> {
     pub(super) fn unexpected(&mut self, expected: &[&str]) -> Result<(), Stop> {
         let extraneous = self.peek() != Kind::End && expected.contains(&&*name(self.peek_second()));
         let what = if extraneous { "extraneous" } else { "mismatched" };
-        self.syntax_error(format!("{what} input '{}' expecting {}", self.shown(), set(expected)));
+        self.syntax_error(&format!("{what} input '{}' expecting {}", self.shown(), set(expected)));
         if !extraneous {
             return Err(Stop);
         }
@@ -89,16 +89,16 @@ impl Parser<'_> {
         }
         let quoted = format!("'{wanted}'");
         if self.peek() != Kind::End && self.peek_second() == Kind::Fixed(wanted) {
-            self.syntax_error(format!("extraneous input '{}' expecting {quoted}", self.shown()));
+            self.syntax_error(&format!("extraneous input '{}' expecting {quoted}", self.shown()));
             self.skip();
             self.skip();
             return Ok(());
         }
         if self.can_follow(wanted) {
-            self.syntax_error(format!("missing {quoted} at '{}'", self.shown()));
+            self.syntax_error(&format!("missing {quoted} at '{}'", self.shown()));
             return Ok(());
         }
-        self.syntax_error(format!("mismatched input '{}' expecting {quoted}", self.shown()));
+        self.syntax_error(&format!("mismatched input '{}' expecting {quoted}", self.shown()));
         Err(Stop)
     }
 
@@ -123,7 +123,7 @@ impl Parser<'_> {
     }
 
     /// Reports a fault at the next token.
-    pub(super) fn syntax_error(&mut self, message: String) {
+    pub(super) fn syntax_error(&mut self, message: &str) {
         self.report(Some(self.place()), format!("Syntax error: {message}"));
     }
 }

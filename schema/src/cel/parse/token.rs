@@ -214,7 +214,7 @@ fn partial(text: &[char]) -> usize {
     let (_, prefix, raw) = prefix(text);
     match text[prefix..].first() {
         Some(quote @ ('"' | '\'')) => {
-            prefix + 1 + closed(&text[prefix + 1..], *quote, 1, raw).map_or_else(|bad| bad, |length| length)
+            prefix + 1 + closed(&text[prefix + 1..], *quote, 1, raw).unwrap_or_else(|bad| bad)
         }
         _ => match text.first() {
             Some('`') => {
