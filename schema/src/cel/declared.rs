@@ -2,8 +2,17 @@
 //!
 //! Follows k8s.io/apiserver/pkg/cel/common/schemas.go (`SchemaDeclType`) and pkg/cel/types.go (`DeclType`).
 
+mod names;
+mod schema;
+
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+pub(crate) use self::names::escape;
+pub(crate) use self::schema::Place;
 
 /// A schema as expressions see it. Parts of a schema that expressions cannot see have none.
 #[derive(Debug)]

@@ -13,13 +13,20 @@
 //! Follows cel-go v0.29 and k8s.io/apiserver/pkg/cel/environment/base.go at 1.37. No I/O; recursion follows an
 //! expression, whose depth the parser bounds, or an object, whose depth the decoder bounds.
 
+pub(crate) mod check;
 pub(crate) mod checked;
+pub(crate) mod clock;
 pub(crate) mod declared;
 mod eval;
+pub(crate) mod issues;
 pub(crate) mod library;
 mod meter;
 pub(crate) mod overload;
+mod parse;
 pub(crate) mod plan;
 pub(crate) mod standard;
 pub(crate) mod types;
 pub(crate) mod value;
+
+#[cfg(test)]
+mod tests;

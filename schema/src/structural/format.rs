@@ -13,7 +13,7 @@ use super::node::Type;
 
 /// A format that is checked.
 #[derive(Debug, Clone)]
-pub(super) struct Format {
+pub(crate) struct Format {
     /// As written in the schema.
     text: String,
     check: Option<fn(&str) -> bool>,
@@ -41,7 +41,7 @@ impl Format {
     }
 
     /// As written in the schema.
-    pub(super) fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         &self.text
     }
 

@@ -29,7 +29,7 @@ const UNSUPPORTED: [(&str, &str); 7] = [
 ];
 
 /// Parses `schema`; everything that is wrong is in the error.
-pub(super) fn parse(schema: &Value, at: &FieldPath) -> Result<Node, Vec<FieldError>> {
+pub(crate) fn parse(schema: &Value, at: &FieldPath) -> Result<Node, Vec<FieldError>> {
     let mut parser = Parser { errors: Vec::new(), nodes: 0 };
     let node = parser.node(schema, at, 0);
     if parser.errors.is_empty() { Ok(node) } else { Err(parser.errors) }
