@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::meter::{self, Meter};
-use super::plan::{Attribute, By, Call, Fold, Negated, Node, Optional, Program, Qualifier, Root, Run, fits};
+use super::plan::{Attribute, By, Call, Fold, Gives, Negated, Node, Optional, Program, Qualifier, Root, Run, fits};
 use super::standard;
 use super::value::{EvalError, OwnedMap, Value};
 
@@ -66,6 +66,12 @@ impl<'a> Evaluation<'_, 'a> {
                 }
                 Ok(Value::Bool(false))
             }
+            Node::Otherwise { left, right, gives } => match self.node(left)? {
+                held @ Value::Optional(Some(_)) if *gives == Gives::Optional => Ok(held),
+                Value::Optional(Some(held)) => Ok(held.as_ref().clone()),
+                Value::Optional(None) => self.node(right),
+                _ => Err(EvalError::no_overload()),
+            },
             Node::Call(call) => self.call(call),
             Node::List(elements) => self.list(elements),
             Node::Map(entries) => self.map(entries),
@@ -184,6 +190,10 @@ impl<'a> Evaluation<'_, 'a> {
         };
         let key = self.key(&last.by)?;
         self.meter.charge(meter::QUALIFIER)?;
+        if matches!(attribute.root, Root::Conditional(_)) {
+            // As upstream has it: an attribute that was not charged is paid back.
+            self.meter.refund(meter::ATTRIBUTE);
+        }
         find(&value, &key).map(|found| Value::Bool(found.is_some()))
     }
 
@@ -243,7 +253,7 @@ impl<'a> Evaluation<'_, 'a> {
             (Value::Optional(Some(value)), Optional::Yes) => value.as_ref().clone(),
             (other, Optional::Yes) => return Err(not_optional(&other, "map entry")),
         };
-        map.insert(key, value)
+        map.put(key, value)
     }
 
     fn call(&mut self, call: &'a Call) -> Outcome<'a> {
@@ -279,6 +289,7 @@ impl<'a> Evaluation<'_, 'a> {
             return Err(error);
         }
         // What a call costs may depend on its result, but also on what is moved into it.
+        let types: Vec<&'static str> = args.iter().map(Value::type_name).collect();
         let sizes = meter::Sizes::of(&args);
         let keeps = meter::needs_arguments(&call.function);
         let held = if keeps { args.clone() } else { Vec::new() };
@@ -302,7 +313,9 @@ impl<'a> Evaluation<'_, 'a> {
             }
         };
         self.meter.charge_call(call, &sizes, &held, outcome.as_ref().ok())?;
-        outcome
+        outcome.map_err(
+            |error| if error == EvalError::no_overload() { no_overload(&call.function, &types) } else { error },
+        )
     }
 
     fn fold(&mut self, fold: &'a Fold) -> Outcome<'a> {
@@ -384,6 +397,30 @@ fn stop(outcome: &Outcome<'_>) -> Result<(), EvalError> {
 
 fn not_optional(value: &Value<'_>, place: &str) -> EvalError {
     EvalError::failed(format!("cannot initialize optional {place} from non-optional value {}", value.print()))
+}
+
+/// No overload of a function takes these types. Of an operator it depends on the first whether more is said.
+fn no_overload(function: &str, types: &[&str]) -> EvalError {
+    let numeric = ["double", "int", "uint"];
+    let times = ["google.protobuf.Duration", "google.protobuf.Timestamp"];
+    let has_operator = |first: &str| match function {
+        "_+_" => numeric.contains(&first) || times.contains(&first) || ["bytes", "list", "string"].contains(&first),
+        "_-_" => numeric.contains(&first) || times.contains(&first),
+        "_*_" | "_/_" => numeric.contains(&first),
+        "_%_" => ["int", "uint"].contains(&first),
+        "_<_" | "_<=_" | "_>_" | "_>=_" => {
+            numeric.contains(&first) || times.contains(&first) || ["bool", "bytes", "string"].contains(&first)
+        }
+        "-_" => ["double", "google.protobuf.Duration", "int"].contains(&first),
+        "!_" => first == "bool",
+        _ => false,
+    };
+    let is_operator = !function.starts_with(|c: char| c.is_ascii_alphabetic());
+    match types.first() {
+        Some(first) if is_operator && has_operator(first) => EvalError::no_overload(),
+        _ if is_operator => EvalError::failed(format!("no such overload: {function}")),
+        _ => EvalError::failed(format!("no such overload: {function}({})", types.join(", "))),
+    }
 }
 
 /// What `key` selects from a value; none if it is not there.

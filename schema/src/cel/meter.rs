@@ -75,6 +75,11 @@ impl Meter {
         if self.spent > self.limit { Err(EvalError::CostLimit) } else { Ok(()) }
     }
 
+    /// Pays back.
+    pub(super) fn refund(&mut self, cost: u64) {
+        self.spent = self.spent.saturating_sub(cost);
+    }
+
     /// What comparing two values costs. A fault counts as one part.
     pub(super) fn charge_equality(
         &mut self,

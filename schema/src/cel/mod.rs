@@ -29,3 +29,6 @@ pub(crate) mod rules;
 pub(crate) mod standard;
 pub(crate) mod types;
 pub(crate) mod value;
+
+#[cfg(test)]
+mod tests;

@@ -38,6 +38,8 @@ pub(super) enum Node {
     Equals { left: Box<Node>, right: Box<Node>, negated: Negated },
     /// `x in [constants]`, which costs nothing.
     Member { value: Box<Node>, set: Vec<Value<'static>> },
+    /// `optional.or(optional)`, or `optional.orValue(value)`: the second is not looked at without need, and it is free.
+    Otherwise { left: Box<Node>, right: Box<Node>, gives: Gives },
     /// A call.
     Call(Box<Call>),
     /// `[…]`; the second says which are optional.
@@ -53,6 +55,13 @@ pub(super) enum Node {
 pub(super) enum Negated {
     No,
     Yes,
+}
+
+/// What an alternative to an optional gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Gives {
+    Optional,
+    Value,
 }
 
 /// Whether an element is left out when its optional has no value.
@@ -264,6 +273,14 @@ impl Planner<'_> {
             _ => {}
         }
         let args: Vec<Node> = args.collect();
+        if candidates.iter().all(|overload| overload.code.is_none())
+            && let Some(gives) = alternative(function)
+            && args.len() == 2
+        {
+            let mut args = args.into_iter();
+            let (Some(left), Some(right)) = (args.next(), args.next()) else { return Err(EvalError::no_overload()) };
+            return Ok(Node::Otherwise { left: Box::new(left), right: Box::new(right), gives });
+        }
         let overload = match candidates {
             [one] => one.id,
             _ => "",
@@ -273,17 +290,7 @@ impl Planner<'_> {
         {
             let set = list.items()?;
             let is_simple = |value: &Value<'_>| {
-                matches!(
-                    value,
-                    Value::Bool(_)
-                        | Value::Int(_)
-                        | Value::Uint(_)
-                        | Value::Double(_)
-                        | Value::String(_)
-                        | Value::Null
-                        | Value::Duration(_)
-                        | Value::Timestamp(_)
-                )
+                matches!(value, Value::Bool(_) | Value::Int(_) | Value::Uint(_) | Value::Double(_) | Value::String(_))
             };
             if set.is_empty() {
                 return Ok(Node::Constant(Value::Bool(false)));
@@ -333,6 +340,14 @@ impl Planner<'_> {
         self.locals.push(name.to_owned());
         self.most = self.most.max(self.locals.len());
         self.locals.len() - 1
+    }
+}
+
+fn alternative(function: &str) -> Option<Gives> {
+    match function {
+        "or" => Some(Gives::Optional),
+        "orValue" => Some(Gives::Value),
+        _ => None,
     }
 }
 

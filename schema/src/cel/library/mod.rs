@@ -9,13 +9,14 @@ pub(crate) mod standard;
 pub(crate) mod url;
 
 use super::overload::Overload;
+use super::value::Opaque;
+
+/// As messages print a value of a library.
+pub(crate) fn print(opaque: &Opaque) -> String {
+    opaque.type_name().to_owned()
+}
 
 /// Every function of the environment of Kubernetes 1.37.
 pub(crate) fn all() -> Vec<Overload> {
     standard::declarations()
-}
-
-/// As messages print a value of a library.
-pub(crate) fn print(opaque: &super::value::Opaque) -> String {
-    opaque.type_name().to_owned()
 }

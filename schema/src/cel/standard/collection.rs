@@ -47,3 +47,15 @@ pub(super) fn insert<'a>(map: Value<'a>, key: Value<'a>, value: Value<'a>) -> Ou
     held.insert(key, value)?;
     Ok(Value::Map(Map::Owned(Arc::new(held))))
 }
+
+/// Adds the entries of a map to one that a macro is building.
+pub(super) fn insert_all<'a>(map: Value<'a>, more: &Value<'a>) -> Outcome<'a> {
+    let (Value::Map(Map::Owned(held)), Value::Map(more)) = (map, more) else { return Err(EvalError::no_overload()) };
+    let mut held = Arc::try_unwrap(held).unwrap_or_else(|shared| (*shared).clone());
+    for key in more.keys() {
+        if let Some(value) = more.get(&key)? {
+            held.insert(key, value)?;
+        }
+    }
+    Ok(Value::Map(Map::Owned(Arc::new(held))))
+}

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::{Outcome, time};
-use crate::cel::library;
+use crate::cel::types::Type;
 use crate::cel::value::{EvalError, Opaque, Text, Value};
+use crate::cel::{clock, library};
 
 /// 2^63 and 2^64, which doubles hold exactly.
 const INT_END: f64 = 9_223_372_036_854_775_808.0;
@@ -26,7 +27,7 @@ pub(super) fn to_bool(value: Value<'_>) -> Outcome<'_> {
             "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(Value::Bool(false)),
             _ => Err(refused(&value, "bool")),
         },
-        _ => Err(refused(&value, "bool")),
+        _ => Err(EvalError::no_overload()),
     }
 }
 
@@ -34,7 +35,7 @@ pub(super) fn to_bytes(value: Value<'_>) -> Outcome<'_> {
     match &value {
         Value::Bytes(_) => Ok(value),
         Value::String(text) => Ok(Value::Bytes(Arc::from(text.as_str().as_bytes()))),
-        _ => Err(refused(&value, "bytes")),
+        _ => Err(EvalError::no_overload()),
     }
 }
 
@@ -44,12 +45,14 @@ pub(super) fn to_double(value: Value<'_>) -> Outcome<'_> {
         Value::Double(_) => Ok(value),
         Value::Int(int) => Ok(Value::Double(*int as f64)),
         Value::Uint(uint) => Ok(Value::Double(*uint as f64)),
-        Value::String(text) => {
-            text.as_str().parse().map(Value::Double).map_err(|_| {
-                EvalError::failed(format!("strconv.ParseFloat: parsing {:?}: invalid syntax", text.as_str()))
-            })
-        }
-        _ => Err(refused(&value, "double")),
+        Value::String(text) => match text.as_str().parse::<f64>() {
+            // A number too large is a fault, not infinity.
+            Ok(double) if double.is_finite() || !text.as_str().contains(|c: char| c.is_ascii_digit()) => {
+                Ok(Value::Double(double))
+            }
+            _ => Err(refused(&value, "double")),
+        },
+        _ => Err(EvalError::no_overload()),
     }
 }
 
@@ -63,23 +66,11 @@ pub(super) fn to_int(value: Value<'_>) -> Outcome<'_> {
             Ok(Value::Int(*double as i64))
         }
         Value::Double(_) => Err(overflow("integer")),
-        Value::String(text) => parse_int(text.as_str()).map(Value::Int),
+        Value::String(text) => text.as_str().parse().map(Value::Int).map_err(|_| refused(&value, "int")),
         Value::Timestamp(at) => Ok(Value::Int(at.as_second())),
         Value::Duration(nanoseconds) => Ok(Value::Int(*nanoseconds)),
-        _ => Err(refused(&value, "int")),
+        _ => Err(EvalError::no_overload()),
     }
-}
-
-fn parse_int(text: &str) -> Result<i64, EvalError> {
-    text.parse().map_err(|error: std::num::ParseIntError| number_fault("ParseInt", text, &error))
-}
-
-fn number_fault(function: &str, text: &str, error: &std::num::ParseIntError) -> EvalError {
-    let why = match error.kind() {
-        std::num::IntErrorKind::PosOverflow | std::num::IntErrorKind::NegOverflow => "value out of range",
-        _ => "invalid syntax",
-    };
-    EvalError::failed(format!("strconv.{function}: parsing {text:?}: {why}"))
 }
 
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked before")]
@@ -91,18 +82,12 @@ pub(super) fn to_uint(value: Value<'_>) -> Outcome<'_> {
             Ok(Value::Uint(*double as u64))
         }
         Value::Double(_) => Err(overflow("unsigned integer")),
-        Value::String(text) => match text.as_str().strip_prefix('+') {
-            // Go's ParseUint takes no sign.
-            Some(_) => {
-                Err(EvalError::failed(format!("strconv.ParseUint: parsing {:?}: invalid syntax", text.as_str())))
-            }
-            None => text
-                .as_str()
-                .parse()
-                .map(Value::Uint)
-                .map_err(|error: std::num::ParseIntError| number_fault("ParseUint", text.as_str(), &error)),
-        },
-        _ => Err(refused(&value, "uint")),
+        // Go takes no sign here.
+        Value::String(text) if !text.as_str().starts_with('+') => {
+            text.as_str().parse().map(Value::Uint).map_err(|_| refused(&value, "uint"))
+        }
+        Value::String(_) => Err(refused(&value, "uint")),
+        _ => Err(EvalError::no_overload()),
     }
 }
 
@@ -120,7 +105,7 @@ pub(super) fn to_string(value: Value<'_>) -> Outcome<'_> {
         Value::Timestamp(at) => time::print_timestamp(*at),
         Value::Opaque(Opaque::Ip(address)) => address.to_string(),
         Value::Opaque(Opaque::Cidr(network)) => format!("{}/{}", network.address, network.prefix),
-        _ => return Err(refused(&value, "string")),
+        _ => return Err(EvalError::no_overload()),
     };
     Ok(Value::text(text))
 }
@@ -128,11 +113,10 @@ pub(super) fn to_string(value: Value<'_>) -> Outcome<'_> {
 pub(super) fn to_duration(value: Value<'_>) -> Outcome<'_> {
     match &value {
         Value::Duration(_) => Ok(value),
-        Value::Int(nanoseconds) => Ok(Value::Duration(*nanoseconds)),
-        Value::String(text) => time::parse_duration(text.as_str())
+        Value::String(text) => clock::parse_duration(text.as_str())
             .map(Value::Duration)
             .ok_or_else(|| refused(&value, "google.protobuf.Duration")),
-        _ => Err(refused(&value, "google.protobuf.Duration")),
+        _ => Err(EvalError::no_overload()),
     }
 }
 
@@ -144,10 +128,10 @@ pub(super) fn to_timestamp(value: Value<'_>) -> Outcome<'_> {
             .filter(|at| time::is_in_range(*at))
             .map(Value::Timestamp)
             .ok_or_else(|| overflow("timestamp")),
-        Value::String(text) => time::parse_timestamp(text.as_str())
+        Value::String(text) => clock::parse_timestamp(text.as_str())
             .map(Value::Timestamp)
             .ok_or_else(|| refused(&value, "google.protobuf.Timestamp")),
-        _ => Err(refused(&value, "google.protobuf.Timestamp")),
+        _ => Err(EvalError::no_overload()),
     }
 }
 
@@ -162,7 +146,7 @@ pub(crate) fn print_double(value: f64) -> String {
     let scientific = format!("{value:e}");
     let Some((digits, exponent)) = scientific.split_once('e') else { return scientific };
     let exponent: i32 = exponent.parse().unwrap_or_default();
-    if (-4..21).contains(&exponent) {
+    if (-4..6).contains(&exponent) {
         return format!("{value}");
     }
     let sign = if exponent < 0 { '-' } else { '+' };
@@ -217,7 +201,7 @@ impl<'a> Value<'a> {
                 for key in map.keys() {
                     if let Ok(Some(value)) = map.get(&key) {
                         // A key that was taken once is taken again.
-                        let _ = owned.insert(key.into_static(), value.into_static());
+                        let _ = owned.put(key.into_static(), value.into_static());
                     }
                 }
                 Value::Map(crate::cel::value::Map::Owned(Arc::new(owned)))
@@ -225,6 +209,32 @@ impl<'a> Value<'a> {
             Self::Optional(held) => Value::Optional(held.map(|held| Arc::new(held.as_ref().clone().into_static()))),
             Self::Type(of) => Value::Type(of),
             Self::Opaque(opaque) => Value::Opaque(opaque),
+        }
+    }
+}
+
+impl Type {
+    /// The name of a type at run time, where parameters do not show.
+    pub(crate) fn runtime_name(&self) -> &str {
+        match self {
+            Self::Null => "null_type",
+            Self::Bool => "bool",
+            Self::Int => "int",
+            Self::Uint => "uint",
+            Self::Double => "double",
+            Self::String => "string",
+            Self::Bytes => "bytes",
+            Self::Duration => "google.protobuf.Duration",
+            Self::Timestamp => "google.protobuf.Timestamp",
+            Self::List(_) => "list",
+            Self::Map(..) => "map",
+            Self::Optional(_) => "optional_type",
+            Self::TypeOf(_) => "type",
+            Self::Object(object) => &object.name,
+            Self::Opaque(name) => name,
+            Self::Dyn => "dyn",
+            Self::Error => "error",
+            Self::Param(name) => name,
         }
     }
 }

@@ -181,6 +181,7 @@ impl Operation {
             Self::EndsWith => text::pair(&left, &right, |text, part| text.ends_with(part)),
             Self::Matches => text::matches(&left, &right),
             Self::TimePart(part) => part.of(&left, Some(&right)),
+            Self::MapInsert => collection::insert_all(left, &right),
             Self::OptionalOr => optional::or(left, right),
             Self::OptionalOrValue => optional::or_value(left, right),
             _ => Err(EvalError::no_overload()),

@@ -8,6 +8,7 @@ use base64::Engine as _;
 use serde_json::Value as Json;
 
 use super::{EvalError, List, Map, Text, Value};
+use crate::cel::clock;
 use crate::cel::declared::{Declared, Shape};
 use crate::cel::standard::time;
 
@@ -27,9 +28,7 @@ impl<'a> Value<'a> {
             EvalError::failed(format!("invalid data, expected {wanted} to match schema, got {}", kind_of(json)))
         };
         match (&declared.shape, json) {
-            (Shape::IntOrString, Json::String(text)) | (Shape::String, Json::String(text)) => {
-                Ok(Self::String(Text::Borrowed(text)))
-            }
+            (Shape::IntOrString | Shape::String, Json::String(text)) => Ok(Self::String(Text::Borrowed(text))),
             (Shape::IntOrString | Shape::Int, Json::Number(number)) => {
                 whole(number).map(Self::Int).ok_or_else(|| invalid("int"))
             }
@@ -42,13 +41,13 @@ impl<'a> Value<'a> {
                 .decode(text)
                 .map(|bytes| Self::Bytes(Arc::from(bytes)))
                 .map_err(|error| EvalError::failed(format!("invalid byte formatted string {text}: {error}"))),
-            (Shape::Duration, Json::String(text)) => time::parse_duration(text)
+            (Shape::Duration, Json::String(text)) => clock::parse_duration(text)
                 .map(Self::Duration)
                 .ok_or_else(|| EvalError::failed(format!("invalid duration {text}"))),
             (Shape::Date, Json::String(text)) => time::parse_date(text)
                 .map(Self::Timestamp)
                 .ok_or_else(|| EvalError::failed(format!("invalid date formatted string {text}"))),
-            (Shape::DateTime, Json::String(text)) => time::parse_timestamp(text)
+            (Shape::DateTime, Json::String(text)) => clock::parse_timestamp(text)
                 .map(Self::Timestamp)
                 .ok_or_else(|| EvalError::failed(format!("invalid date-time formatted string {text}"))),
             (Shape::List { .. }, Json::Array(items)) => Ok(Self::List(List::Json { items, declared })),

@@ -22,31 +22,40 @@ pub(crate) enum Map<'a> {
     Owned(Arc<OwnedMap<'a>>),
 }
 
-/// A key, by value: 1 and 1u are the same.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) enum Key {
-    /// A bool.
+/// A key, by type and value.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Key {
     Bool(bool),
-    /// An int or a uint.
-    Number(i128),
-    /// A string.
+    Int(i64),
+    Uint(u64),
     Text(Arc<str>),
 }
 
 impl Key {
-    /// The key that a value is, if it can be one. A whole double is one.
-    pub(crate) fn of(value: &Value<'_>) -> Option<Self> {
+    /// The key that a value is, if it can be one.
+    fn of(value: &Value<'_>) -> Option<Self> {
         match value {
             Value::Bool(value) => Some(Self::Bool(*value)),
-            Value::Int(value) => Some(Self::Number(i128::from(*value))),
-            Value::Uint(value) => Some(Self::Number(i128::from(*value))),
-            #[allow(clippy::cast_possible_truncation, reason = "whole and bounded")]
-            Value::Double(value) if value.fract() == 0.0 && value.abs() < 2.0_f64.powi(64) => {
-                Some(Self::Number(*value as i128))
-            }
+            Value::Int(value) => Some(Self::Int(*value)),
+            Value::Uint(value) => Some(Self::Uint(*value)),
             Value::String(text) => Some(Self::Text(Arc::from(text.as_str()))),
             _ => None,
         }
+    }
+
+    /// The keys that a value finds, its own type's first: a number finds an equal one of another type.
+    fn candidates(value: &Value<'_>) -> [Option<Self>; 2] {
+        let other = match value {
+            Value::Int(value) => u64::try_from(*value).ok().map(Self::Uint),
+            Value::Uint(value) => i64::try_from(*value).ok().map(Self::Int),
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole and bounded")]
+            Value::Double(value) if value.fract() == 0.0 && value.abs() < 2.0_f64.powi(63) => {
+                let uint = (*value >= 0.0).then_some(Self::Uint(*value as u64));
+                return [Some(Self::Int(*value as i64)), uint];
+            }
+            _ => None,
+        };
+        [Self::of(value), other]
     }
 }
 
@@ -58,20 +67,33 @@ pub(crate) struct OwnedMap<'a> {
 }
 
 impl<'a> OwnedMap<'a> {
-    /// Adds an entry.
+    /// Adds an entry, in the place of one with the same key.
+    ///
+    /// # Errors
+    /// The key is of a type that cannot be one.
+    pub(crate) fn put(&mut self, key: Value<'a>, value: Value<'a>) -> Result<(), EvalError> {
+        let Some(held) = Key::of(&key) else {
+            return Err(EvalError::failed(format!("unsupported key type: {}", key.type_name())));
+        };
+        match self.index.get(&held).and_then(|index| self.entries.get_mut(*index)) {
+            Some(entry) => entry.1 = value,
+            None => {
+                self.index.insert(held, self.entries.len());
+                self.entries.push((key, value));
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds an entry that is not there.
     ///
     /// # Errors
     /// The key is of a type that cannot be one, or is there.
     pub(crate) fn insert(&mut self, key: Value<'a>, value: Value<'a>) -> Result<(), EvalError> {
-        let Some(held) = Key::of(&key).filter(|_| !matches!(key, Value::Double(_))) else {
-            return Err(EvalError::failed(format!("unsupported key type: {}", key.type_name())));
-        };
-        if self.index.contains_key(&held) {
+        if self.get(&key).is_some() {
             return Err(EvalError::failed(format!("insert failed: key {} already exists", key.print())));
         }
-        self.index.insert(held, self.entries.len());
-        self.entries.push((key, value));
-        Ok(())
+        self.put(key, value)
     }
 
     /// The entries.
@@ -80,7 +102,7 @@ impl<'a> OwnedMap<'a> {
     }
 
     fn get(&self, key: &Value<'_>) -> Option<&Value<'a>> {
-        let index = self.index.get(&Key::of(key)?)?;
+        let index = Key::candidates(key).into_iter().flatten().find_map(|key| self.index.get(&key))?;
         self.entries.get(*index).map(|(_, value)| value)
     }
 }
@@ -113,8 +135,12 @@ impl<'a> Map<'a> {
                     // Most names need no escape, and are what they are called.
                     let direct = known.get_key_value(escaped).filter(|(_, field)| field.escaped == escaped);
                     let known = direct.or_else(|| known.iter().find(|(_, field)| field.escaped == escaped));
+                    // A field that is null is as one that is not there.
                     let found = known.and_then(|(name, field)| Some((fields.get(name)?, field)));
-                    found.map(|(value, field)| Value::from_json(value, &field.declared)).transpose()
+                    found
+                        .filter(|(value, _)| !value.is_null())
+                        .map(|(value, field)| Value::from_json(value, &field.declared))
+                        .transpose()
                 }
                 (_, None) => Err(EvalError::failed(format!("unsupported key type: {}", key.type_name()))),
                 _ => Ok(None),
@@ -132,7 +158,10 @@ impl<'a> Map<'a> {
             Self::Json { fields, declared } => match &declared.shape {
                 Shape::Object { fields: known } => {
                     let found = known.get(name).and_then(|field| Some((fields.get(name)?, field)));
-                    found.map(|(value, field)| Value::from_json(value, &field.declared)).transpose()
+                    found
+                        .filter(|(value, _)| !value.is_null())
+                        .map(|(value, field)| Value::from_json(value, &field.declared))
+                        .transpose()
                 }
                 _ => self.get(&Value::text(name)),
             },
@@ -146,7 +175,7 @@ impl<'a> Map<'a> {
             Self::Json { fields, declared } => match &declared.shape {
                 Shape::Object { fields: known } => known
                     .iter()
-                    .filter(|(name, _)| fields.contains_key(*name))
+                    .filter(|(name, _)| fields.get(*name).is_some_and(|value| !value.is_null()))
                     .map(|(_, field)| Value::text(field.escaped.as_str()))
                     .collect(),
                 _ => fields.keys().map(|name| Value::String(super::Text::Borrowed(name))).collect(),
