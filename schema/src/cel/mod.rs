@@ -15,7 +15,11 @@
 
 pub(crate) mod checked;
 pub(crate) mod declared;
+mod eval;
 pub(crate) mod library;
+mod meter;
 pub(crate) mod overload;
+pub(crate) mod plan;
+pub(crate) mod standard;
 pub(crate) mod types;
 pub(crate) mod value;

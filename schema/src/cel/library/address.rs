@@ -32,7 +32,11 @@ struct Fault<'t> {
 fn complaint(text: &str, fault: Fault<'_>) -> String {
     let Fault { message, at } = fault;
     let text = quoted(text);
-    if at.is_empty() { format!("ParseAddr({text}): {message}") } else { format!("ParseAddr({text}): {message} (at {})", quoted(at)) }
+    if at.is_empty() {
+        format!("ParseAddr({text}): {message}")
+    } else {
+        format!("ParseAddr({text}): {message} (at {})", quoted(at))
+    }
 }
 
 fn version4(text: &str) -> Result<Ipv4Addr, Fault<'_>> {

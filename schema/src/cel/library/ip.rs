@@ -44,9 +44,8 @@ fn masked(ip: IpAddr, prefix: u8) -> IpAddr {
 
 /// `parseIPAddr`: no zones, no IPv4 in IPv6.
 fn parse_ip(text: &str) -> Result<IpAddr, String> {
-    let found = address::parse(text).map_err(|error| {
-        format!("IP Address {} parse error during conversion from string: {error}", quoted(text))
-    })?;
+    let found = address::parse(text)
+        .map_err(|error| format!("IP Address {} parse error during conversion from string: {error}", quoted(text)))?;
     if found.zone.is_some() {
         return Err(format!("IP address {} with zone value is not allowed", quoted(text)));
     }
@@ -101,52 +100,112 @@ fn ip_overloads() -> Vec<Overload> {
     let global = Overload::global;
     let receiver = Overload::receiver;
     vec![
-        global("ip", "string_to_ip", vec![Type::String], address(), Some(|args| {
-            let [text] = exactly(args)?;
-            parse_ip(string(text)?).map(|ip| Value::Opaque(Opaque::Ip(ip))).map_err(EvalError::failed)
-        })),
-        receiver("family", "ip_family", vec![address()], Type::Int, Some(|args| {
-            let [of] = exactly(args)?;
-            Ok(Value::Int(if ip(of)?.is_ipv4() { 4 } else { 6 }))
-        })),
-        global("ip.isCanonical", "ip_is_canonical", vec![Type::String], Type::Bool, Some(|args| {
-            let [text] = exactly(args)?;
-            let text = string(text)?;
-            parse_ip(text).map(|ip| Value::Bool(ip.to_string() == text)).map_err(EvalError::failed)
-        })),
-        receiver("isUnspecified", "ip_is_unspecified", vec![address()], Type::Bool, Some(|args| {
-            let [of] = exactly(args)?;
-            Ok(Value::Bool(ip(of)?.is_unspecified()))
-        })),
-        receiver("isLoopback", "ip_is_loopback", vec![address()], Type::Bool, Some(|args| {
-            let [of] = exactly(args)?;
-            Ok(Value::Bool(ip(of)?.is_loopback()))
-        })),
-        receiver("isLinkLocalMulticast", "ip_is_link_local_multicast", vec![address()], Type::Bool, Some(|args| {
-            let [of] = exactly(args)?;
-            Ok(Value::Bool(match ip(of)? {
-                IpAddr::V4(ip) => ip.octets().starts_with(&[224, 0, 0]),
-                IpAddr::V6(ip) => ip.segments()[0] & 0xff0f == 0xff02,
-            }))
-        })),
-        receiver("isLinkLocalUnicast", "ip_is_link_local_unicast", vec![address()], Type::Bool, Some(|args| {
-            let [of] = exactly(args)?;
-            Ok(Value::Bool(is_link_local(ip(of)?)))
-        })),
-        receiver("isGlobalUnicast", "ip_is_global_unicast", vec![address()], Type::Bool, Some(|args| {
-            let [of] = exactly(args)?;
-            let of = ip(of)?;
-            let special = of.is_unspecified() || of.is_loopback() || of.is_multicast() || is_link_local(of);
-            Ok(Value::Bool(!special && of != IpAddr::V4(Ipv4Addr::BROADCAST)))
-        })),
-        global("isIP", "is_ip", vec![Type::String], Type::Bool, Some(|args| {
-            let [text] = exactly(args)?;
-            Ok(Value::Bool(parse_ip(string(text)?).is_ok()))
-        })),
-        global("string", "ip_to_string", vec![address()], Type::String, Some(|args| {
-            let [of] = exactly(args)?;
-            Ok(Value::text(ip(of)?.to_string()))
-        })),
+        global(
+            "ip",
+            "string_to_ip",
+            vec![Type::String],
+            address(),
+            Some(|args| {
+                let [text] = exactly(args)?;
+                parse_ip(string(text)?).map(|ip| Value::Opaque(Opaque::Ip(ip))).map_err(EvalError::failed)
+            }),
+        ),
+        receiver(
+            "family",
+            "ip_family",
+            vec![address()],
+            Type::Int,
+            Some(|args| {
+                let [of] = exactly(args)?;
+                Ok(Value::Int(if ip(of)?.is_ipv4() { 4 } else { 6 }))
+            }),
+        ),
+        global(
+            "ip.isCanonical",
+            "ip_is_canonical",
+            vec![Type::String],
+            Type::Bool,
+            Some(|args| {
+                let [text] = exactly(args)?;
+                let text = string(text)?;
+                parse_ip(text).map(|ip| Value::Bool(ip.to_string() == text)).map_err(EvalError::failed)
+            }),
+        ),
+        receiver(
+            "isUnspecified",
+            "ip_is_unspecified",
+            vec![address()],
+            Type::Bool,
+            Some(|args| {
+                let [of] = exactly(args)?;
+                Ok(Value::Bool(ip(of)?.is_unspecified()))
+            }),
+        ),
+        receiver(
+            "isLoopback",
+            "ip_is_loopback",
+            vec![address()],
+            Type::Bool,
+            Some(|args| {
+                let [of] = exactly(args)?;
+                Ok(Value::Bool(ip(of)?.is_loopback()))
+            }),
+        ),
+        receiver(
+            "isLinkLocalMulticast",
+            "ip_is_link_local_multicast",
+            vec![address()],
+            Type::Bool,
+            Some(|args| {
+                let [of] = exactly(args)?;
+                Ok(Value::Bool(match ip(of)? {
+                    IpAddr::V4(ip) => ip.octets().starts_with(&[224, 0, 0]),
+                    IpAddr::V6(ip) => ip.segments()[0] & 0xff0f == 0xff02,
+                }))
+            }),
+        ),
+        receiver(
+            "isLinkLocalUnicast",
+            "ip_is_link_local_unicast",
+            vec![address()],
+            Type::Bool,
+            Some(|args| {
+                let [of] = exactly(args)?;
+                Ok(Value::Bool(is_link_local(ip(of)?)))
+            }),
+        ),
+        receiver(
+            "isGlobalUnicast",
+            "ip_is_global_unicast",
+            vec![address()],
+            Type::Bool,
+            Some(|args| {
+                let [of] = exactly(args)?;
+                let of = ip(of)?;
+                let special = of.is_unspecified() || of.is_loopback() || of.is_multicast() || is_link_local(of);
+                Ok(Value::Bool(!special && of != IpAddr::V4(Ipv4Addr::BROADCAST)))
+            }),
+        ),
+        global(
+            "isIP",
+            "is_ip",
+            vec![Type::String],
+            Type::Bool,
+            Some(|args| {
+                let [text] = exactly(args)?;
+                Ok(Value::Bool(parse_ip(string(text)?).is_ok()))
+            }),
+        ),
+        global(
+            "string",
+            "ip_to_string",
+            vec![address()],
+            Type::String,
+            Some(|args| {
+                let [of] = exactly(args)?;
+                Ok(Value::text(ip(of)?.to_string()))
+            }),
+        ),
     ]
 }
 
@@ -163,52 +222,112 @@ fn cidr_overloads() -> Vec<Overload> {
     let global = Overload::global;
     let receiver = Overload::receiver;
     vec![
-        global("cidr", "string_to_cidr", vec![Type::String], network(), Some(|args| {
-            let [text] = exactly(args)?;
-            network_of(string(text)?).map(|cidr| Value::Opaque(Opaque::Cidr(cidr)))
-        })),
-        receiver("containsIP", "cidr_contains_ip_string", vec![network(), Type::String], Type::Bool, Some(|args| {
-            let [of, other] = exactly(args)?;
-            let (of, other) = (cidr(of)?, string(other)?);
-            // What is wrong with the address is lost in Kubernetes.
-            parse_ip(other).map(|other| Value::Bool(of.contains(other))).map_err(|_| EvalError::no_overload())
-        })),
-        receiver("containsIP", "cidr_contains_ip_ip", vec![network(), address()], Type::Bool, Some(|args| {
-            let [of, other] = exactly(args)?;
-            Ok(Value::Bool(cidr(of)?.contains(ip(other)?)))
-        })),
-        receiver("containsCIDR", "cidr_contains_cidr_string", vec![network(), Type::String], Type::Bool, Some(|args| {
-            let [of, other] = exactly(args)?;
-            let (of, other) = (cidr(of)?, network_of(string(other)?)?);
-            Ok(Value::Bool(of.prefix <= other.prefix && of.contains(other.address)))
-        })),
-        receiver("containsCIDR", "cidr_contains_cidr", vec![network(), network()], Type::Bool, Some(|args| {
-            let [of, other] = exactly(args)?;
-            let (of, other) = (cidr(of)?, cidr(other)?);
-            Ok(Value::Bool(of.prefix <= other.prefix && of.contains(other.address)))
-        })),
-        receiver("ip", "cidr_ip", vec![network()], address(), Some(|args| {
-            let [of] = exactly(args)?;
-            Ok(Value::Opaque(Opaque::Ip(cidr(of)?.address)))
-        })),
-        receiver("prefixLength", "cidr_prefix_length", vec![network()], Type::Int, Some(|args| {
-            let [of] = exactly(args)?;
-            Ok(Value::Int(i64::from(cidr(of)?.prefix)))
-        })),
-        receiver("masked", "cidr_masked", vec![network()], network(), Some(|args| {
-            let [of] = exactly(args)?;
-            let of = cidr(of)?;
-            Ok(Value::Opaque(Opaque::Cidr(Cidr { address: of.network(), prefix: of.prefix })))
-        })),
-        global("isCIDR", "is_cidr", vec![Type::String], Type::Bool, Some(|args| {
-            let [text] = exactly(args)?;
-            Ok(Value::Bool(parse_cidr(string(text)?).is_ok()))
-        })),
-        global("string", "cidr_to_string", vec![network()], Type::String, Some(|args| {
-            let [of] = exactly(args)?;
-            let Cidr { address, prefix } = cidr(of)?;
-            Ok(Value::text(format!("{address}/{prefix}")))
-        })),
+        global(
+            "cidr",
+            "string_to_cidr",
+            vec![Type::String],
+            network(),
+            Some(|args| {
+                let [text] = exactly(args)?;
+                network_of(string(text)?).map(|cidr| Value::Opaque(Opaque::Cidr(cidr)))
+            }),
+        ),
+        receiver(
+            "containsIP",
+            "cidr_contains_ip_string",
+            vec![network(), Type::String],
+            Type::Bool,
+            Some(|args| {
+                let [of, other] = exactly(args)?;
+                let (of, other) = (cidr(of)?, string(other)?);
+                // What is wrong with the address is lost in Kubernetes.
+                parse_ip(other).map(|other| Value::Bool(of.contains(other))).map_err(|_| EvalError::no_overload())
+            }),
+        ),
+        receiver(
+            "containsIP",
+            "cidr_contains_ip_ip",
+            vec![network(), address()],
+            Type::Bool,
+            Some(|args| {
+                let [of, other] = exactly(args)?;
+                Ok(Value::Bool(cidr(of)?.contains(ip(other)?)))
+            }),
+        ),
+        receiver(
+            "containsCIDR",
+            "cidr_contains_cidr_string",
+            vec![network(), Type::String],
+            Type::Bool,
+            Some(|args| {
+                let [of, other] = exactly(args)?;
+                let (of, other) = (cidr(of)?, network_of(string(other)?)?);
+                Ok(Value::Bool(of.prefix <= other.prefix && of.contains(other.address)))
+            }),
+        ),
+        receiver(
+            "containsCIDR",
+            "cidr_contains_cidr",
+            vec![network(), network()],
+            Type::Bool,
+            Some(|args| {
+                let [of, other] = exactly(args)?;
+                let (of, other) = (cidr(of)?, cidr(other)?);
+                Ok(Value::Bool(of.prefix <= other.prefix && of.contains(other.address)))
+            }),
+        ),
+        receiver(
+            "ip",
+            "cidr_ip",
+            vec![network()],
+            address(),
+            Some(|args| {
+                let [of] = exactly(args)?;
+                Ok(Value::Opaque(Opaque::Ip(cidr(of)?.address)))
+            }),
+        ),
+        receiver(
+            "prefixLength",
+            "cidr_prefix_length",
+            vec![network()],
+            Type::Int,
+            Some(|args| {
+                let [of] = exactly(args)?;
+                Ok(Value::Int(i64::from(cidr(of)?.prefix)))
+            }),
+        ),
+        receiver(
+            "masked",
+            "cidr_masked",
+            vec![network()],
+            network(),
+            Some(|args| {
+                let [of] = exactly(args)?;
+                let of = cidr(of)?;
+                Ok(Value::Opaque(Opaque::Cidr(Cidr { address: of.network(), prefix: of.prefix })))
+            }),
+        ),
+        global(
+            "isCIDR",
+            "is_cidr",
+            vec![Type::String],
+            Type::Bool,
+            Some(|args| {
+                let [text] = exactly(args)?;
+                Ok(Value::Bool(parse_cidr(string(text)?).is_ok()))
+            }),
+        ),
+        global(
+            "string",
+            "cidr_to_string",
+            vec![network()],
+            Type::String,
+            Some(|args| {
+                let [of] = exactly(args)?;
+                let Cidr { address, prefix } = cidr(of)?;
+                Ok(Value::text(format!("{address}/{prefix}")))
+            }),
+        ),
     ]
 }
 

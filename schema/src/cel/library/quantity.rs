@@ -235,54 +235,122 @@ pub(crate) fn overloads() -> Vec<Overload> {
     let global = Overload::global;
     let receiver = Overload::receiver;
     vec![
-        global("quantity", "string_to_quantity", vec![Type::String], q(), Some(|args| {
-            let [text] = exactly(args)?;
-            Quantity::parse(string(text)?).map(value).map_err(EvalError::failed)
-        })),
-        global("isQuantity", "is_quantity_string", vec![Type::String], Type::Bool, Some(|args| {
-            let [text] = exactly(args)?;
-            Ok(Value::Bool(Quantity::parse(string(text)?).is_ok()))
-        })),
-        global("sign", "quantity_sign", vec![q()], Type::Int, Some(|args| {
-            let [of] = exactly(args)?;
-            Ok(Value::Int(quantity(of)?.sign()))
-        })),
-        receiver("isGreaterThan", "quantity_is_greater_than", vec![q(), q()], Type::Bool, Some(|args| {
-            Ok(Value::Bool(order(args)? == Ordering::Greater))
-        })),
-        receiver("isLessThan", "quantity_is_less_than", vec![q(), q()], Type::Bool, Some(|args| {
-            Ok(Value::Bool(order(args)? == Ordering::Less))
-        })),
+        global(
+            "quantity",
+            "string_to_quantity",
+            vec![Type::String],
+            q(),
+            Some(|args| {
+                let [text] = exactly(args)?;
+                Quantity::parse(string(text)?).map(value).map_err(EvalError::failed)
+            }),
+        ),
+        global(
+            "isQuantity",
+            "is_quantity_string",
+            vec![Type::String],
+            Type::Bool,
+            Some(|args| {
+                let [text] = exactly(args)?;
+                Ok(Value::Bool(Quantity::parse(string(text)?).is_ok()))
+            }),
+        ),
+        global(
+            "sign",
+            "quantity_sign",
+            vec![q()],
+            Type::Int,
+            Some(|args| {
+                let [of] = exactly(args)?;
+                Ok(Value::Int(quantity(of)?.sign()))
+            }),
+        ),
+        receiver(
+            "isGreaterThan",
+            "quantity_is_greater_than",
+            vec![q(), q()],
+            Type::Bool,
+            Some(|args| Ok(Value::Bool(order(args)? == Ordering::Greater))),
+        ),
+        receiver(
+            "isLessThan",
+            "quantity_is_less_than",
+            vec![q(), q()],
+            Type::Bool,
+            Some(|args| Ok(Value::Bool(order(args)? == Ordering::Less))),
+        ),
         receiver("compareTo", "quantity_compare_to", vec![q(), q()], Type::Int, Some(|args| Ok(sign(order(args)?)))),
-        receiver("asApproximateFloat", "quantity_get_float", vec![q()], Type::Double, Some(|args| {
-            let [of] = exactly(args)?;
-            Ok(Value::Double(quantity(of)?.float()))
-        })),
-        receiver("asInteger", "quantity_get_int", vec![q()], Type::Int, Some(|args| {
-            let [of] = exactly(args)?;
-            let integer = quantity(of)?.integer();
-            integer.map(Value::Int).ok_or_else(|| EvalError::failed("cannot convert value to integer"))
-        })),
-        receiver("isInteger", "quantity_is_integer", vec![q()], Type::Bool, Some(|args| {
-            let [of] = exactly(args)?;
-            Ok(Value::Bool(quantity(of)?.integer().is_some()))
-        })),
-        receiver("add", "quantity_add", vec![q(), q()], q(), Some(|args| {
-            let [left, right] = exactly(args)?;
-            quantity(left)?.plus(quantity(right)?).map(value)
-        })),
-        receiver("add", "quantity_add_int", vec![q(), Type::Int], q(), Some(|args| {
-            let [left, right] = exactly(args)?;
-            quantity(left)?.plus(&whole(int(right)?)).map(value)
-        })),
-        receiver("sub", "quantity_sub", vec![q(), q()], q(), Some(|args| {
-            let [left, right] = exactly(args)?;
-            quantity(left)?.minus(quantity(right)?).map(value)
-        })),
-        receiver("sub", "quantity_sub_int", vec![q(), Type::Int], q(), Some(|args| {
-            let [left, right] = exactly(args)?;
-            quantity(left)?.minus(&whole(int(right)?)).map(value)
-        })),
+        receiver(
+            "asApproximateFloat",
+            "quantity_get_float",
+            vec![q()],
+            Type::Double,
+            Some(|args| {
+                let [of] = exactly(args)?;
+                Ok(Value::Double(quantity(of)?.float()))
+            }),
+        ),
+        receiver(
+            "asInteger",
+            "quantity_get_int",
+            vec![q()],
+            Type::Int,
+            Some(|args| {
+                let [of] = exactly(args)?;
+                let integer = quantity(of)?.integer();
+                integer.map(Value::Int).ok_or_else(|| EvalError::failed("cannot convert value to integer"))
+            }),
+        ),
+        receiver(
+            "isInteger",
+            "quantity_is_integer",
+            vec![q()],
+            Type::Bool,
+            Some(|args| {
+                let [of] = exactly(args)?;
+                Ok(Value::Bool(quantity(of)?.integer().is_some()))
+            }),
+        ),
+        receiver(
+            "add",
+            "quantity_add",
+            vec![q(), q()],
+            q(),
+            Some(|args| {
+                let [left, right] = exactly(args)?;
+                quantity(left)?.plus(quantity(right)?).map(value)
+            }),
+        ),
+        receiver(
+            "add",
+            "quantity_add_int",
+            vec![q(), Type::Int],
+            q(),
+            Some(|args| {
+                let [left, right] = exactly(args)?;
+                quantity(left)?.plus(&whole(int(right)?)).map(value)
+            }),
+        ),
+        receiver(
+            "sub",
+            "quantity_sub",
+            vec![q(), q()],
+            q(),
+            Some(|args| {
+                let [left, right] = exactly(args)?;
+                quantity(left)?.minus(quantity(right)?).map(value)
+            }),
+        ),
+        receiver(
+            "sub",
+            "quantity_sub_int",
+            vec![q(), Type::Int],
+            q(),
+            Some(|args| {
+                let [left, right] = exactly(args)?;
+                quantity(left)?.minus(&whole(int(right)?)).map(value)
+            }),
+        ),
     ]
 }
 

@@ -123,41 +123,91 @@ pub(crate) fn overloads() -> Vec<Overload> {
     let global = Overload::global;
     let receiver = Overload::receiver;
     vec![
-        global("semver", "string_to_semver", text(), v(), Some(|args| {
-            let [text] = exactly(args)?;
-            value(parse(string(text)?))
-        })),
-        global("semver", "string_bool_to_semver", text_and_flag(), v(), Some(|args| {
-            let [text, normalize] = exactly(args)?;
-            value(parse_if(text, normalize)?)
-        })),
-        global("isSemver", "is_semver_string", text(), Type::Bool, Some(|args| {
-            let [text] = exactly(args)?;
-            Ok(Value::Bool(parse(string(text)?).is_ok()))
-        })),
-        global("isSemver", "is_semver_string_bool", text_and_flag(), Type::Bool, Some(|args| {
-            let [text, normalize] = exactly(args)?;
-            Ok(Value::Bool(parse_if(text, normalize)?.is_ok()))
-        })),
-        receiver("isGreaterThan", "semver_is_greater_than", vec![v(), v()], Type::Bool, Some(|args| {
-            Ok(Value::Bool(order(args)? == Ordering::Greater))
-        })),
-        receiver("isLessThan", "semver_is_less_than", vec![v(), v()], Type::Bool, Some(|args| {
-            Ok(Value::Bool(order(args)? == Ordering::Less))
-        })),
+        global(
+            "semver",
+            "string_to_semver",
+            text(),
+            v(),
+            Some(|args| {
+                let [text] = exactly(args)?;
+                value(parse(string(text)?))
+            }),
+        ),
+        global(
+            "semver",
+            "string_bool_to_semver",
+            text_and_flag(),
+            v(),
+            Some(|args| {
+                let [text, normalize] = exactly(args)?;
+                value(parse_if(text, normalize)?)
+            }),
+        ),
+        global(
+            "isSemver",
+            "is_semver_string",
+            text(),
+            Type::Bool,
+            Some(|args| {
+                let [text] = exactly(args)?;
+                Ok(Value::Bool(parse(string(text)?).is_ok()))
+            }),
+        ),
+        global(
+            "isSemver",
+            "is_semver_string_bool",
+            text_and_flag(),
+            Type::Bool,
+            Some(|args| {
+                let [text, normalize] = exactly(args)?;
+                Ok(Value::Bool(parse_if(text, normalize)?.is_ok()))
+            }),
+        ),
+        receiver(
+            "isGreaterThan",
+            "semver_is_greater_than",
+            vec![v(), v()],
+            Type::Bool,
+            Some(|args| Ok(Value::Bool(order(args)? == Ordering::Greater))),
+        ),
+        receiver(
+            "isLessThan",
+            "semver_is_less_than",
+            vec![v(), v()],
+            Type::Bool,
+            Some(|args| Ok(Value::Bool(order(args)? == Ordering::Less))),
+        ),
         receiver("compareTo", "semver_compare_to", vec![v(), v()], Type::Int, Some(|args| Ok(sign(order(args)?)))),
-        receiver("major", "semver_major", vec![v()], Type::Int, Some(|args| {
-            let [of] = exactly(args)?;
-            Ok(Value::Int(version(of)?.major.cast_signed()))
-        })),
-        receiver("minor", "semver_minor", vec![v()], Type::Int, Some(|args| {
-            let [of] = exactly(args)?;
-            Ok(Value::Int(version(of)?.minor.cast_signed()))
-        })),
-        receiver("patch", "semver_patch", vec![v()], Type::Int, Some(|args| {
-            let [of] = exactly(args)?;
-            Ok(Value::Int(version(of)?.patch.cast_signed()))
-        })),
+        receiver(
+            "major",
+            "semver_major",
+            vec![v()],
+            Type::Int,
+            Some(|args| {
+                let [of] = exactly(args)?;
+                Ok(Value::Int(version(of)?.major.cast_signed()))
+            }),
+        ),
+        receiver(
+            "minor",
+            "semver_minor",
+            vec![v()],
+            Type::Int,
+            Some(|args| {
+                let [of] = exactly(args)?;
+                Ok(Value::Int(version(of)?.minor.cast_signed()))
+            }),
+        ),
+        receiver(
+            "patch",
+            "semver_patch",
+            vec![v()],
+            Type::Int,
+            Some(|args| {
+                let [of] = exactly(args)?;
+                Ok(Value::Int(version(of)?.patch.cast_signed()))
+            }),
+        ),
     ]
 }
 

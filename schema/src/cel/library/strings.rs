@@ -16,84 +16,186 @@ pub(crate) fn overloads() -> Vec<Overload> {
     let list_of_strings = || Type::list(Str);
     vec![
         receiver("charAt", "string_char_at_int", vec![Str, Int], Str, Some(char_at)),
-        receiver("indexOf", "string_index_of_string", vec![Str, Str], Int, Some(|args| {
-            let [text, part] = exactly(args)?;
-            index_of(string(text)?, string(part)?, 0)
-        })),
-        receiver("indexOf", "string_index_of_string_int", vec![Str, Str, Int], Int, Some(|args| {
-            let [text, part, offset] = exactly(args)?;
-            index_of(string(text)?, string(part)?, int(offset)?)
-        })),
-        receiver("lastIndexOf", "string_last_index_of_string", vec![Str, Str], Int, Some(|args| {
-            let [text, part] = exactly(args)?;
-            let (text, part) = (string(text)?, string(part)?);
-            // The end of the text, of which an empty one has none.
-            match count(text.chars().count()) {
-                0 if !part.is_empty() => Ok(Value::Int(-1)),
-                length => last_index_of(text, part, if part.is_empty() { length } else { length - 1 }),
-            }
-        })),
-        receiver("lastIndexOf", "string_last_index_of_string_int", vec![Str, Str, Int], Int, Some(|args| {
-            let [text, part, offset] = exactly(args)?;
-            last_index_of(string(text)?, string(part)?, int(offset)?)
-        })),
-        receiver("lowerAscii", "string_lower_ascii", vec![Str], Str, Some(|args| {
-            let [text] = exactly(args)?;
-            Ok(Value::text(string(text)?.to_ascii_lowercase()))
-        })),
-        receiver("upperAscii", "string_upper_ascii", vec![Str], Str, Some(|args| {
-            let [text] = exactly(args)?;
-            Ok(Value::text(string(text)?.to_ascii_uppercase()))
-        })),
-        receiver("replace", "string_replace_string_string", vec![Str, Str, Str], Str, Some(|args| {
-            let [text, old, new] = exactly(args)?;
-            replace(string(text)?, string(old)?, string(new)?, -1)
-        })),
-        receiver("replace", "string_replace_string_string_int", vec![Str, Str, Str, Int], Str, Some(|args| {
-            let [text, old, new, limit] = exactly(args)?;
-            replace(string(text)?, string(old)?, string(new)?, int(limit)?)
-        })),
-        receiver("split", "string_split_string", vec![Str, Str], list_of_strings(), Some(|args| {
-            let [text, separator] = exactly(args)?;
-            Ok(split(string(text)?, string(separator)?, -1))
-        })),
-        receiver("split", "string_split_string_int", vec![Str, Str, Int], list_of_strings(), Some(|args| {
-            let [text, separator, limit] = exactly(args)?;
-            Ok(split(string(text)?, string(separator)?, int(limit)?))
-        })),
-        receiver("substring", "string_substring_int", vec![Str, Int], Str, Some(|args| {
-            let [text, start] = exactly(args)?;
-            let text = string(text)?;
-            substring(text, int(start)?, count(text.chars().count()))
-        })),
-        receiver("substring", "string_substring_int_int", vec![Str, Int, Int], Str, Some(|args| {
-            let [text, start, end] = exactly(args)?;
-            let (start, end) = (int(start)?, int(end)?);
-            if start > end {
-                return Err(EvalError::failed(format!("invalid substring range. start: {start}, end: {end}")));
-            }
-            substring(string(text)?, start, end)
-        })),
-        receiver("trim", "string_trim", vec![Str], Str, Some(|args| {
-            let [text] = exactly(args)?;
-            Ok(Value::text(string(text)?.trim()))
-        })),
-        receiver("format", "string_format", vec![Str, Type::list(Type::Dyn)], Str, Some(|args| {
-            let [text, args] = exactly(args)?;
-            formatting::format(string(text)?, list(args)?).map(Value::text)
-        })),
-        Overload::global("strings.quote", "strings_quote", vec![Str], Str, Some(|args| {
-            let [text] = exactly(args)?;
-            Ok(Value::text(quote(string(text)?)))
-        })),
-        receiver("join", "list_join", vec![list_of_strings()], Str, Some(|args| {
-            let [items] = exactly(args)?;
-            join(items, "")
-        })),
-        receiver("join", "list_join_string", vec![list_of_strings(), Str], Str, Some(|args| {
-            let [items, separator] = exactly(args)?;
-            join(items, string(separator)?)
-        })),
+        receiver(
+            "indexOf",
+            "string_index_of_string",
+            vec![Str, Str],
+            Int,
+            Some(|args| {
+                let [text, part] = exactly(args)?;
+                index_of(string(text)?, string(part)?, 0)
+            }),
+        ),
+        receiver(
+            "indexOf",
+            "string_index_of_string_int",
+            vec![Str, Str, Int],
+            Int,
+            Some(|args| {
+                let [text, part, offset] = exactly(args)?;
+                index_of(string(text)?, string(part)?, int(offset)?)
+            }),
+        ),
+        receiver(
+            "lastIndexOf",
+            "string_last_index_of_string",
+            vec![Str, Str],
+            Int,
+            Some(|args| {
+                let [text, part] = exactly(args)?;
+                let (text, part) = (string(text)?, string(part)?);
+                // The end of the text, of which an empty one has none.
+                match count(text.chars().count()) {
+                    0 if !part.is_empty() => Ok(Value::Int(-1)),
+                    length => last_index_of(text, part, if part.is_empty() { length } else { length - 1 }),
+                }
+            }),
+        ),
+        receiver(
+            "lastIndexOf",
+            "string_last_index_of_string_int",
+            vec![Str, Str, Int],
+            Int,
+            Some(|args| {
+                let [text, part, offset] = exactly(args)?;
+                last_index_of(string(text)?, string(part)?, int(offset)?)
+            }),
+        ),
+        receiver(
+            "lowerAscii",
+            "string_lower_ascii",
+            vec![Str],
+            Str,
+            Some(|args| {
+                let [text] = exactly(args)?;
+                Ok(Value::text(string(text)?.to_ascii_lowercase()))
+            }),
+        ),
+        receiver(
+            "upperAscii",
+            "string_upper_ascii",
+            vec![Str],
+            Str,
+            Some(|args| {
+                let [text] = exactly(args)?;
+                Ok(Value::text(string(text)?.to_ascii_uppercase()))
+            }),
+        ),
+        receiver(
+            "replace",
+            "string_replace_string_string",
+            vec![Str, Str, Str],
+            Str,
+            Some(|args| {
+                let [text, old, new] = exactly(args)?;
+                replace(string(text)?, string(old)?, string(new)?, -1)
+            }),
+        ),
+        receiver(
+            "replace",
+            "string_replace_string_string_int",
+            vec![Str, Str, Str, Int],
+            Str,
+            Some(|args| {
+                let [text, old, new, limit] = exactly(args)?;
+                replace(string(text)?, string(old)?, string(new)?, int(limit)?)
+            }),
+        ),
+        receiver(
+            "split",
+            "string_split_string",
+            vec![Str, Str],
+            list_of_strings(),
+            Some(|args| {
+                let [text, separator] = exactly(args)?;
+                Ok(split(string(text)?, string(separator)?, -1))
+            }),
+        ),
+        receiver(
+            "split",
+            "string_split_string_int",
+            vec![Str, Str, Int],
+            list_of_strings(),
+            Some(|args| {
+                let [text, separator, limit] = exactly(args)?;
+                Ok(split(string(text)?, string(separator)?, int(limit)?))
+            }),
+        ),
+        receiver(
+            "substring",
+            "string_substring_int",
+            vec![Str, Int],
+            Str,
+            Some(|args| {
+                let [text, start] = exactly(args)?;
+                let text = string(text)?;
+                substring(text, int(start)?, count(text.chars().count()))
+            }),
+        ),
+        receiver(
+            "substring",
+            "string_substring_int_int",
+            vec![Str, Int, Int],
+            Str,
+            Some(|args| {
+                let [text, start, end] = exactly(args)?;
+                let (start, end) = (int(start)?, int(end)?);
+                if start > end {
+                    return Err(EvalError::failed(format!("invalid substring range. start: {start}, end: {end}")));
+                }
+                substring(string(text)?, start, end)
+            }),
+        ),
+        receiver(
+            "trim",
+            "string_trim",
+            vec![Str],
+            Str,
+            Some(|args| {
+                let [text] = exactly(args)?;
+                Ok(Value::text(string(text)?.trim()))
+            }),
+        ),
+        receiver(
+            "format",
+            "string_format",
+            vec![Str, Type::list(Type::Dyn)],
+            Str,
+            Some(|args| {
+                let [text, args] = exactly(args)?;
+                formatting::format(string(text)?, list(args)?).map(Value::text)
+            }),
+        ),
+        Overload::global(
+            "strings.quote",
+            "strings_quote",
+            vec![Str],
+            Str,
+            Some(|args| {
+                let [text] = exactly(args)?;
+                Ok(Value::text(quote(string(text)?)))
+            }),
+        ),
+        receiver(
+            "join",
+            "list_join",
+            vec![list_of_strings()],
+            Str,
+            Some(|args| {
+                let [items] = exactly(args)?;
+                join(items, "")
+            }),
+        ),
+        receiver(
+            "join",
+            "list_join_string",
+            vec![list_of_strings(), Str],
+            Str,
+            Some(|args| {
+                let [items, separator] = exactly(args)?;
+                join(items, string(separator)?)
+            }),
+        ),
     ]
 }
 
@@ -213,8 +315,13 @@ fn join<'a>(items: &Value<'a>, separator: &str) -> Result<Value<'a>, EvalError> 
         if i > 0 {
             out.push_str(separator);
         }
-        // The checker lets only strings through, or what it cannot know.
-        out.push_str(string(&item?)?);
+        let item = item?;
+        match item.as_str() {
+            Some(text) => out.push_str(text),
+            // Of a list only the first item tells its type.
+            None if i == 0 => return Err(EvalError::no_overload()),
+            None => return Err(EvalError::failed(format!("join: invalid input: {}", item.print()))),
+        }
         if out.len() > RESULT_BYTES_MAX {
             return Err(EvalError::failed(format!("join: longer than {RESULT_BYTES_MAX} bytes")));
         }

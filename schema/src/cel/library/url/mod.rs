@@ -32,6 +32,12 @@ impl PartialEq for Url {
     }
 }
 
+impl std::fmt::Display for Url {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(&self.text)
+    }
+}
+
 impl Url {
     /// `url.ParseRequestURI`, then `url.Parse` for the fragment, as `stringToUrl` does.
     fn parse(text: &str) -> Result<Self, String> {
@@ -273,44 +279,92 @@ pub(crate) fn overloads() -> Vec<Overload> {
     let queries = Type::map(Type::String, Type::list(Type::String));
     let receiver = Overload::receiver;
     vec![
-        Overload::global("url", "string_to_url", vec![Type::String], Type::Opaque("kubernetes.URL"), Some(|args| {
-            let [text] = exactly(args)?;
-            let url = Url::parse(string(text)?).map_err(|error| {
-                EvalError::failed(format!("URL parse error during conversion from string: {error}"))
-            })?;
-            Ok(Value::Opaque(Opaque::Url(Arc::new(url))))
-        })),
-        receiver("getScheme", "url_get_scheme", u(), Type::String, Some(|args| {
-            let [of] = exactly(args)?;
-            Ok(Value::text(url(of)?.scheme.as_str()))
-        })),
-        receiver("getHost", "url_get_host", u(), Type::String, Some(|args| {
-            let [of] = exactly(args)?;
-            Ok(Value::text(url(of)?.host.as_str()))
-        })),
-        receiver("getHostname", "url_get_hostname", u(), Type::String, Some(|args| {
-            let [of] = exactly(args)?;
-            Ok(Value::text(url(of)?.host_and_port().0))
-        })),
-        receiver("getPort", "url_get_port", u(), Type::String, Some(|args| {
-            let [of] = exactly(args)?;
-            Ok(Value::text(url(of)?.host_and_port().1))
-        })),
-        receiver("getEscapedPath", "url_get_escaped_path", u(), Type::String, Some(|args| {
-            let [of] = exactly(args)?;
-            Ok(Value::text(url(of)?.escaped_path.as_str()))
-        })),
-        receiver("getQuery", "url_get_query", u(), queries, Some(|args| {
-            let [of] = exactly(args)?;
-            let mut map = OwnedMap::default();
-            for (key, values) in url(of)?.parameters() {
-                map.insert(Value::text(key), strings(values))?;
-            }
-            Ok(Value::Map(Map::Owned(Arc::new(map))))
-        })),
-        Overload::global("isURL", "is_url_string", vec![Type::String], Type::Bool, Some(|args| {
-            let [text] = exactly(args)?;
-            Ok(Value::Bool(check_request_uri(string(text)?).is_ok()))
-        })),
+        Overload::global(
+            "url",
+            "string_to_url",
+            vec![Type::String],
+            Type::Opaque("kubernetes.URL"),
+            Some(|args| {
+                let [text] = exactly(args)?;
+                let url = Url::parse(string(text)?).map_err(|error| {
+                    EvalError::failed(format!("URL parse error during conversion from string: {error}"))
+                })?;
+                Ok(Value::Opaque(Opaque::Url(Arc::new(url))))
+            }),
+        ),
+        receiver(
+            "getScheme",
+            "url_get_scheme",
+            u(),
+            Type::String,
+            Some(|args| {
+                let [of] = exactly(args)?;
+                Ok(Value::text(url(of)?.scheme.as_str()))
+            }),
+        ),
+        receiver(
+            "getHost",
+            "url_get_host",
+            u(),
+            Type::String,
+            Some(|args| {
+                let [of] = exactly(args)?;
+                Ok(Value::text(url(of)?.host.as_str()))
+            }),
+        ),
+        receiver(
+            "getHostname",
+            "url_get_hostname",
+            u(),
+            Type::String,
+            Some(|args| {
+                let [of] = exactly(args)?;
+                Ok(Value::text(url(of)?.host_and_port().0))
+            }),
+        ),
+        receiver(
+            "getPort",
+            "url_get_port",
+            u(),
+            Type::String,
+            Some(|args| {
+                let [of] = exactly(args)?;
+                Ok(Value::text(url(of)?.host_and_port().1))
+            }),
+        ),
+        receiver(
+            "getEscapedPath",
+            "url_get_escaped_path",
+            u(),
+            Type::String,
+            Some(|args| {
+                let [of] = exactly(args)?;
+                Ok(Value::text(url(of)?.escaped_path.as_str()))
+            }),
+        ),
+        receiver(
+            "getQuery",
+            "url_get_query",
+            u(),
+            queries,
+            Some(|args| {
+                let [of] = exactly(args)?;
+                let mut map = OwnedMap::default();
+                for (key, values) in url(of)?.parameters() {
+                    map.insert(Value::text(key), strings(values))?;
+                }
+                Ok(Value::Map(Map::Owned(Arc::new(map))))
+            }),
+        ),
+        Overload::global(
+            "isURL",
+            "is_url_string",
+            vec![Type::String],
+            Type::Bool,
+            Some(|args| {
+                let [text] = exactly(args)?;
+                Ok(Value::Bool(check_request_uri(string(text)?).is_ok()))
+            }),
+        ),
     ]
 }
