@@ -67,6 +67,12 @@ fn fraction_of(digits: &str, unit: u64) -> u64 {
     (value as f64 * (unit as f64 / scale)) as u64
 }
 
+/// The point in time that the text of RFC 3339 means, if `jiff` holds it.
+pub(crate) fn timestamp(text: &str) -> Option<jiff::Timestamp> {
+    let (seconds, nanoseconds) = parse_timestamp(text)?;
+    jiff::Timestamp::new(seconds, nanoseconds).ok()
+}
+
 /// A point in time of RFC 3339, between the years 1 and 9999: seconds of Unix time, and nanoseconds. The last hours of
 /// the year 9999 are beyond what `jiff::Timestamp` holds.
 pub(crate) fn parse_timestamp(text: &str) -> Option<(i64, i32)> {

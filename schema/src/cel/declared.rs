@@ -11,6 +11,8 @@ mod tests;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+pub(crate) use schema::Place;
+
 /// A schema as expressions see it. Parts of a schema that expressions cannot see have none.
 #[derive(Debug)]
 pub(crate) struct Declared {

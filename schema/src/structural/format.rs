@@ -56,6 +56,11 @@ impl Format {
     }
 }
 
+/// Whether a string has the format of that name, without dashes; none has one that is not known.
+pub(crate) fn has_format(name: &str, value: &str) -> bool {
+    string_check(name).is_some_and(|check| check(value))
+}
+
 /// The check of a format of strings, by its name without dashes.
 fn string_check(name: &str) -> Option<fn(&str) -> bool> {
     Some(match name {

@@ -16,7 +16,7 @@ mod checks;
 mod default;
 mod defaults;
 mod embedded;
-mod format;
+pub(crate) mod format;
 mod invariants;
 mod list_type;
 pub(crate) mod node;

@@ -51,6 +51,12 @@ impl Pattern {
     pub(crate) fn matches(&self, value: &str) -> bool {
         self.compiled.as_ref().is_ok_and(|regex| regex.is_match(value.as_bytes()))
     }
+
+    /// The matches in `value`, from its start on. Of empty ones those count that stand between characters.
+    pub(crate) fn find_all<'v>(&'v self, value: &'v str) -> impl Iterator<Item = &'v str> {
+        let found = self.compiled.iter().flat_map(|regex| regex.find_iter(value.as_bytes()));
+        found.filter_map(|found| value.get(found.range()))
+    }
 }
 
 fn compile(text: &str) -> Result<Regex, String> {

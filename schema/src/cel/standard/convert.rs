@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use super::{Outcome, time};
-use crate::cel::types::Type;
 use crate::cel::value::{EvalError, Opaque, Text, Value};
 use crate::cel::{clock, library};
 
@@ -128,7 +127,7 @@ pub(super) fn to_timestamp(value: Value<'_>) -> Outcome<'_> {
             .filter(|at| time::is_in_range(*at))
             .map(Value::Timestamp)
             .ok_or_else(|| overflow("timestamp")),
-        Value::String(text) => clock::parse_timestamp(text.as_str())
+        Value::String(text) => clock::timestamp(text.as_str())
             .map(Value::Timestamp)
             .ok_or_else(|| refused(&value, "google.protobuf.Timestamp")),
         _ => Err(EvalError::no_overload()),
@@ -209,32 +208,6 @@ impl<'a> Value<'a> {
             Self::Optional(held) => Value::Optional(held.map(|held| Arc::new(held.as_ref().clone().into_static()))),
             Self::Type(of) => Value::Type(of),
             Self::Opaque(opaque) => Value::Opaque(opaque),
-        }
-    }
-}
-
-impl Type {
-    /// The name of a type at run time, where parameters do not show.
-    pub(crate) fn runtime_name(&self) -> &str {
-        match self {
-            Self::Null => "null_type",
-            Self::Bool => "bool",
-            Self::Int => "int",
-            Self::Uint => "uint",
-            Self::Double => "double",
-            Self::String => "string",
-            Self::Bytes => "bytes",
-            Self::Duration => "google.protobuf.Duration",
-            Self::Timestamp => "google.protobuf.Timestamp",
-            Self::List(_) => "list",
-            Self::Map(..) => "map",
-            Self::Optional(_) => "optional_type",
-            Self::TypeOf(_) => "type",
-            Self::Object(object) => &object.name,
-            Self::Opaque(name) => name,
-            Self::Dyn => "dyn",
-            Self::Error => "error",
-            Self::Param(name) => name,
         }
     }
 }

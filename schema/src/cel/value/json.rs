@@ -47,7 +47,7 @@ impl<'a> Value<'a> {
             (Shape::Date, Json::String(text)) => time::parse_date(text)
                 .map(Self::Timestamp)
                 .ok_or_else(|| EvalError::failed(format!("invalid date formatted string {text}"))),
-            (Shape::DateTime, Json::String(text)) => clock::parse_timestamp(text)
+            (Shape::DateTime, Json::String(text)) => clock::timestamp(text)
                 .map(Self::Timestamp)
                 .ok_or_else(|| EvalError::failed(format!("invalid date-time formatted string {text}"))),
             (Shape::List { .. }, Json::Array(items)) => Ok(Self::List(List::Json { items, declared })),
