@@ -416,7 +416,12 @@ fn no_overload(function: &str, types: &[&str]) -> EvalError {
         _ => false,
     };
     let is_operator = !function.starts_with(|c: char| c.is_ascii_alphabetic());
+    // These look at their arguments themselves.
+    if matches!(function, "contains" | "startsWith" | "endsWith" | "matches" | "@in" | "or" | "orValue") {
+        return EvalError::no_overload();
+    }
     match types.first() {
+        _ if function == "size" => EvalError::failed("no such overload: size"),
         Some(first) if is_operator && has_operator(first) => EvalError::no_overload(),
         _ if is_operator => EvalError::failed(format!("no such overload: {function}")),
         _ => EvalError::failed(format!("no such overload: {function}({})", types.join(", "))),
@@ -449,7 +454,8 @@ fn find<'a>(value: &Value<'a>, key: &Value<'_>) -> Result<Option<Value<'a>>, Eva
             index.and_then(|index| list.get(index)).transpose()
         }
         Value::Optional(Some(held)) => find(held, key),
-        _ => Err(EvalError::no_overload()),
+        // What has no parts has none of that name.
+        _ => Ok(None),
     }
 }
 
