@@ -49,14 +49,13 @@ fn extension<'a>(
             let end = literal(end, size(target).max);
             allocating(1.0, Range::fixed(end.wrapping_sub(literal(start, 0))))
         }
-        ("list_flatten", Some(target), []) => allocating(1.0, size(target)),
         ("list_flatten" | "list_flatten_int", Some(target), [depth]) => {
             #[expect(clippy::cast_precision_loss, reason = "the same conversion as cel-go's")]
             let depth = literal(depth, u64::MAX) as f64;
             allocating(depth, size(target))
         }
         ("lists_range", None, [count]) => allocating(1.0, Range::fixed(literal(count, u64::MAX))),
-        ("list_reverse", Some(target), []) => allocating(1.0, size(target)),
+        ("list_flatten" | "list_reverse", Some(target), []) => allocating(1.0, size(target)),
         ("list_distinct", Some(target), []) => {
             let size = size(target);
             allocating(2.0, size.times(size))

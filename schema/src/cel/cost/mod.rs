@@ -8,6 +8,9 @@ mod library;
 mod path;
 mod range;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 use std::rc::Rc;
 
