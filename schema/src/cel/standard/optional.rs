@@ -7,12 +7,11 @@ pub(super) fn of_non_zero(value: Value<'_>) -> Value<'_> {
     let is_zero = match &value {
         Value::Null => true,
         Value::Bool(value) => !value,
-        Value::Int(value) => *value == 0,
+        Value::Int(value) | Value::Duration(value) => *value == 0,
         Value::Uint(value) => *value == 0,
         Value::Double(value) => *value == 0.0,
         Value::String(text) => text.as_str().is_empty(),
         Value::Bytes(bytes) => bytes.is_empty(),
-        Value::Duration(value) => *value == 0,
         Value::Timestamp(_) | Value::Type(_) | Value::Opaque(_) => false,
         Value::List(list) => list.len() == 0,
         Value::Map(map) => map.len() == 0,
