@@ -9,10 +9,12 @@
 //! - `validate` with `numbers`, `outcome`, `ratchet`: is the object right
 //! - `embedded`, `list_type`: what validation in kube-apiserver does besides
 //!
-//! `trail` is where each of these walks stands. Nothing here does I/O; recursion follows the schema, whose depth is
+//! `trail` is where each of these walks stands, `bounds` how far they go. Nothing here does I/O; recursion follows the schema, whose depth is
 //! bounded by [`SCHEMA_DEPTH_MAX`], or an object, whose depth the decoder bounds.
 
+mod bounds;
 mod checks;
+mod compact;
 mod default;
 mod defaults;
 mod embedded;
@@ -59,7 +61,8 @@ pub enum Dialect {
 
 #[derive(Debug)]
 struct Compiled {
-    raw: Value,
+    /// As JSON text: a tenth of what the value takes, and rarely read.
+    raw: Box<str>,
     root: Node,
 }
 
@@ -103,12 +106,12 @@ impl Schema {
         if dialect == Dialect::ChartValues {
             open_free_form(&mut root);
         }
-        Ok(Self { inner: Arc::new(Compiled { raw: schema.clone(), root }) })
+        Ok(Self { inner: Arc::new(Compiled { raw: schema.to_string().into(), root }) })
     }
 
-    /// The schema as it was written.
-    pub fn raw(&self) -> &Value {
-        &self.inner.raw
+    /// The schema as it was written, made anew from its text: for publishing, not for every request.
+    pub fn raw(&self) -> Value {
+        serde_json::from_str(&self.inner.raw).unwrap_or_default()
     }
 
     /// Where `x-kubernetes-validations` stand, as paths in objects; the object itself is the empty path, items and
@@ -197,7 +200,7 @@ fn collect_rules(schema: &Node, path: &str, paths: &mut Vec<String>) {
         collect_rules(child, &inside, paths);
     }
     for (name, field) in &schema.properties {
-        let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+        let path = if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
         collect_rules(field, &path, paths);
     }
 }

@@ -2,10 +2,11 @@
 //!
 //! Follows `JSONSchemaProps` (apiextensions-apiserver/pkg/apis/apiextensions/v1/types_jsonschema.go).
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::compact::{Fields, Rare, Unused};
 use super::format::Format;
 use super::pattern::Pattern;
 
@@ -25,6 +26,9 @@ impl Type {
     pub(super) const ALL: [Self; 6] =
         [Self::Array, Self::Boolean, Self::Integer, Self::Number, Self::Object, Self::String];
 
+    /// The types of int-or-string.
+    pub(super) const INT_OR_STRING: &'static [Self] = &[Self::Integer, Self::String];
+
     /// The name as `type` has it.
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -34,6 +38,19 @@ impl Type {
             Self::Boolean => "boolean",
             Self::Array => "array",
             Self::Object => "object",
+        }
+    }
+
+    /// The types of `type`: one, or none if the name is unknown.
+    pub(super) fn list_of(name: &str) -> &'static [Self] {
+        match Self::named(name) {
+            Some(Self::Array) => &[Self::Array],
+            Some(Self::Boolean) => &[Self::Boolean],
+            Some(Self::Integer) => &[Self::Integer],
+            Some(Self::Number) => &[Self::Number],
+            Some(Self::Object) => &[Self::Object],
+            Some(Self::String) => &[Self::String],
+            None => &[],
         }
     }
 
@@ -107,7 +124,39 @@ pub(super) struct Annotations {
     /// `items` is a list of schemas.
     pub(super) item_tuple: bool,
     /// Keywords that custom resources must not use, in the order they are reported.
-    pub(super) unsupported: Vec<&'static str>,
+    pub(super) unsupported: Rare<Vec<&'static str>>,
+}
+
+impl Unused for Bounds {
+    const UNUSED: &'static Self =
+        &Self { maximum: None, exclusive_maximum: false, minimum: None, exclusive_minimum: false, multiple_of: None };
+}
+
+impl Unused for Sizes {
+    const UNUSED: &'static Self = &Self {
+        max_length: None,
+        min_length: None,
+        max_items: None,
+        min_items: None,
+        max_properties: None,
+        min_properties: None,
+    };
+}
+
+impl Unused for Extensions {
+    const UNUSED: &'static Self = &Self {
+        preserve_unknown_fields: None,
+        embedded_resource: false,
+        int_or_string: false,
+        list_map_keys: Vec::new(),
+        list_type: None,
+        map_type: None,
+        rules: Vec::new(),
+    };
+}
+
+impl<T: PartialEq + 'static> Unused for Vec<T> {
+    const UNUSED: &'static Self = &Self::new();
 }
 
 /// One schema.
@@ -116,24 +165,25 @@ pub(super) struct Node {
     /// `type` as written; empty when absent.
     pub(super) type_name: String,
     /// The types that a value may have; two of them for int-or-string.
-    pub(super) types: Vec<Type>,
+    pub(super) types: &'static [Type],
     pub(super) nullable: bool,
     /// The format, if it is one that is checked for the type.
-    pub(super) format: Option<Format>,
+    pub(super) format: Option<Box<Format>>,
     pub(super) default: Option<Value>,
-    pub(super) bounds: Bounds,
-    pub(super) sizes: Sizes,
-    pub(super) pattern: Option<Pattern>,
-    pub(super) choices: Vec<Value>,
-    pub(super) required: Vec<String>,
+    pub(super) bounds: Rare<Bounds>,
+    pub(super) sizes: Rare<Sizes>,
+    /// Shared with the other schemas of the tree that have the same.
+    pub(super) pattern: Option<Arc<Pattern>>,
+    pub(super) choices: Rare<Vec<Value>>,
+    pub(super) required: Rare<Vec<String>>,
     pub(super) items: Option<Box<Node>>,
-    pub(super) properties: BTreeMap<String, Node>,
+    pub(super) properties: Fields,
     pub(super) additional: Option<Additional>,
-    pub(super) all_of: Vec<Node>,
-    pub(super) any_of: Vec<Node>,
-    pub(super) one_of: Vec<Node>,
+    pub(super) all_of: Rare<Vec<Node>>,
+    pub(super) any_of: Rare<Vec<Node>>,
+    pub(super) one_of: Rare<Vec<Node>>,
     pub(super) not: Option<Box<Node>>,
-    pub(super) extensions: Extensions,
+    pub(super) extensions: Rare<Extensions>,
     pub(super) annotations: Annotations,
 }
 
