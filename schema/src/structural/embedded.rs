@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde_json::{Map, Value};
 
+use super::bounds::Collector;
 use super::node::{Additional, Node};
 use super::trail::Trail;
 use crate::field::{FieldError, FieldPath};
@@ -19,21 +20,21 @@ const KIND_LENGTH_MAX: usize = 63;
 
 /// What is wrong with the resources inside of `value`, reported below `base`.
 pub(super) fn check(value: &Value, schema: &Node, base: &FieldPath) -> Vec<FieldError> {
-    let mut walk = Walk { base, errors: Vec::new() };
+    let mut walk = Walk { base, errors: Collector::default() };
     walk.value(value, schema, Trail::Root);
-    walk.errors
+    walk.errors.into_errors()
 }
 
 struct Walk<'a> {
     base: &'a FieldPath,
-    errors: Vec<FieldError>,
+    errors: Collector,
 }
 
 impl Walk<'_> {
     fn value(&mut self, value: &Value, schema: &Node, trail: Trail<'_>) {
         match value {
             Value::Object(map) => {
-                if schema.extensions.embedded_resource {
+                if schema.extensions.embedded_resource && !self.errors.is_full() && !looks_sound(map) {
                     resource(map, &trail.path(self.base), &mut self.errors);
                 }
                 for (name, value) in map {
@@ -56,7 +57,14 @@ impl Walk<'_> {
     }
 }
 
-fn resource(map: &Map<String, Value>, at: &FieldPath, errors: &mut Vec<FieldError>) {
+/// Whether there is nothing to look at closely: most resources are right, and their paths need not be made.
+fn looks_sound(map: &Map<String, Value>) -> bool {
+    let mut errors = Collector::default();
+    resource(map, &FieldPath::root(), &mut errors);
+    errors.into_errors().is_empty()
+}
+
+fn resource(map: &Map<String, Value>, at: &FieldPath, errors: &mut Collector) {
     for name in ["apiVersion", "kind"] {
         if !map.contains_key(name) {
             errors.push(FieldError::required(&at.child(name), ""));
@@ -110,7 +118,7 @@ fn kind_mistakes(kind: &str) -> Vec<String> {
     mistakes
 }
 
-fn metadata(value: &Value, at: &FieldPath, errors: &mut Vec<FieldError>) {
+fn metadata(value: &Value, at: &FieldPath, errors: &mut Collector) {
     let Value::Object(map) = value else {
         if !value.is_null() {
             let found = match value {

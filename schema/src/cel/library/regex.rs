@@ -7,7 +7,7 @@ use crate::cel::value::{EvalError, Value};
 use crate::structural::pattern::Pattern;
 
 fn pattern(text: &str) -> Result<Pattern, EvalError> {
-    let pattern = Pattern::new(text);
+    let pattern = Pattern::of_expression(text);
     match pattern.error() {
         Some(error) => Err(EvalError::failed(format!("Illegal regex: {error}"))),
         None => Ok(pattern),
