@@ -73,7 +73,7 @@ impl Clause {
             Some(b's') => Self::Text,
             Some(b'd') => Self::Decimal,
             Some(b'f') => Self::Fixed(precision.unwrap_or(PRECISION)),
-            Some(b'e') => Self::Scientific(precision.unwrap_or(0)),
+            Some(b'e') => Self::Scientific(precision.unwrap_or(PRECISION)),
             Some(b'b') => Self::Binary,
             Some(b'x') => Self::LowerHex,
             Some(b'X') => Self::UpperHex,

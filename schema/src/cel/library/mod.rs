@@ -55,4 +55,4 @@ pub(crate) fn print(opaque: &Opaque) -> String {
 }
 
 #[cfg(test)]
-mod compare;
+mod tests;
