@@ -239,10 +239,9 @@ fn nested(value: &Value<'_>) -> Printed {
     match value {
         Value::Timestamp(_) => Ok(format!("timestamp({})", quoted(&string(value)?))),
         Value::Duration(_) => Ok(format!("duration({})", quoted(&string(value)?))),
-        Value::String(_) => Ok(quoted(&string(value)?)),
         Value::Bytes(_) => Ok(format!("b{}", quoted(&string(value)?))),
         Value::Double(double) if double.is_finite() => Ok(format!("{double:.PRECISION$}")),
-        Value::Double(_) => Ok(quoted(&string(value)?)),
+        Value::String(_) | Value::Double(_) => Ok(quoted(&string(value)?)),
         Value::Optional(_) | Value::Opaque(_) => Err(format!("no formatting function for {}", value.type_name())),
         Value::Map(map) if map.is_object() => Err(format!("no formatting function for {}", value.type_name())),
         _ => string(value),
