@@ -183,25 +183,37 @@ fn complaint(pattern: &str, error: &str) -> String {
 fn translate(text: &str) -> Result<String, String> {
     let mut out = String::with_capacity(text.len() + 8);
     let mut chars = text.chars().peekable();
-    let mut after_repeat = false;
+    // The operator before, for two in a row are refused; and whether there is nothing before.
+    let mut last_repeat = String::new();
+    let mut at_start = true;
     while let Some(c) = chars.next() {
         let repeat = match c {
             '*' | '+' | '?' => Some(c.to_string()),
             '{' => repeat(&mut chars)?,
             _ => None,
         };
-        if let Some(repeat) = repeat {
-            if after_repeat {
-                return Err(format!("error parsing regexp: invalid nested repetition operator: `{repeat}`"));
+        if let Some(mut repeat) = repeat {
+            if chars.next_if_eq(&'?').is_some() {
+                repeat.push('?');
+            }
+            if !last_repeat.is_empty() {
+                return Err(format!(
+                    "error parsing regexp: invalid nested repetition operator: `{last_repeat}{repeat}`"
+                ));
+            }
+            if at_start {
+                return Err(format!("error parsing regexp: missing argument to repetition operator: `{repeat}`"));
             }
             out.push_str(&repeat);
-            if chars.next_if_eq(&'?').is_some() {
-                out.push('?');
-            }
-            after_repeat = true;
+            last_repeat = repeat;
             continue;
         }
-        after_repeat = false;
+        last_repeat.clear();
+        at_start = matches!(c, '(' | '|');
+        if c == '(' && chars.next_if_eq(&'?').is_some() {
+            out.push_str("(?");
+            continue;
+        }
         match c {
             '\\' => escape(&mut chars, &mut out)?,
             '[' => class(&mut chars, &mut out)?,
@@ -358,7 +370,11 @@ fn hexadecimal(chars: &mut Peekable<Chars<'_>>) -> Option<char> {
 
 /// After `[`: a class up to its `]`.
 fn class(chars: &mut Peekable<Chars<'_>>, out: &mut String) -> Result<(), String> {
-    let missing = || "error parsing regexp: missing closing ]".to_owned();
+    let start = chars.clone();
+    let missing = || {
+        let rest: String = start.clone().collect();
+        format!("error parsing regexp: missing closing ]: `[{rest}`")
+    };
     out.push('[');
     if chars.peek() == Some(&'^') {
         chars.next();
@@ -384,6 +400,7 @@ fn class(chars: &mut Peekable<Chars<'_>>, out: &mut String) -> Result<(), String
                 continue;
             }
         }
+        let (first_char, range) = (c, chars.clone());
         let Some(low) = class_member(c, chars, out)? else { continue };
         class_literal(out, low);
         let mut ahead = chars.clone();
@@ -396,7 +413,11 @@ fn class(chars: &mut Peekable<Chars<'_>>, out: &mut String) -> Result<(), String
                     out.push('-');
                     class_literal(out, high);
                 }
-                _ => return Err("error parsing regexp: invalid character class range".to_owned()),
+                _ => {
+                    let rest = range.clone().count() - chars.clone().count();
+                    let written: String = std::iter::once(first_char).chain(range.take(rest)).collect();
+                    return Err(format!("error parsing regexp: invalid character class range: `{written}`"));
+                }
             }
         }
     }
