@@ -89,18 +89,13 @@ pub(super) fn comparable(mut object: Value) -> Value {
 
 fn normalize(value: &mut Value) {
     match value {
-        Value::Number(number) if number.is_f64() => {
-            let float = number.as_f64().unwrap_or_default();
-            // Beyond 2^53 both forms of a number are compared as floats.
-            if float.fract() == 0.0 && float.abs() < 9_007_199_254_740_992.0 {
-                *number = Number::from(float as i64);
-            }
-        }
         Value::Number(number) => {
-            if let Some(int) = number.as_i64().filter(|int| int.unsigned_abs() >= 1 << 53)
-                && let Some(float) = Number::from_f64(int as f64)
-            {
-                *number = float;
+            let float = number.as_f64().unwrap_or_default();
+            // Beyond 2^53 numbers are compared as floats.
+            if float.abs() >= 9_007_199_254_740_992.0 {
+                *number = Number::from_f64(float).unwrap_or_else(|| number.clone());
+            } else if float.fract() == 0.0 {
+                *number = Number::from(float as i64);
             }
         }
         Value::Array(items) => items.iter_mut().for_each(normalize),

@@ -68,7 +68,7 @@ impl Sent {
     fn read(schema: &Schema, text: &str) -> Result<Sent, Answer> {
         let decoded = decode::json_with_duplicates(text.as_bytes());
         let (mut object, duplicates) = decoded.map_err(|error| Answer::of(Verdict::Malformed(error.to_string())))?;
-        let mut complaints: Vec<_> = duplicates.iter().map(|path| format!("duplicate field \"{path}\"")).collect();
+        let mut complaints: Vec<_> = duplicates.iter().map(|path| format!("duplicate field {path:?}")).collect();
         complaints.extend(schema.prune(&mut object).iter().map(|path| format!("unknown field \"{path}\"")));
         schema.default(&mut object);
         Ok(Sent { object, complaints })
@@ -81,7 +81,9 @@ impl Sent {
             errors => Verdict::Invalid(causes(errors)),
         };
         let strict = (!self.complaints.is_empty()).then(|| self.complaints.join(", "));
-        Answer { verdict, warnings: self.complaints, strict }
+        // A header cannot hold control characters, so kube-apiserver sends no warning that has one.
+        let sendable = |text: &String| !text.contains(|c: char| c.is_ascii_control());
+        Answer { verdict, warnings: self.complaints.into_iter().filter(sendable).collect(), strict }
     }
 }
 

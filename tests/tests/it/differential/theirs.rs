@@ -69,8 +69,8 @@ impl Resource {
     /// An object with these members.
     pub(super) fn object(&self, version: &str, metadata: &str, members: &str) -> String {
         let comma = if members.is_empty() { "" } else { "," };
-        // Members come first, so that a case can have metadata of its own: of duplicates the last one wins.
-        let metadata = if members.contains("\"metadata\":") { String::new() } else { format!("{metadata},") };
+        let own: Value = serde_json::from_str(&format!("{{{members}}}")).unwrap_or_default();
+        let metadata = if own.get("metadata").is_some() { String::new() } else { format!("{metadata},") };
         let kind = self.kind();
         format!(r#"{{{members}{comma}{metadata}"apiVersion":"{GROUP}/{version}","kind":"{kind}"}}"#)
     }
