@@ -43,16 +43,38 @@ impl Answer {
         Answer { verdict, warnings: Vec::new(), strict: None }
     }
 
-    /// Whether the answers say the same, if the order of causes does not count.
-    pub(super) fn is_same_in_another_order(&self, other: &Answer) -> bool {
-        let (Verdict::Invalid(ours), Verdict::Invalid(theirs)) = (&self.verdict, &other.verdict) else { return false };
-        let sorted = |causes: &[Cause]| {
-            let mut causes = causes.to_vec();
-            causes.sort();
-            causes
+    /// Whether the answers say the same. kube-apiserver visits maps in random order, so causes in different fields of
+    /// one object may come in any order; those of a field and of its parts, and of items of a list, may not.
+    pub(super) fn agrees(&self, other: &Answer) -> bool {
+        let (Verdict::Invalid(ours), Verdict::Invalid(theirs)) = (&self.verdict, &other.verdict) else {
+            return self == other;
         };
-        self.warnings == other.warnings && self.strict == other.strict && sorted(ours) == sorted(theirs)
+        self.warnings == other.warnings && self.strict == other.strict && is_same_order(ours, theirs)
     }
+}
+
+/// Whether the causes are the same, and those whose order is told are in the same order.
+fn is_same_order(ours: &[Cause], theirs: &[Cause]) -> bool {
+    let mut taken = vec![false; theirs.len()];
+    let mut positions = Vec::new();
+    for cause in ours {
+        let Some(at) = (0..theirs.len()).find(|i| !taken[*i] && theirs[*i] == *cause) else { return false };
+        taken[at] = true;
+        positions.push(at);
+    }
+    let is_kept = |i: usize, j: usize| positions[i] < positions[j] || is_free(&ours[i].field, &ours[j].field);
+    ours.len() == theirs.len() && (0..ours.len()).all(|j| (0..j).all(|i| is_kept(i, j)))
+}
+
+/// Whether two fields are visited in any order: they part at a name.
+fn is_free(one: &str, other: &str) -> bool {
+    let parts = |path: &str| path.replace('[', ".[").split('.').map(str::to_owned).collect::<Vec<_>>();
+    let (one, other) = (parts(one), parts(other));
+    let is_index = |part: &str| part.trim_matches(['[', ']']).parse::<usize>().is_ok();
+    one.iter()
+        .zip(&other)
+        .find(|(one, other)| one != other)
+        .is_some_and(|(one, other)| !is_index(one) || !is_index(other))
 }
 
 impl fmt::Display for Answer {
