@@ -9,6 +9,7 @@ use regex::Regex;
 use serde_json::{Map, Value};
 
 use super::node::{Additional, Node};
+use super::prune::Level;
 use super::trail::Trail;
 use crate::field::{FieldError, FieldPath};
 
@@ -17,9 +18,12 @@ static KIND: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new("^[a-z]([-a-z
 /// The longest kind, in bytes.
 const KIND_LENGTH_MAX: usize = 63;
 
-/// What is wrong with the resources inside of `value`, reported below `base`.
-pub(super) fn check(value: &Value, schema: &Node, base: &FieldPath) -> Vec<FieldError> {
+/// What is wrong with the resources inside of `value`, reported below `base`; whether it is one itself says `level`.
+pub(super) fn check(value: &Value, schema: &Node, level: Level, base: &FieldPath) -> Vec<FieldError> {
     let mut walk = Walk { base, errors: Vec::new() };
+    if let (Value::Object(map), Level::Resource, false) = (value, level, schema.extensions.embedded_resource) {
+        resource(map, base, &mut walk.errors);
+    }
     walk.value(value, schema, Trail::Root);
     walk.errors
 }
@@ -97,7 +101,7 @@ fn resource(map: &Map<String, Value>, at: &FieldPath, errors: &mut Vec<FieldErro
 fn kind_mistakes(kind: &str) -> Vec<String> {
     let mut mistakes = Vec::new();
     if kind.len() > KIND_LENGTH_MAX {
-        mistakes.push(format!("must be no more than {KIND_LENGTH_MAX} bytes"));
+        mistakes.push(format!("must be no more than {KIND_LENGTH_MAX} characters"));
     }
     if !KIND.as_ref().is_some_and(|pattern| pattern.is_match(kind)) {
         mistakes.push(

@@ -100,8 +100,9 @@ impl Schema {
         if !errors.is_empty() {
             return Err(errors);
         }
-        if dialect == Dialect::ChartValues {
-            open_free_form(&mut root);
+        match dialect {
+            Dialect::CustomResource => defaults::settle(&mut root),
+            Dialect::ChartValues => open_free_form(&mut root),
         }
         Ok(Self { inner: Arc::new(Compiled { raw: schema.clone(), root }) })
     }
@@ -134,7 +135,7 @@ impl Schema {
     pub fn validate(&self, object: &Value) -> Vec<FieldError> {
         let root = &self.inner.root;
         let mut errors = validate::validate(root, object, None, &FieldPath::root());
-        errors.extend(embedded::check(object, root, &FieldPath::root()));
+        errors.extend(embedded::check(object, root, prune::Level::Value, &FieldPath::root()));
         errors.extend(list_type::duplicates(object, root));
         errors
     }
@@ -143,7 +144,7 @@ impl Schema {
     pub fn validate_update(&self, object: &Value, old: &Value) -> Vec<FieldError> {
         let root = &self.inner.root;
         let mut errors = validate::validate(root, object, Some(old), &FieldPath::root());
-        errors.extend(embedded::check(object, root, &FieldPath::root()));
+        errors.extend(embedded::check(object, root, prune::Level::Value, &FieldPath::root()));
         errors.extend(self.new_duplicates(object, old));
         errors
     }

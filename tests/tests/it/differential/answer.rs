@@ -62,12 +62,17 @@ fn is_same_order(ours: &[Cause], theirs: &[Cause]) -> bool {
         taken[at] = true;
         positions.push(at);
     }
-    let is_kept = |i: usize, j: usize| positions[i] < positions[j] || is_free(&ours[i].field, &ours[j].field);
+    let is_kept = |i: usize, j: usize| positions[i] < positions[j] || is_free(&ours[i], &ours[j]);
     ours.len() == theirs.len() && (0..ours.len()).all(|j| (0..j).all(|i| is_kept(i, j)))
 }
 
-/// Whether two fields are visited in any order: they part at a name.
-fn is_free(one: &str, other: &str) -> bool {
+/// Whether two fields are visited in any order: they part at a name. Causes about alternatives do not tell their field.
+fn is_free(one: &Cause, other: &Cause) -> bool {
+    let is_placeless = |cause: &Cause| cause.message.starts_with("Invalid value: \"\": ");
+    is_placeless(one) || is_placeless(other) || is_sibling(&one.field, &other.field)
+}
+
+fn is_sibling(one: &str, other: &str) -> bool {
     let parts = |path: &str| path.replace('[', ".[").split('.').map(str::to_owned).collect::<Vec<_>>();
     let (one, other) = (parts(one), parts(other));
     let is_index = |part: &str| part.trim_matches(['[', ']']).parse::<usize>().is_ok();
