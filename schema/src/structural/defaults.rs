@@ -78,12 +78,12 @@ struct Way<'a> {
 
 impl Way<'_> {
     /// The smallest value that has this at the end of the way.
-    fn wrapped(self, value: Value) -> Value {
+    fn wrapped(self, value: &Value) -> Value {
         let outer = match self.field {
             Some(field) => json!({field: value}),
             None => json!([value]),
         };
-        self.before.map_or(outer.clone(), |before| before.wrapped(outer))
+        self.before.map_or(outer.clone(), |before| before.wrapped(&outer))
     }
 }
 
@@ -114,7 +114,7 @@ impl Walk {
     /// Of a part of the fields that every resource has: the resource must be one with it.
     fn of_metadata(&mut self, schema: &Node, default: &Value, way: Way<'_>, resource: &Node, at: &FieldPath) {
         let mut whole = json!({"apiVersion": "validation/v1", "kind": "Validation"});
-        if let (Some(whole), Value::Object(part)) = (whole.as_object_mut(), way.wrapped(default.clone())) {
+        if let (Some(whole), Value::Object(part)) = (whole.as_object_mut(), way.wrapped(default)) {
             whole.extend(part);
         }
         let found = embedded::check(&whole, resource, Level::Resource, &FieldPath::root());
