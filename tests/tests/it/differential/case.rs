@@ -3,7 +3,7 @@
 //! A case is an item of the file's list. `schema` is the schema of one field and `values` are values of that field;
 //! `root` is the schema of a whole resource and `values` are whole objects, less `apiVersion`, `kind` and `name`. `texts`
 //! are values that only JSON can write, such as duplicate fields. `updates` replace an `old` value, which the schema need
-//! not allow, by a `new` one.
+//! not allow, by a `new` one. `{$repeat: [item, count]}` is a list.
 
 use std::{fmt, fs, path::PathBuf};
 
@@ -132,7 +132,7 @@ impl Case {
         ensure!(place == Place::Root || written.status == Status::Field, "{id}: a field has no status");
         let mut probes = Vec::new();
         for value in &written.values {
-            probes.push(Probe::Create { text: place.text(value)? });
+            probes.push(Probe::Create { text: place.text(&expanded(value))? });
         }
         probes.extend(written.texts.into_iter().map(|text| Probe::Create { text }));
         for WrittenUpdate { old, new, via } in written.updates {
@@ -147,6 +147,21 @@ impl Case {
             Place::Root => self.schema.clone(),
             Place::Field => with_fields([("c".to_owned(), &self.schema)]),
         }
+    }
+}
+
+/// The value with its `$repeat` written out.
+fn expanded(value: &Value) -> Value {
+    match value {
+        Value::Array(items) => items.iter().map(expanded).collect(),
+        Value::Object(map) => match map.get("$repeat").and_then(Value::as_array).map(Vec::as_slice) {
+            Some([item, Value::Number(count)]) => {
+                let count = count.as_u64().and_then(|count| count.try_into().ok()).unwrap_or_default();
+                Value::Array(vec![expanded(item); count])
+            }
+            _ => map.iter().map(|(name, value)| (name.clone(), expanded(value))).collect(),
+        },
+        _ => value.clone(),
     }
 }
 
