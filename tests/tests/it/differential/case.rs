@@ -112,8 +112,10 @@ pub(super) fn read() -> Result<Vec<Case>> {
             continue;
         }
         let text = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
-        let written: Vec<Written> =
-            serde_saphyr::from_str(&text).with_context(|| format!("parsing {}", path.display()))?;
+        // `y` and `on` are texts.
+        let options = serde_saphyr::options! { strict_booleans: true };
+        let written: Vec<Written> = serde_saphyr::from_str_with_options(&text, options)
+            .with_context(|| format!("parsing {}", path.display()))?;
         for (i, written) in written.into_iter().enumerate() {
             cases.push(Case::new(&feature, i, written)?);
         }
