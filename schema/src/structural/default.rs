@@ -12,7 +12,8 @@ pub(super) fn default(object: &mut Value, schema: &Node) {
     fill_in(object, schema);
 }
 
-fn drop_nulls(value: &mut Value, schema: &Node) {
+/// Drops non-nullable nulls that have no default.
+pub(super) fn drop_nulls(value: &mut Value, schema: &Node) {
     match value {
         Value::Object(map) => map.retain(|name, value| match schema.field(name) {
             Some(field) if value.is_null() => field.nullable || field.default.is_some(),

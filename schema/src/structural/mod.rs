@@ -7,7 +7,7 @@
 //! - `prune`: drop what the schema does not know
 //! - `default`: drop nulls that may not be, fill in defaults
 //! - `validate` with `numbers`, `outcome`, `ratchet`: is the object right
-//! - `embedded`, `list_type`: what validation in kube-apiserver does besides
+//! - `embedded` with `object_meta`, `list_type`: what validation in kube-apiserver does besides
 //!
 //! `trail` is where each of these walks stands. Nothing here does I/O; recursion follows the schema, whose depth is
 //! bounded by [`SCHEMA_DEPTH_MAX`], or an object, whose depth the decoder bounds.
@@ -21,6 +21,7 @@ mod invariants;
 mod list_type;
 mod node;
 mod numbers;
+mod object_meta;
 mod outcome;
 mod parse;
 mod pattern;
@@ -124,6 +125,16 @@ impl Schema {
     /// `metadata` stay as they are, also in embedded resources.
     pub fn prune(&self, object: &mut Value) -> Vec<String> {
         prune::prune(object, &self.inner.root, prune::Level::Resource)
+    }
+
+    /// Makes the resources inside of the object what kube-apiserver takes them for, after pruning: of their metadata it
+    /// keeps what it knows. Returns the paths of the other fields of metadata, sorted.
+    ///
+    /// # Errors
+    /// A value of a wrong type in the type or the metadata of a resource: kube-apiserver cannot read such an object.
+    pub fn coerce(&self, object: &mut Value) -> Result<Vec<String>, FieldError> {
+        default::drop_nulls(object, &self.inner.root);
+        embedded::coerce(object, &self.inner.root)
     }
 
     /// Drops non-nullable nulls that have no default, and fills in defaults.

@@ -28,7 +28,9 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
     let version = context.projection.version();
     let kind = context.projection.kind();
     let mut complaints = decoded.complaints;
-    complaints.extend(admit::shape(&mut object, None, version).iter().map(|path| format!("unknown field {path:?}")));
+    let dropped = admit::shape(&mut object, None, version);
+    let dropped = dropped.map_err(|error| context.strict_object(&error.to_string()))?;
+    complaints.extend(dropped.iter().map(|path| format!("unknown field \"{path}\"")));
     let warnings =
         context.judge_complaints(complaints, options.field_validation, |text| context.strict_object(&text))?;
     admit::keep_untargeted(&mut object, None, version, WriteTarget::Main);

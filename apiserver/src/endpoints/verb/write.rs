@@ -64,7 +64,8 @@ pub(super) async fn run(
             });
         }
         let dropped = admit::shape(&mut object, Some(&read.instance), version);
-        complaints.extend(dropped.iter().map(|path| format!("unknown field {path:?}")));
+        let dropped = dropped.map_err(|error| strict(error.to_string()))?;
+        complaints.extend(dropped.iter().map(|path| format!("unknown field \"{path}\"")));
         let warnings = context.judge_complaints(complaints, options.field_validation, &strict)?;
         metadata::settle_namespace(&mut object, context.namespace())?;
         metadata::prepare_update(&mut object, &read.instance, context.name(), &named)?;

@@ -70,6 +70,9 @@ impl Sent {
         let (mut object, duplicates) = decoded.map_err(|error| Answer::of(Verdict::Malformed(error.to_string())))?;
         let mut complaints: Vec<_> = duplicates.iter().map(|path| format!("duplicate field {path:?}")).collect();
         complaints.extend(schema.prune(&mut object).iter().map(|path| format!("unknown field \"{path}\"")));
+        let coerced = schema.coerce(&mut object);
+        let found = coerced.map_err(|error| Answer::of(Verdict::Malformed(error.to_string())))?;
+        complaints.extend(found.iter().map(|path| format!("unknown field \"{path}\"")));
         schema.default(&mut object);
         Ok(Sent { object, complaints })
     }

@@ -26,6 +26,9 @@ const SERVED_DEADLINE: Duration = Duration::from_secs(60);
 /// How kube-apiserver starts the list of unknown and duplicate fields.
 const STRICT: &str = "strict decoding error: ";
 
+/// What kube-apiserver says before it says why it cannot read an object.
+const UNREADABLE: &str = ": ";
+
 /// kube-apiserver.
 #[derive(Clone)]
 pub(super) struct Theirs {
@@ -169,7 +172,10 @@ impl Reply {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         Ok(match self.code {
             200 | 201 => Verdict::Accepted(comparable(self.body.clone())),
-            400 => Verdict::Malformed(text(&self.body["message"])),
+            400 => {
+                let message = text(&self.body["message"]);
+                Verdict::Malformed(message.split_once(UNREADABLE).map_or(message.clone(), |(_, why)| why.to_owned()))
+            }
             422 => {
                 let causes = self.body["details"]["causes"].as_array().map(Vec::as_slice).unwrap_or_default();
                 let cause = |cause: &Value| Cause {
