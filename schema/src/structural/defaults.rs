@@ -1,60 +1,20 @@
 //! Whether the defaults of a schema are values of the schema.
 //!
-//! Follows apiextensions-apiserver/pkg/apiserver/schema/defaulting/{validation,prune}.go, without CEL.
+//! Follows apiextensions-apiserver/pkg/apiserver/schema/defaulting/validation.go.
 
 use serde_json::{Value, json};
 
-use super::node::{Additional, Node, is_meta_field};
+use super::node::{Node, is_meta_field};
 use super::prune::{self, Level};
 use super::{embedded, validate};
+use crate::cel::rules::{self, Budget, Ratcheting, RuleTree};
 use crate::field::{FieldError, FieldPath};
 
-/// Where 64-bit integers end, 2^63.
-const INTEGER_END: f64 = 9_223_372_036_854_775_808.0;
-
-/// What is wrong with the defaults in the schema of a resource.
-pub(super) fn check(schema: &Node, at: &FieldPath) -> Vec<FieldError> {
-    let mut walk = Walk { errors: Vec::new() };
-    walk.node(schema, Place { resource: schema, inside: None, level: Level::Resource }, at);
+/// What is wrong with the defaults in the schema of a resource, whose rules are `tree`.
+pub(super) fn check(schema: &Node, tree: Option<&RuleTree>, at: &FieldPath) -> Vec<FieldError> {
+    let mut walk = Walk { errors: Vec::new(), budget: Budget::default() };
+    walk.node(schema, Place { resource: schema, inside: None, level: Level::Resource, tree }, at);
     walk.errors
-}
-
-/// Makes of checked defaults and choices what kube-apiserver works with: read back from its store, and without what the
-/// schema does not know. Defaults inside of `additionalProperties` are not checked, so only this keeps them from filling
-/// in unknown fields.
-pub(super) fn settle(schema: &mut Node) {
-    if let Some(mut default) = schema.default.take() {
-        let level = if schema.extensions.embedded_resource { Level::Resource } else { Level::Value };
-        prune::prune(&mut default, schema, level);
-        schema.default = Some(stored(&default));
-    }
-    for choice in &mut schema.choices {
-        *choice = stored(choice);
-    }
-    if let Some(Additional::Schema(entry)) = &mut schema.additional {
-        settle(entry);
-    }
-    schema.items.iter_mut().chain(&mut schema.not).for_each(|inner| settle(inner));
-    for parts in [&mut schema.all_of, &mut schema.any_of, &mut schema.one_of] {
-        parts.iter_mut().for_each(settle);
-    }
-    schema.properties.values_mut().for_each(settle);
-}
-
-/// A value as it is after kube-apiserver has written the definition to its store and read it: whole floats are written
-/// without a point, and read as integers if they fit.
-fn stored(value: &Value) -> Value {
-    match value {
-        Value::Number(number) => match number.as_f64() {
-            Some(float) if number.is_f64() && float.fract() == 0.0 && float.abs() < INTEGER_END => {
-                Value::from(float as i64)
-            }
-            _ => value.clone(),
-        },
-        Value::Array(items) => items.iter().map(stored).collect(),
-        Value::Object(map) => map.iter().map(|(name, value)| (name.clone(), stored(value))).collect(),
-        _ => value.clone(),
-    }
 }
 
 /// Where a default stands.
@@ -66,6 +26,8 @@ struct Place<'a> {
     inside: Option<Way<'a>>,
     /// Whether the value is a resource.
     level: Level,
+    /// The rules of the schema that stands here.
+    tree: Option<&'a RuleTree>,
 }
 
 /// The way from a resource to a part of it, backwards.
@@ -89,69 +51,108 @@ impl Way<'_> {
 
 struct Walk {
     errors: Vec<FieldError>,
+    /// The rules of all defaults share it.
+    budget: Budget,
 }
 
 impl Walk {
     fn node(&mut self, schema: &Node, place: Place<'_>, at: &FieldPath) {
         if let Some(default) = &schema.default {
-            match place.inside {
-                Some(way) => self.of_metadata(schema, default, way, place.resource, &at.child("default")),
-                None => self.of_value(schema, default, place.level, &at.child("default")),
+            let at = at.child("default");
+            let invalid = match place.inside {
+                Some(way) => of_metadata(schema, default, way, place.resource, &at),
+                None => self.of_value(schema, default, place.level, &at),
+            };
+            match invalid {
+                Some(invalid) => self.errors.extend(invalid),
+                None => self.rules(schema, default, place.tree, &at),
             }
+        }
+        if self.budget.is_exceeded() {
+            return;
         }
         // Inside of additionalProperties defaults are not followed, as in kube-apiserver.
         let within = |field| place.inside.as_ref().map(|way| Way { before: Some(way), field });
         if let Some(items) = &schema.items {
-            self.node(items, Place::of(items, place.resource, within(None)), &at.child("items"));
+            let tree = place.tree.and_then(RuleTree::items);
+            self.node(items, Place::of(items, place.resource, within(None), tree), &at.child("items"));
         }
         for (name, field) in &schema.properties {
+            if self.budget.is_exceeded() {
+                return;
+            }
             let is_first = place.level == Level::Resource && is_meta_field(name);
             let inside = if is_first { Some(Way { before: None, field: Some(name) }) } else { within(Some(name)) };
-            self.node(field, Place::of(field, place.resource, inside), &at.child("properties").key(name));
+            let tree = place.tree.and_then(|tree| tree.field(name));
+            self.node(field, Place::of(field, place.resource, inside, tree), &at.child("properties").key(name));
         }
     }
 
-    /// Of a part of the fields that every resource has: the resource must be one with it.
-    fn of_metadata(&mut self, schema: &Node, default: &Value, way: Way<'_>, resource: &Node, at: &FieldPath) {
-        let mut whole = json!({"apiVersion": "validation/v1", "kind": "Validation"});
-        if let (Some(whole), Value::Object(part)) = (whole.as_object_mut(), way.wrapped(default)) {
-            whole.extend(part);
-        }
-        let found = embedded::check(&whole, resource, Level::Resource, &FieldPath::root());
-        if found.is_empty() {
-            self.errors.extend(validate::validate_default(schema, default, at));
-            return;
-        }
-        let texts: Vec<_> = found.iter().map(ToString::to_string).collect();
-        let text = if let [one] = texts.as_slice() { one.clone() } else { format!("[{}]", texts.join(", ")) };
-        self.errors.push(FieldError::invalid(at, default, &format!("must result in valid metadata: {text}")));
-    }
-
-    fn of_value(&mut self, schema: &Node, default: &Value, level: Level, at: &FieldPath) {
+    /// What keeps the rules from running; unknown fields do not.
+    fn of_value(&mut self, schema: &Node, default: &Value, level: Level, at: &FieldPath) -> Option<Vec<FieldError>> {
         let mut pruned = default.clone();
         prune::prune(&mut pruned, schema, level);
         if pruned != *default {
             self.errors.push(FieldError::invalid(at, default, "must not have unknown fields"));
         }
         let inside = embedded::check(default, schema, level, at);
-        if inside.is_empty() {
-            self.errors.extend(validate::validate_default(schema, default, at));
-        }
         // kube-apiserver stops at the first type or kind that is no string, before it looks at the rest.
         match inside.iter().find(|error| error.detail.ends_with("must be a string")) {
-            Some(first) => self.errors.push(first.clone()),
-            None => self.errors.extend(inside),
+            Some(first) => some(vec![first.clone()]),
+            None => some(inside).or_else(|| some(validate::validate_default(schema, default, at))),
         }
     }
+
+    /// The default must be right where nothing was before, and where it was before.
+    fn rules(&mut self, schema: &Node, default: &Value, tree: Option<&RuleTree>, at: &FieldPath) {
+        let Some(tree) = tree else { return };
+        let run =
+            |old, budget: &mut Budget| rules::validate(tree, schema, default, old, Ratcheting::Strict, at, budget);
+        let mut budget = self.budget;
+        let errors = run(Some(default), &mut budget);
+        if errors.is_empty() {
+            let mut created = self.budget;
+            self.errors.extend(run(None, &mut created));
+            budget = budget.least(created);
+        }
+        self.errors.extend(errors);
+        self.budget = budget;
+    }
+}
+
+/// Of a part of the fields that every resource has: the resource must be one with it.
+fn of_metadata(
+    schema: &Node,
+    default: &Value,
+    way: Way<'_>,
+    resource: &Node,
+    at: &FieldPath,
+) -> Option<Vec<FieldError>> {
+    let mut whole = json!({"apiVersion": "validation/v1", "kind": "Validation"});
+    if let (Some(whole), Value::Object(part)) = (whole.as_object_mut(), way.wrapped(default)) {
+        whole.extend(part);
+    }
+    let found = embedded::check(&whole, resource, Level::Resource, &FieldPath::root());
+    let texts: Vec<_> = found.iter().map(ToString::to_string).collect();
+    let text = match texts.as_slice() {
+        [] => return some(validate::validate_default(schema, default, at)),
+        [one] => one.clone(),
+        several => format!("[{}]", several.join(", ")),
+    };
+    some(vec![FieldError::invalid(at, default, &format!("must result in valid metadata: {text}"))])
+}
+
+fn some(errors: Vec<FieldError>) -> Option<Vec<FieldError>> {
+    (!errors.is_empty()).then_some(errors)
 }
 
 impl<'a> Place<'a> {
     /// An embedded resource begins anew; else the place is a part of `resource`.
-    fn of(schema: &'a Node, resource: &'a Node, inside: Option<Way<'a>>) -> Self {
+    fn of(schema: &'a Node, resource: &'a Node, inside: Option<Way<'a>>, tree: Option<&'a RuleTree>) -> Self {
         if schema.extensions.embedded_resource {
-            Self { resource: schema, inside: None, level: Level::Resource }
+            Self { resource: schema, inside: None, level: Level::Resource, tree }
         } else {
-            Self { resource, inside, level: Level::Value }
+            Self { resource, inside, level: Level::Value, tree }
         }
     }
 }

@@ -8,10 +8,11 @@ use serde_json::Value;
 
 use super::format::Format;
 use super::pattern::Pattern;
+use crate::cel::rules::Rule;
 
 /// A JSON type that a schema can name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Type {
+pub(crate) enum Type {
     String,
     Number,
     Integer,
@@ -22,11 +23,11 @@ pub(super) enum Type {
 
 impl Type {
     /// All of them, sorted by name.
-    pub(super) const ALL: [Self; 6] =
+    pub(crate) const ALL: [Self; 6] =
         [Self::Array, Self::Boolean, Self::Integer, Self::Number, Self::Object, Self::String];
 
     /// The name as `type` has it.
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::String => "string",
             Self::Number => "number",
@@ -38,14 +39,14 @@ impl Type {
     }
 
     /// The type of that name.
-    pub(super) fn named(name: &str) -> Option<Self> {
+    pub(crate) fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 }
 
 /// `additionalProperties`.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Additional {
+pub(crate) enum Additional {
     /// A bare `true` or `false`.
     Any(bool),
     /// A schema that each of them has to follow.
@@ -54,7 +55,7 @@ pub(super) enum Additional {
 
 impl Additional {
     /// The schema, if there is one.
-    pub(super) fn schema(&self) -> Option<&Node> {
+    pub(crate) fn schema(&self) -> Option<&Node> {
         match self {
             Self::Schema(node) => Some(node),
             Self::Any(_) => None,
@@ -64,97 +65,102 @@ impl Additional {
 
 /// Numeric bounds. Kubernetes holds all of them as 64-bit floats.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Bounds {
-    pub(super) maximum: Option<f64>,
-    pub(super) exclusive_maximum: bool,
-    pub(super) minimum: Option<f64>,
-    pub(super) exclusive_minimum: bool,
-    pub(super) multiple_of: Option<f64>,
+pub(crate) struct Bounds {
+    pub(crate) maximum: Option<f64>,
+    pub(crate) exclusive_maximum: bool,
+    pub(crate) minimum: Option<f64>,
+    pub(crate) exclusive_minimum: bool,
+    pub(crate) multiple_of: Option<f64>,
 }
 
 /// Length and size bounds.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Sizes {
-    pub(super) max_length: Option<i64>,
-    pub(super) min_length: Option<i64>,
-    pub(super) max_items: Option<i64>,
-    pub(super) min_items: Option<i64>,
-    pub(super) max_properties: Option<i64>,
-    pub(super) min_properties: Option<i64>,
+pub(crate) struct Sizes {
+    pub(crate) max_length: Option<i64>,
+    pub(crate) min_length: Option<i64>,
+    pub(crate) max_items: Option<i64>,
+    pub(crate) min_items: Option<i64>,
+    pub(crate) max_properties: Option<i64>,
+    pub(crate) min_properties: Option<i64>,
 }
 
 /// The `x-kubernetes-*` keywords.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Extensions {
-    pub(super) preserve_unknown_fields: Option<bool>,
-    pub(super) embedded_resource: bool,
-    pub(super) int_or_string: bool,
-    pub(super) list_map_keys: Vec<String>,
-    pub(super) list_type: Option<String>,
-    pub(super) map_type: Option<String>,
-    /// `x-kubernetes-validations`, not evaluated here.
-    pub(super) rules: Vec<Value>,
+pub(crate) struct Extensions {
+    pub(crate) preserve_unknown_fields: Option<bool>,
+    pub(crate) embedded_resource: bool,
+    pub(crate) int_or_string: bool,
+    pub(crate) list_map_keys: Vec<String>,
+    pub(crate) list_type: Option<String>,
+    pub(crate) map_type: Option<String>,
+    /// `x-kubernetes-validations`.
+    pub(crate) rules: Vec<Rule>,
 }
 
 /// Keywords that say nothing about a value, but are not allowed everywhere.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Annotations {
-    pub(super) title: bool,
-    pub(super) description: bool,
+pub(crate) struct Annotations {
+    pub(crate) title: bool,
+    pub(crate) description: bool,
     /// `example` or `externalDocs`.
-    pub(super) example: bool,
-    pub(super) unique_items: bool,
+    pub(crate) example: bool,
+    pub(crate) unique_items: bool,
     /// `items` is a list of schemas.
-    pub(super) item_tuple: bool,
+    pub(crate) item_tuple: bool,
     /// Keywords that custom resources must not use, in the order they are reported.
-    pub(super) unsupported: Vec<&'static str>,
+    pub(crate) unsupported: Vec<&'static str>,
 }
 
 /// One schema.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Node {
+pub(crate) struct Node {
     /// `type` as written; empty when absent.
-    pub(super) type_name: String,
+    pub(crate) type_name: String,
     /// The types that a value may have; two of them for int-or-string.
-    pub(super) types: Vec<Type>,
-    pub(super) nullable: bool,
+    pub(crate) types: Vec<Type>,
+    pub(crate) nullable: bool,
     /// The format, if it is one that is checked for the type.
-    pub(super) format: Option<Format>,
-    pub(super) default: Option<Value>,
-    pub(super) bounds: Bounds,
-    pub(super) sizes: Sizes,
-    pub(super) pattern: Option<Pattern>,
-    pub(super) choices: Vec<Value>,
-    pub(super) required: Vec<String>,
-    pub(super) items: Option<Box<Node>>,
-    pub(super) properties: BTreeMap<String, Node>,
-    pub(super) additional: Option<Additional>,
-    pub(super) all_of: Vec<Node>,
-    pub(super) any_of: Vec<Node>,
-    pub(super) one_of: Vec<Node>,
-    pub(super) not: Option<Box<Node>>,
-    pub(super) extensions: Extensions,
-    pub(super) annotations: Annotations,
+    pub(crate) format: Option<Format>,
+    pub(crate) default: Option<Value>,
+    pub(crate) bounds: Bounds,
+    pub(crate) sizes: Sizes,
+    pub(crate) pattern: Option<Pattern>,
+    pub(crate) choices: Vec<Value>,
+    pub(crate) required: Vec<String>,
+    pub(crate) items: Option<Box<Node>>,
+    pub(crate) properties: BTreeMap<String, Node>,
+    pub(crate) additional: Option<Additional>,
+    pub(crate) all_of: Vec<Node>,
+    pub(crate) any_of: Vec<Node>,
+    pub(crate) one_of: Vec<Node>,
+    pub(crate) not: Option<Box<Node>>,
+    pub(crate) extensions: Extensions,
+    pub(crate) annotations: Annotations,
 }
 
 impl Node {
     /// Whether unknown fields of values of this schema are kept.
-    pub(super) fn preserves_unknown_fields(&self) -> bool {
+    pub(crate) fn preserves_unknown_fields(&self) -> bool {
         self.extensions.preserve_unknown_fields == Some(true)
     }
 
     /// The structural schema of the field `name` of an object of this schema.
-    pub(super) fn field(&self, name: &str) -> Option<&Node> {
+    pub(crate) fn field(&self, name: &str) -> Option<&Node> {
         self.properties.get(name).or_else(|| self.additional.as_ref().and_then(Additional::schema))
     }
 
+    /// Whether the fields of an old and a new value of this schema correspond by their names.
+    pub(crate) fn is_correlatable_map(&self) -> bool {
+        self.extensions.map_type.as_deref().is_none_or(|map_type| matches!(map_type, "granular" | "atomic"))
+    }
+
     /// `x-kubernetes-list-type` with its default.
-    pub(super) fn list_type(&self) -> &str {
+    pub(crate) fn list_type(&self) -> &str {
         self.extensions.list_type.as_deref().unwrap_or("atomic")
     }
 }
 
 /// The fields that every object has, whatever its schema says.
-pub(super) fn is_meta_field(name: &str) -> bool {
+pub(crate) fn is_meta_field(name: &str) -> bool {
     matches!(name, "apiVersion" | "kind" | "metadata")
 }

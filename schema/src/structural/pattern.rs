@@ -25,7 +25,7 @@ const PATTERN_LENGTH_MAX: usize = 16 << 10;
 
 /// A pattern as written, and compiled.
 #[derive(Debug, Clone)]
-pub(super) struct Pattern {
+pub(crate) struct Pattern {
     text: String,
     compiled: Result<Regex, String>,
 }
@@ -38,23 +38,29 @@ impl PartialEq for Pattern {
 
 impl Pattern {
     /// Compiles `text`; a failure is kept for [`Pattern::error`].
-    pub(super) fn new(text: &str) -> Self {
+    pub(crate) fn new(text: &str) -> Self {
         Self { text: text.to_owned(), compiled: compile(text) }
     }
 
     /// The pattern as written.
-    pub(super) fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         &self.text
     }
 
     /// Why the pattern does not compile, if it does not.
-    pub(super) fn error(&self) -> Option<&str> {
+    pub(crate) fn error(&self) -> Option<&str> {
         self.compiled.as_ref().err().map(String::as_str)
     }
 
     /// Whether `value` contains a match.
-    pub(super) fn matches(&self, value: &str) -> bool {
+    pub(crate) fn matches(&self, value: &str) -> bool {
         self.compiled.as_ref().is_ok_and(|regex| regex.is_match(value.as_bytes()))
+    }
+
+    /// The matches in `value`, from its start on. Of empty ones those count that stand between characters.
+    pub(crate) fn find_all<'v>(&'v self, value: &'v str) -> impl Iterator<Item = &'v str> {
+        let found = self.compiled.iter().flat_map(|regex| regex.find_iter(value.as_bytes()));
+        found.filter_map(|found| value.get(found.range()))
     }
 }
 
