@@ -132,6 +132,11 @@ impl Schema {
         serde_json::from_str(&self.inner.raw).unwrap_or_default()
     }
 
+    /// The compiled form.
+    pub(crate) fn root(&self) -> &Node {
+        &self.inner.root
+    }
+
     /// Drops the fields that the schema does not know and returns their paths, sorted. `apiVersion`, `kind` and
     /// `metadata` stay as they are, also in embedded resources.
     pub fn prune(&self, object: &mut Value) -> Vec<String> {
@@ -227,4 +232,13 @@ fn open_free_form(schema: &mut Node) {
         open_free_form(items);
     }
     schema.properties.values_mut().for_each(open_free_form);
+}
+
+/// Whether the default of `schema`, with the defaults inside of it filled in, is a value of the schema.
+pub(crate) fn default_holds(schema: &Node) -> bool {
+    let Some(mut value) = schema.default.clone() else { return true };
+    default::default(&mut value, schema);
+    validate::validate(schema, &value, None, &FieldPath::root()).is_empty()
+        && embedded::check(&value, schema, prune::Level::Value, &FieldPath::root()).is_empty()
+        && list_type::duplicates(&value, schema).is_empty()
 }
