@@ -17,6 +17,9 @@ pub const JSON_DEPTH_MAX: usize = 120;
 /// How many duplicate fields are reported.
 pub const DUPLICATES_MAX: usize = 100;
 
+/// How much text the paths of duplicate fields have in all, in bytes, with repetitions; the last one may exceed it.
+const DUPLICATES_TEXT_BYTES_MAX: usize = 1 << 20;
+
 /// Why a document is not JSON that is accepted.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
@@ -80,11 +83,19 @@ fn unit(bytes: &[u8]) -> Option<u16> {
 struct Duplicates {
     paths: Vec<String>,
     seen: HashSet<String>,
+    text_bytes: usize,
 }
 
 impl Duplicates {
-    fn add(&mut self, path: String) {
-        if self.paths.len() < DUPLICATES_MAX && self.seen.insert(path.clone()) {
+    /// Adds the path, which is only made if it will be reported.
+    fn add(&mut self, step: Step<'_>) {
+        if self.paths.len() >= DUPLICATES_MAX || self.text_bytes >= DUPLICATES_TEXT_BYTES_MAX {
+            return;
+        }
+        let mut path = String::new();
+        step.write(&mut path);
+        self.text_bytes += path.len();
+        if self.seen.insert(path.clone()) {
             self.paths.push(path);
         }
     }
@@ -99,12 +110,20 @@ enum Step<'a> {
 }
 
 impl Step<'_> {
-    fn path(self) -> String {
+    fn write(self, path: &mut String) {
         match self {
-            Self::Document => String::new(),
-            Self::Field(Self::Document, name) => name.to_owned(),
-            Self::Field(parent, name) => format!("{}.{name}", parent.path()),
-            Self::Item(parent, index) => format!("{}[{index}]", parent.path()),
+            Self::Document => {}
+            Self::Field(parent, name) => {
+                parent.write(path);
+                if !matches!(parent, Self::Document) {
+                    path.push('.');
+                }
+                path.push_str(name);
+            }
+            Self::Item(parent, index) => {
+                parent.write(path);
+                path.push_str(&format!("[{index}]"));
+            }
         }
     }
 }
@@ -188,7 +207,7 @@ impl<'de> Visitor<'de> for Node<'_> {
         while let Some(name) = fields.next_key::<String>()? {
             let step = Step::Field(&self.step, &name);
             if map.contains_key(&name) {
-                self.found.borrow_mut().add(step.path());
+                self.found.borrow_mut().add(step);
             }
             let value = fields.next_value_seed(Node { found: self.found, step, depth })?;
             map.insert(name, value);

@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde_json::{Map, Value};
 
+use super::bounds::Collector;
 use super::node::{Additional, Node};
 use super::object_meta;
 use super::prune::Level;
@@ -20,24 +21,24 @@ const KIND_LENGTH_MAX: usize = 63;
 
 /// What is wrong with the resources inside of `value`, reported below `base`; whether it is one itself says `level`.
 pub(super) fn check(value: &Value, schema: &Node, level: Level, base: &FieldPath) -> Vec<FieldError> {
-    let mut walk = Walk { base, errors: Vec::new() };
+    let mut walk = Walk { base, errors: Collector::default() };
     if let (Value::Object(map), Level::Resource, false) = (value, level, schema.extensions.embedded_resource) {
         resource(map, base, &mut walk.errors);
     }
     walk.value(value, schema, Trail::Root);
-    walk.errors
+    walk.errors.into_errors()
 }
 
 struct Walk<'a> {
     base: &'a FieldPath,
-    errors: Vec<FieldError>,
+    errors: Collector,
 }
 
 impl Walk<'_> {
     fn value(&mut self, value: &Value, schema: &Node, trail: Trail<'_>) {
         match value {
             Value::Object(map) => {
-                if schema.extensions.embedded_resource {
+                if schema.extensions.embedded_resource && !self.errors.is_full() && !looks_sound(map) {
                     resource(map, &trail.path(self.base), &mut self.errors);
                 }
                 for (name, value) in map {
@@ -120,7 +121,14 @@ fn coerce_resource(
     Ok(())
 }
 
-fn resource(map: &Map<String, Value>, at: &FieldPath, errors: &mut Vec<FieldError>) {
+/// Whether there is nothing to look at closely: most resources are right, and their paths need not be made.
+fn looks_sound(map: &Map<String, Value>) -> bool {
+    let mut errors = Collector::default();
+    resource(map, &FieldPath::root(), &mut errors);
+    errors.into_errors().is_empty()
+}
+
+fn resource(map: &Map<String, Value>, at: &FieldPath, errors: &mut Collector) {
     for name in ["apiVersion", "kind"] {
         if !map.contains_key(name) {
             errors.push(FieldError::required(&at.child(name), ""));
@@ -155,7 +163,7 @@ fn resource(map: &Map<String, Value>, at: &FieldPath, errors: &mut Vec<FieldErro
     if let Some(value) = map.get("metadata") {
         let at = at.child("metadata");
         match object_meta::read(value) {
-            Ok((metadata, _)) => errors.extend(object_meta::check(&metadata, &at)),
+            Ok((metadata, _)) => object_meta::check(&metadata, &at).into_iter().for_each(|error| errors.push(error)),
             Err(error) => errors.push(FieldError::invalid(&at, value, &error)),
         }
     }

@@ -11,10 +11,12 @@
 //! - `embedded` with `object_meta`, `list_type`: what validation in kube-apiserver does besides; last come the rules
 //!   (`cel::rules`)
 //!
-//! `trail` is where each of these walks stands. Nothing here does I/O; recursion follows the schema, whose depth is
+//! `trail` is where each of these walks stands, `bounds` how far they go. Nothing here does I/O; recursion follows the schema, whose depth is
 //! bounded by [`SCHEMA_DEPTH_MAX`], or an object, whose depth the decoder bounds.
 
+mod bounds;
 mod checks;
+mod compact;
 mod default;
 mod defaults;
 mod embedded;
@@ -65,7 +67,8 @@ pub enum Dialect {
 
 #[derive(Debug)]
 struct Compiled {
-    raw: Value,
+    /// As JSON text: a tenth of what the value takes, and rarely read.
+    raw: Box<str>,
     root: Node,
     rules: Option<RuleTree>,
 }
@@ -121,12 +124,12 @@ impl Schema {
             Dialect::CustomResource => settle::settle(&mut root),
             Dialect::ChartValues => open_free_form(&mut root),
         }
-        Ok(Self { inner: Arc::new(Compiled { raw: schema.clone(), root, rules }) })
+        Ok(Self { inner: Arc::new(Compiled { raw: schema.to_string().into(), root, rules }) })
     }
 
-    /// The schema as it was written.
-    pub fn raw(&self) -> &Value {
-        &self.inner.raw
+    /// The schema as it was written, made anew from its text: for publishing, not for every request.
+    pub fn raw(&self) -> Value {
+        serde_json::from_str(&self.inner.raw).unwrap_or_default()
     }
 
     /// Drops the fields that the schema does not know and returns their paths, sorted. `apiVersion`, `kind` and

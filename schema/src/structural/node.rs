@@ -2,10 +2,11 @@
 //!
 //! Follows `JSONSchemaProps` (apiextensions-apiserver/pkg/apis/apiextensions/v1/types_jsonschema.go).
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::compact::{Fields, Rare, Unused};
 use super::format::Format;
 use super::pattern::Pattern;
 use crate::cel::rules::Rule;
@@ -26,6 +27,9 @@ impl Type {
     pub(crate) const ALL: [Self; 6] =
         [Self::Array, Self::Boolean, Self::Integer, Self::Number, Self::Object, Self::String];
 
+    /// The types of int-or-string.
+    pub(crate) const INT_OR_STRING: &'static [Self] = &[Self::Integer, Self::String];
+
     /// The name as `type` has it.
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -35,6 +39,19 @@ impl Type {
             Self::Boolean => "boolean",
             Self::Array => "array",
             Self::Object => "object",
+        }
+    }
+
+    /// The types of `type`: one, or none if the name is unknown.
+    pub(crate) fn list_of(name: &str) -> &'static [Self] {
+        match Self::named(name) {
+            Some(Self::Array) => &[Self::Array],
+            Some(Self::Boolean) => &[Self::Boolean],
+            Some(Self::Integer) => &[Self::Integer],
+            Some(Self::Number) => &[Self::Number],
+            Some(Self::Object) => &[Self::Object],
+            Some(Self::String) => &[Self::String],
+            None => &[],
         }
     }
 
@@ -108,7 +125,39 @@ pub(crate) struct Annotations {
     /// `items` is a list of schemas.
     pub(crate) item_tuple: bool,
     /// Keywords that custom resources must not use, in the order they are reported.
-    pub(crate) unsupported: Vec<&'static str>,
+    pub(crate) unsupported: Rare<Vec<&'static str>>,
+}
+
+impl Unused for Bounds {
+    const UNUSED: &'static Self =
+        &Self { maximum: None, exclusive_maximum: false, minimum: None, exclusive_minimum: false, multiple_of: None };
+}
+
+impl Unused for Sizes {
+    const UNUSED: &'static Self = &Self {
+        max_length: None,
+        min_length: None,
+        max_items: None,
+        min_items: None,
+        max_properties: None,
+        min_properties: None,
+    };
+}
+
+impl Unused for Extensions {
+    const UNUSED: &'static Self = &Self {
+        preserve_unknown_fields: None,
+        embedded_resource: false,
+        int_or_string: false,
+        list_map_keys: Vec::new(),
+        list_type: None,
+        map_type: None,
+        rules: Vec::new(),
+    };
+}
+
+impl<T: PartialEq + 'static> Unused for Vec<T> {
+    const UNUSED: &'static Self = &Self::new();
 }
 
 /// One schema.
@@ -117,24 +166,25 @@ pub(crate) struct Node {
     /// `type` as written; empty when absent.
     pub(crate) type_name: String,
     /// The types that a value may have; two of them for int-or-string.
-    pub(crate) types: Vec<Type>,
+    pub(crate) types: &'static [Type],
     pub(crate) nullable: bool,
     /// The format, if it is one that is checked for the type.
-    pub(crate) format: Option<Format>,
+    pub(crate) format: Option<Box<Format>>,
     pub(crate) default: Option<Value>,
-    pub(crate) bounds: Bounds,
-    pub(crate) sizes: Sizes,
-    pub(crate) pattern: Option<Pattern>,
-    pub(crate) choices: Vec<Value>,
-    pub(crate) required: Vec<String>,
+    pub(crate) bounds: Rare<Bounds>,
+    pub(crate) sizes: Rare<Sizes>,
+    /// Shared with the other schemas of the tree that have the same.
+    pub(crate) pattern: Option<Arc<Pattern>>,
+    pub(crate) choices: Rare<Vec<Value>>,
+    pub(crate) required: Rare<Vec<String>>,
     pub(crate) items: Option<Box<Node>>,
-    pub(crate) properties: BTreeMap<String, Node>,
+    pub(crate) properties: Fields,
     pub(crate) additional: Option<Additional>,
-    pub(crate) all_of: Vec<Node>,
-    pub(crate) any_of: Vec<Node>,
-    pub(crate) one_of: Vec<Node>,
+    pub(crate) all_of: Rare<Vec<Node>>,
+    pub(crate) any_of: Rare<Vec<Node>>,
+    pub(crate) one_of: Rare<Vec<Node>>,
     pub(crate) not: Option<Box<Node>>,
-    pub(crate) extensions: Extensions,
+    pub(crate) extensions: Rare<Extensions>,
     pub(crate) annotations: Annotations,
 }
 

@@ -16,9 +16,27 @@ mod syntax;
 mod unicode;
 
 use regex::bytes::{Regex, RegexBuilder};
+use regex_automata::dfa::{Automaton as _, StartKind, dense};
+use regex_automata::nfa::thompson::{self, WhichCaptures};
+use regex_automata::{Input, util::syntax as automata_syntax};
 
-/// How much memory one compiled pattern may take, in bytes.
-const PATTERN_SIZE_BYTES_MAX: usize = 4 << 20;
+/// How much memory one compiled pattern may take, in bytes: the last of the sizes that are tried.
+const PATTERN_SIZES_BYTES: [usize; 5] = [16 << 10, 64 << 10, 256 << 10, 1 << 20, 4 << 20];
+
+/// How much memory the patterns of one schema may take together, in bytes, tables aside.
+pub(crate) const PATTERNS_SIZE_BYTES_MAX: usize = 32 << 20;
+
+/// How many bytes of a compiled pattern are worth a step for each byte of text: each of its states may be visited.
+const PATTERN_BYTES_PER_STEP: usize = 256;
+
+/// How many bytes of text a table reads in a step.
+const TABLE_BYTES_PER_STEP: usize = 64;
+
+/// Up to this size in bytes, a pattern is a table: it costs some nanoseconds and needs no memory to run. Most are.
+const TABLE_SIZE_BYTES_MAX: usize = 8 << 10;
+
+/// How much memory making a table may take, in bytes.
+const TABLE_WORK_BYTES_MAX: usize = 64 << 10;
 
 /// How many characters a pattern may have.
 const PATTERN_LENGTH_MAX: usize = 16 << 10;
@@ -27,7 +45,26 @@ const PATTERN_LENGTH_MAX: usize = 16 << 10;
 #[derive(Debug, Clone)]
 pub(crate) struct Pattern {
     text: String,
-    compiled: Result<Regex, String>,
+    compiled: Result<Engine, String>,
+}
+
+/// What runs a pattern.
+#[derive(Debug, Clone)]
+enum Engine {
+    Table(Box<dense::DFA<Vec<u32>>>),
+    Regex { regex: Regex, size_bytes: usize },
+}
+
+impl Engine {
+    fn is_match(&self, text: &str) -> bool {
+        match self {
+            Self::Table(table) => {
+                // The errors there are concern bytes at which a table gives up; ours have none.
+                table.try_search_fwd(&Input::new(text).earliest(true)).is_ok_and(|found| found.is_some())
+            }
+            Self::Regex { regex, .. } => regex.is_match(text.as_bytes()),
+        }
+    }
 }
 
 impl PartialEq for Pattern {
@@ -37,9 +74,33 @@ impl PartialEq for Pattern {
 }
 
 impl Pattern {
-    /// Compiles `text`; a failure is kept for [`Pattern::error`].
-    pub(crate) fn new(text: &str) -> Self {
-        Self { text: text.to_owned(), compiled: compile(text) }
+    /// Compiles `text` to at most `size_bytes_max`; a failure is kept for [`Pattern::error`].
+    pub(crate) fn new(text: &str, size_bytes_max: usize) -> Self {
+        Self { text: text.to_owned(), compiled: compile(text, size_bytes_max) }
+    }
+
+    /// Compiles a pattern of an expression, in which matches are looked for and not only whether there is one.
+    pub(crate) fn of_expression(text: &str) -> Self {
+        let [.., size_bytes_max] = PATTERN_SIZES_BYTES;
+        let compiled = checked_translation(text).and_then(|translated| regex(&translated, size_bytes_max));
+        Self { text: text.to_owned(), compiled }
+    }
+
+    /// How much memory the compiled pattern takes at most, in bytes; a table's is not worth counting.
+    pub(crate) fn size_bytes(&self) -> usize {
+        match &self.compiled {
+            Ok(Engine::Regex { size_bytes, .. }) => *size_bytes,
+            Ok(Engine::Table(_)) | Err(_) => 0,
+        }
+    }
+
+    /// How many steps it may take to match a text of so many bytes.
+    pub(crate) fn steps(&self, text_bytes: usize) -> u64 {
+        let steps = match &self.compiled {
+            Ok(Engine::Regex { size_bytes, .. }) => text_bytes.saturating_mul(size_bytes / PATTERN_BYTES_PER_STEP),
+            Ok(Engine::Table(_)) | Err(_) => text_bytes / TABLE_BYTES_PER_STEP,
+        };
+        u64::try_from(steps).unwrap_or(u64::MAX)
     }
 
     /// The pattern as written.
@@ -54,29 +115,72 @@ impl Pattern {
 
     /// Whether `value` contains a match.
     pub(crate) fn matches(&self, value: &str) -> bool {
-        self.compiled.as_ref().is_ok_and(|regex| regex.is_match(value.as_bytes()))
+        self.compiled.as_ref().is_ok_and(|engine| engine.is_match(value))
     }
 
     /// The matches in `value`, from its start on. Of empty ones those count that stand between characters.
     pub(crate) fn find_all<'v>(&'v self, value: &'v str) -> impl Iterator<Item = &'v str> {
-        let found = self.compiled.iter().flat_map(|regex| regex.find_iter(value.as_bytes()));
+        let regex = self.compiled.iter().filter_map(|engine| match engine {
+            Engine::Regex { regex, .. } => Some(regex),
+            Engine::Table(_) => None,
+        });
+        let found = regex.flat_map(|regex| regex.find_iter(value.as_bytes()));
         found.filter_map(|found| value.get(found.range()))
     }
 }
 
-fn compile(text: &str) -> Result<Regex, String> {
+fn compile(text: &str, size_bytes_max: usize) -> Result<Engine, String> {
+    let translated = checked_translation(text)?;
+    match table(&translated) {
+        Some(table) => Ok(Engine::Table(Box::new(table))),
+        None => regex(&translated, size_bytes_max),
+    }
+}
+
+fn checked_translation(text: &str) -> Result<String, String> {
     if text.len() > PATTERN_LENGTH_MAX {
         return Err(format!("longer than {PATTERN_LENGTH_MAX} bytes"));
     }
-    let translated = syntax::translate(text)?;
-    // What is left is a matter of size.
-    let compiled = RegexBuilder::new(&translated).size_limit(PATTERN_SIZE_BYTES_MAX).build();
-    compiled.map_err(|error| error.to_string().lines().last().unwrap_or_default().to_owned())
+    syntax::translate(text)
+}
+
+fn regex(translated: &str, size_bytes_max: usize) -> Result<Engine, String> {
+    // The size is what it fits in, because a compiled pattern does not tell.
+    for size_bytes in PATTERN_SIZES_BYTES.into_iter().filter(|size| *size <= size_bytes_max) {
+        match RegexBuilder::new(translated).size_limit(size_bytes).build() {
+            Ok(regex) => return Ok(Engine::Regex { regex, size_bytes }),
+            Err(regex::Error::CompiledTooBig(_)) => {}
+            Err(error) => return Err(error.to_string().lines().last().unwrap_or_default().to_owned()),
+        }
+    }
+    Err("it, or all patterns of the schema together, would take too much memory".to_owned())
+}
+
+/// The pattern as a table, if that is small. The syntax is that of `regex::bytes`.
+fn table(translated: &str) -> Option<dense::DFA<Vec<u32>>> {
+    let config = dense::Config::new()
+        .start_kind(StartKind::Unanchored)
+        .dfa_size_limit(Some(TABLE_SIZE_BYTES_MAX))
+        .determinize_size_limit(Some(TABLE_WORK_BYTES_MAX));
+    let states = thompson::Config::new()
+        .utf8(false)
+        .which_captures(WhichCaptures::None)
+        .nfa_size_limit(Some(TABLE_WORK_BYTES_MAX));
+    dense::Builder::new()
+        .configure(config)
+        .thompson(states)
+        .syntax(automata_syntax::Config::new().utf8(false))
+        .build(translated)
+        .ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn compiled(pattern: &str) -> Pattern {
+        Pattern::new(pattern, PATTERNS_SIZE_BYTES_MAX)
+    }
 
     #[test]
     fn patterns_mean_what_they_mean_to_go() {
@@ -112,7 +216,7 @@ mod tests {
             (r"^a~~[~~]$", "a~~~", true),
         ];
         for (pattern, value, matches) in cases {
-            let pattern = Pattern::new(pattern);
+            let pattern = compiled(pattern);
             assert_eq!(pattern.error(), None, "{}", pattern.text());
             assert_eq!(pattern.matches(value), matches, "{} on {value}", pattern.text());
         }
@@ -124,7 +228,7 @@ mod tests {
             r"(?!a)", r"(a", r"[a", r"a{1001}", r"\1", r"[z-a]", r"(?<=a)b", r"*", r"\", r"[a-\d]", r"\y", r"a**",
             r"a{2}{3}", r"\E",
         ] {
-            assert!(Pattern::new(pattern).error().is_some(), "{pattern}");
+            assert!(compiled(pattern).error().is_some(), "{pattern}");
         }
     }
 
@@ -156,7 +260,10 @@ mod tests {
             (r"\", r"trailing backslash at end of expression: ``"),
         ];
         for (pattern, error) in cases {
-            assert_eq!(Pattern::new(pattern).error(), Some(format!("error parsing regexp: {error}").as_str()));
+            assert_eq!(
+                Pattern::new(pattern, PATTERNS_SIZE_BYTES_MAX).error(),
+                Some(format!("error parsing regexp: {error}").as_str())
+            );
         }
     }
 
@@ -172,14 +279,14 @@ mod tests {
             (r"\p{lower-case letter}", "a"),
             (r"[\x{D7FE}-\x{E001}]", "\u{E000}"),
         ] {
-            let pattern = Pattern::new(pattern);
+            let pattern = Pattern::new(pattern, PATTERNS_SIZE_BYTES_MAX);
             assert!(pattern.matches(value), "{} {:?}", pattern.text(), pattern.error());
         }
     }
 
     #[test]
     fn a_pattern_that_would_take_too_much_memory_is_refused() {
-        assert!(Pattern::new(r"((\pL{1000}){1000}){1000}").error().is_some());
-        assert!(Pattern::new(&"a".repeat(PATTERN_LENGTH_MAX + 1)).error().is_some());
+        assert!(compiled(r"((\pL{1000}){1000}){1000}").error().is_some());
+        assert!(compiled(&"a".repeat(PATTERN_LENGTH_MAX + 1)).error().is_some());
     }
 }

@@ -4,6 +4,7 @@
 
 use serde_json::Value;
 
+use super::compact::Rare;
 use super::node::{Additional, Node};
 use super::prune::{self, Level};
 
@@ -19,14 +20,15 @@ pub(super) fn settle(schema: &mut Node) {
         prune::prune(&mut default, schema, level);
         schema.default = Some(stored(&default));
     }
-    for choice in &mut schema.choices {
-        *choice = stored(choice);
+    if !schema.choices.is_empty() {
+        schema.choices = Rare::from(schema.choices.iter().map(stored).collect::<Vec<_>>());
     }
     if let Some(Additional::Schema(entry)) = &mut schema.additional {
         settle(entry);
     }
     schema.items.iter_mut().chain(&mut schema.not).for_each(|inner| settle(inner));
-    for parts in [&mut schema.all_of, &mut schema.any_of, &mut schema.one_of] {
+    // Writing to what is not used would make room for it.
+    for parts in [&mut schema.all_of, &mut schema.any_of, &mut schema.one_of].into_iter().filter(|p| !p.is_empty()) {
         parts.iter_mut().for_each(settle);
     }
     schema.properties.values_mut().for_each(settle);

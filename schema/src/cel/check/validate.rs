@@ -61,7 +61,7 @@ fn literal_fits(function: &str, literal: &LiteralValue) -> bool {
         // Seconds of the years 1 to 9999.
         ("timestamp", LiteralValue::Int(second)) => (-62_135_596_800..=253_402_300_799).contains(second.inner()),
         // Called globally, the first argument is not the pattern; cel-go tries it all the same.
-        ("matches", LiteralValue::String(text)) => Pattern::new(text.inner()).error().is_none(),
+        ("matches", LiteralValue::String(text)) => Pattern::of_expression(text.inner()).error().is_none(),
         _ => true,
     }
 }

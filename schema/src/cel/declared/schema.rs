@@ -81,7 +81,7 @@ impl Declared {
             return Some(Self::leaf(node, Shape::Map { values }, most, 2));
         }
         let mut parts: BTreeMap<&str, Part<'_>> =
-            node.properties.iter().map(|(name, field)| (name.as_str(), Part::Written(field))).collect();
+            node.properties.iter().map(|(name, field)| (name, Part::Written(field))).collect();
         if place == Place::Resource && !has_type_and_name(node) {
             parts.insert("kind", Part::Text(None));
             parts.insert("apiVersion", Part::Text(None));

@@ -15,10 +15,10 @@ pub(super) struct Address<'t> {
 
 /// `netip.ParseAddr`.
 pub(super) fn parse(text: &str) -> Result<Address<'_>, String> {
-    let fault = |message: &'static str| complaint(text, Fault { message, at: "" });
+    let fault = |message: &'static str| complaint(text, &Fault { message, at: "" });
     match text.bytes().find(|b| b".:%".contains(b)) {
-        Some(b'.') => version4(text).map(|ip| Address { ip: ip.into(), zone: None }).map_err(|f| complaint(text, f)),
-        Some(b':') => version6(text).map_err(|f| complaint(text, f)),
+        Some(b'.') => version4(text).map(|ip| Address { ip: ip.into(), zone: None }).map_err(|f| complaint(text, &f)),
+        Some(b':') => version6(text).map_err(|f| complaint(text, &f)),
         Some(_) => Err(fault("missing IPv6 address")),
         None => Err(fault("unable to parse IP")),
     }
@@ -29,7 +29,7 @@ struct Fault<'t> {
     at: &'t str,
 }
 
-fn complaint(text: &str, fault: Fault<'_>) -> String {
+fn complaint(text: &str, fault: &Fault<'_>) -> String {
     let Fault { message, at } = fault;
     let text = quoted(text);
     if at.is_empty() {

@@ -1,6 +1,7 @@
 //! Authorization checks (k8s.io/apiserver/pkg/cel/library/authz.go).
 //!
-//! They are declared, as in every environment of Kubernetes, but rules of definitions have no authorizer to call them on.
+//! They are declared, as in every environment of Kubernetes, but rules of definitions have no authorizer to call them
+//! on.
 
 use crate::cel::overload::Overload;
 use crate::cel::types::Type;

@@ -76,17 +76,14 @@ fn kubernetes_cost(function: &str, overload: &str, args: &[Value<'_>], result: O
     let second = || args.get(1).map(size);
     Some(match function {
         "check" => CHECK,
-        "serviceAccount" | "path" | "group" | "resource" | "subresource" | "namespace" | "name" | "allowed"
-        | "reason" | "error" | "errored" => 1,
         "fieldSelector" | "labelSelector" => selector(second()?),
         "isSorted" | "sum" | "max" | "min" | "indexOf" | "lastIndexOf" | "includes" => args.first().map_or(0, walk),
-        "url" | "lowerAscii" | "upperAscii" | "substring" | "trim" | "cidr" | "isIP" | "isCIDR" | "quantity"
+        "ip" if overload == "cidr_ip" => 1,
+        "ip" | "url" | "lowerAscii" | "upperAscii" | "substring" | "trim" | "cidr" | "isIP" | "isCIDR" | "quantity"
         | "isQuantity" | "semver" | "isSemver" => ceil(first()?, TRAVERSAL),
         "replace" | "split" | "ip.isCanonical" => ceil(first()?, 2.0 * TRAVERSAL),
         "join" => ceil(result.map_or(1, size), 2.0 * TRAVERSAL),
         "find" | "findAll" => pattern(first()?, second()?),
-        "ip" if overload == "cidr_ip" => 1,
-        "ip" => ceil(first()?, TRAVERSAL),
         "containsIP" => {
             let parse = if overload == "cidr_contains_ip_string" { ceil(second()?, TRAVERSAL) } else { 0 };
             ceil(first()? * 2, TRAVERSAL) + parse

@@ -206,7 +206,8 @@ fn qualified_name(text: &str) -> Vec<String> {
         }
         _ => {
             return vec![format!(
-                "a valid label key {NAME_RULE} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
+                "a valid label key {NAME_RULE} with an optional DNS subdomain prefix and '/' (e.g. \
+                 'example.com/MyName')"
             )];
         }
     };

@@ -146,7 +146,7 @@ fn sum<'a>(args: &[Value<'a>], zero: Value<'a>) -> Result<Value<'a>, EvalError> 
             }
             (Some(Value::Double(a)), Value::Double(b)) => Value::Double(a + b),
             (Some(Value::Duration(a)), Value::Duration(b)) => {
-                Value::Duration(a.checked_add(b).ok_or_else(|| overflow("duration"))?)
+                Value::Duration(a.checked_add(b).ok_or_else(|| overflow("integer"))?)
             }
             _ => return Err(EvalError::no_overload()),
         });

@@ -55,3 +55,6 @@ pub(crate) fn print(opaque: &Opaque) -> String {
         Opaque::Quantity(_) => opaque.type_name().to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -117,20 +117,24 @@ impl Quantity {
     }
 
     fn plus(&self, other: &Self) -> Result<Self, EvalError> {
-        if let (Amount::Small { value: a, scale: m }, Amount::Small { value: b, scale: n }) = (&self.0, &other.0)
-            && let Some((value, scale)) = add_small((*a, *m), (*b, *n))
-        {
-            return Ok(Self(Amount::Small { value, scale }));
-        }
-        let sum = self.decimal().plus(&other.decimal());
-        sum.map(|sum| Self(Amount::Large(sum))).ok_or_else(|| EvalError::failed("quantity out of range"))
+        self.small_sum(other, |value| value).map_or_else(|| self.large_sum(&other.decimal()), Ok)
     }
 
     fn minus(&self, other: &Self) -> Result<Self, EvalError> {
-        self.plus(&Self(match &other.0 {
-            Amount::Small { value, scale } => Amount::Small { value: value.wrapping_neg(), scale: *scale },
-            Amount::Large(amount) => Amount::Large(amount.clone().negated()),
-        }))
+        self.small_sum(other, i64::wrapping_neg).map_or_else(|| self.large_sum(&other.decimal().negated()), Ok)
+    }
+
+    fn small_sum(&self, other: &Self, change: fn(i64) -> i64) -> Option<Self> {
+        let (Amount::Small { value: a, scale: m }, Amount::Small { value: b, scale: n }) = (&self.0, &other.0) else {
+            return None;
+        };
+        let (value, scale) = add_small((*a, *m), (change(*b), *n))?;
+        Some(Self(Amount::Small { value, scale }))
+    }
+
+    fn large_sum(&self, other: &Decimal) -> Result<Self, EvalError> {
+        let sum = self.decimal().plus(other);
+        sum.map(|sum| Self(Amount::Large(sum))).ok_or_else(|| EvalError::failed("quantity out of range"))
     }
 }
 

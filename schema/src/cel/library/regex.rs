@@ -1,13 +1,31 @@
 //! `find` and `findAll` (k8s.io/apiserver/pkg/cel/library/regex.go).
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use super::arguments::{exactly, int, string, strings};
 use crate::cel::overload::Overload;
 use crate::cel::types::Type;
 use crate::cel::value::{EvalError, Value};
 use crate::structural::pattern::Pattern;
 
-fn pattern(text: &str) -> Result<Pattern, EvalError> {
-    let pattern = Pattern::new(text);
+/// How many patterns a thread remembers.
+const RECENT_MAX: usize = 4;
+
+thread_local! {
+    /// The patterns of the last calls, the latest first: most rules apply one pattern to many strings, and to compile
+    /// it takes far longer than what a call is charged for.
+    static RECENT: RefCell<Vec<Rc<Pattern>>> = const { RefCell::new(Vec::new()) };
+}
+
+fn pattern(text: &str) -> Result<Rc<Pattern>, EvalError> {
+    let pattern = RECENT.with_borrow_mut(|recent| {
+        let held = recent.iter().position(|pattern| pattern.text() == text).map(|index| recent.remove(index));
+        let pattern = held.unwrap_or_else(|| Rc::new(Pattern::of_expression(text)));
+        recent.truncate(RECENT_MAX - 1);
+        recent.insert(0, Rc::clone(&pattern));
+        pattern
+    });
     match pattern.error() {
         Some(error) => Err(EvalError::failed(format!("Illegal regex: {error}"))),
         None => Ok(pattern),

@@ -58,7 +58,7 @@ impl RuleTree {
             fields: schema
                 .properties
                 .iter()
-                .filter_map(|(name, field)| Some((name.clone(), Self::inside(field, declared, Step::Field(name))?)))
+                .filter_map(|(name, field)| Some((name.to_owned(), Self::inside(field, declared, Step::Field(name))?)))
                 .collect(),
         };
         let empty = tree.rules.is_empty() && tree.items.is_none() && tree.entries.is_none() && tree.fields.is_empty();

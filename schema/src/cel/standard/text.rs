@@ -25,7 +25,7 @@ pub(super) fn matches<'a>(text: &Value<'a>, by: &Value<'a>) -> Outcome<'a> {
 /// # Errors
 /// It does not compile; the text is Go's as far as we know it.
 pub(crate) fn pattern(text: &str) -> Result<Pattern, EvalError> {
-    let pattern = Pattern::new(text);
+    let pattern = Pattern::of_expression(text);
     match pattern.error() {
         Some(error) => Err(EvalError::failed(error)),
         None => Ok(pattern),

@@ -40,7 +40,8 @@ fn the_schemas_of_cozystack_compile() {
 
 /// Checks that texts in `spec` that must stay as they are cannot be changed, and returns how many there are.
 fn immutable_fields(schema: &Schema) -> usize {
-    let Some(properties) = schema.raw().pointer("/properties/spec/properties").and_then(Value::as_object) else {
+    let raw = schema.raw();
+    let Some(properties) = raw.pointer("/properties/spec/properties").and_then(Value::as_object) else {
         return 0;
     };
     let mut found = 0;
