@@ -61,13 +61,6 @@ impl Walk<'_> {
     }
 }
 
-/// Whether there is nothing to look at closely: most resources are right, and their paths need not be made.
-fn looks_sound(map: &Map<String, Value>) -> bool {
-    let mut errors = Collector::default();
-    resource(map, &FieldPath::root(), &mut errors);
-    errors.into_errors().is_empty()
-}
-
 /// Makes the resources inside of `value` what kube-apiserver takes them for: their metadata is read and written back.
 /// Returns the paths of the fields of metadata that are not known, sorted; the error is the first value of a wrong type.
 pub(super) fn coerce(value: &mut Value, schema: &Node) -> Result<Vec<String>, FieldError> {
@@ -126,6 +119,13 @@ fn coerce_resource(
         *value = Value::Object(metadata);
     }
     Ok(())
+}
+
+/// Whether there is nothing to look at closely: most resources are right, and their paths need not be made.
+fn looks_sound(map: &Map<String, Value>) -> bool {
+    let mut errors = Collector::default();
+    resource(map, &FieldPath::root(), &mut errors);
+    errors.into_errors().is_empty()
 }
 
 fn resource(map: &Map<String, Value>, at: &FieldPath, errors: &mut Collector) {

@@ -1,4 +1,4 @@
-//! Patterns in Go's RE2 syntax, run by the `regex` crate, or by a table where that is small.
+//! Patterns in Go's RE2 syntax, run by the `regex` crate.
 //!
 //! The two engines are of one family, but not of one syntax: Go's `\d`, `\w`, `\s` and `\b` are ASCII, a `[` inside
 //! of a class is a letter, classes have no set operations, `{` may stand for itself, `\Q…\E` quotes, octal escapes
@@ -18,7 +18,7 @@ mod unicode;
 use regex::bytes::{Regex, RegexBuilder};
 use regex_automata::dfa::{Automaton as _, StartKind, dense};
 use regex_automata::nfa::thompson::{self, WhichCaptures};
-use regex_automata::{Input, util};
+use regex_automata::{Input, util::syntax as automata_syntax};
 
 /// How much memory one compiled pattern may take, in bytes: the last of the sizes that are tried.
 const PATTERN_SIZES_BYTES: [usize; 5] = [16 << 10, 64 << 10, 256 << 10, 1 << 20, 4 << 20];
@@ -150,7 +150,6 @@ fn regex(translated: &str, size_bytes_max: usize) -> Result<Engine, String> {
         match RegexBuilder::new(translated).size_limit(size_bytes).build() {
             Ok(regex) => return Ok(Engine::Regex { regex, size_bytes }),
             Err(regex::Error::CompiledTooBig(_)) => {}
-            // What is left is a matter of size.
             Err(error) => return Err(error.to_string().lines().last().unwrap_or_default().to_owned()),
         }
     }
@@ -170,7 +169,7 @@ fn table(translated: &str) -> Option<dense::DFA<Vec<u32>>> {
     dense::Builder::new()
         .configure(config)
         .thompson(states)
-        .syntax(util::syntax::Config::new().utf8(false))
+        .syntax(automata_syntax::Config::new().utf8(false))
         .build(translated)
         .ok()
 }
@@ -261,7 +260,10 @@ mod tests {
             (r"\", r"trailing backslash at end of expression: ``"),
         ];
         for (pattern, error) in cases {
-            assert_eq!(compiled(pattern).error(), Some(format!("error parsing regexp: {error}").as_str()));
+            assert_eq!(
+                Pattern::new(pattern, PATTERNS_SIZE_BYTES_MAX).error(),
+                Some(format!("error parsing regexp: {error}").as_str())
+            );
         }
     }
 
@@ -277,7 +279,7 @@ mod tests {
             (r"\p{lower-case letter}", "a"),
             (r"[\x{D7FE}-\x{E001}]", "\u{E000}"),
         ] {
-            let pattern = compiled(pattern);
+            let pattern = Pattern::new(pattern, PATTERNS_SIZE_BYTES_MAX);
             assert!(pattern.matches(value), "{} {:?}", pattern.text(), pattern.error());
         }
     }

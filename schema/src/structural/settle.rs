@@ -4,6 +4,7 @@
 
 use serde_json::Value;
 
+use super::compact::Rare;
 use super::node::{Additional, Node};
 use super::prune::{self, Level};
 
@@ -19,15 +20,16 @@ pub(super) fn settle(schema: &mut Node) {
         prune::prune(&mut default, schema, level);
         schema.default = Some(stored(&default));
     }
-    for choice in schema.choices.used_mut().into_iter().flatten() {
-        *choice = stored(choice);
+    if !schema.choices.is_empty() {
+        schema.choices = Rare::from(schema.choices.iter().map(stored).collect::<Vec<_>>());
     }
     if let Some(Additional::Schema(entry)) = &mut schema.additional {
         settle(entry);
     }
     schema.items.iter_mut().chain(&mut schema.not).for_each(|inner| settle(inner));
-    for parts in [&mut schema.all_of, &mut schema.any_of, &mut schema.one_of] {
-        parts.used_mut().into_iter().flatten().for_each(settle);
+    // Writing to what is not used would make room for it.
+    for parts in [&mut schema.all_of, &mut schema.any_of, &mut schema.one_of].into_iter().filter(|p| !p.is_empty()) {
+        parts.iter_mut().for_each(settle);
     }
     schema.properties.values_mut().for_each(settle);
 }

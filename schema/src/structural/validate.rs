@@ -287,7 +287,7 @@ impl<'a> Walk<'a> {
         if let Some(max) = schema.sizes.max_properties.filter(|max| size > *max) {
             self.report.too_many(&mut outcome, trail, size, max, "properties");
         }
-        let others = map.iter().filter(|(name, _)| !schema.properties.contains_key(*name));
+        let others = map.iter().filter(|(name, _)| !schema.properties.contains_key(name));
         match &schema.additional {
             Some(Additional::Any(false)) => {
                 for (name, _) in others {

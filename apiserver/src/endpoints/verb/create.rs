@@ -39,7 +39,7 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
     } else if decode::is_kind(&object, expected) {
         let dropped = admit::shape(&mut object, None, version);
         let dropped = dropped.map_err(|error| decode::fault(&object, expected, &context.body, &error.to_string()))?;
-        complaints.extend(dropped.iter().map(|path| format!("unknown field {path:?}")));
+        complaints.extend(dropped.iter().map(|path| format!("unknown field \"{path}\"")));
     }
     context.judge_complaints(complaints, options.field_validation, |text| {
         decode::fault(&object, expected, &context.body, &text)

@@ -295,7 +295,9 @@ impl Dice {
     }
 
     fn of(&mut self, schema: &Value, inside: fn(&mut Dice, &Value) -> Value) -> Value {
-        if let Some(choices) = schema["enum"].as_array().filter(|choices| !choices.is_empty() && self.0 % 4 != 0) {
+        if let Some(choices) =
+            schema["enum"].as_array().filter(|choices| !choices.is_empty() && !self.0.is_multiple_of(4))
+        {
             return self.pick(choices).clone();
         }
         match schema["type"].as_str() {

@@ -181,13 +181,25 @@ impl Reply {
                 let cause = |cause: &Value| Cause {
                     reason: text(&cause["reason"]),
                     field: text(&cause["field"]),
-                    message: text(&cause["message"]),
+                    message: without_time(&text(&cause["message"])),
                 };
                 Verdict::Invalid(causes.iter().map(cause).collect())
             }
             code => bail!("kube-apiserver answers {code}: {}", self.body),
         })
     }
+}
+
+/// Without the time in the names that kube-apiserver gives to the types of rules: `selfType871429701` → `selfType`.
+fn without_time(message: &str) -> String {
+    const NAME: &str = "selfType";
+    let mut parts = message.split(NAME);
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        text.push_str(NAME);
+        text.push_str(part.trim_start_matches(|c: char| c.is_ascii_digit()));
+    }
+    text
 }
 
 /// `299 - "text"` → `text`.
