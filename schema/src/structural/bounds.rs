@@ -7,8 +7,8 @@ use std::cell::Cell;
 
 use crate::field::FieldError;
 
-/// How many steps validating one object may take: a comparison, a keyword, some bytes of text. Takes a second or two.
-pub(super) const WORK_STEPS_MAX: u64 = 50_000_000;
+/// How many steps validating one object may take: a comparison, a keyword, some bytes of text. Takes about a second.
+pub(super) const WORK_STEPS_MAX: u64 = 20_000_000;
 
 /// How many errors of one kind are reported of one object; the first ones are kept.
 pub(super) const ERRORS_MAX: usize = 1000;

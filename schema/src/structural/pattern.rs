@@ -19,13 +19,17 @@ const PATTERN_SIZES_BYTES: [usize; 5] = [16 << 10, 64 << 10, 256 << 10, 1 << 20,
 pub(super) const PATTERNS_SIZE_BYTES_MAX: usize = 32 << 20;
 
 /// How many bytes of a compiled pattern are worth a step for each byte of text: each of its states may be visited.
-const PATTERN_BYTES_PER_STEP: usize = 256;
+const PATTERN_BYTES_PER_STEP: usize = 1024;
 
 /// How many bytes of text a table reads in a step.
 const TABLE_BYTES_PER_STEP: usize = 64;
 
 /// Up to this size in bytes, a pattern is a table: it costs some nanoseconds and needs no memory to run. Most are.
 const TABLE_SIZE_BYTES_MAX: usize = 8 << 10;
+
+/// What a pattern costs at least of what all patterns of a schema may take, in bytes: also the time that it takes to
+/// compile many small ones has an end.
+const TABLE_CHARGE_BYTES: usize = 2 << 10;
 
 /// How much memory making a table may take, in bytes.
 const TABLE_WORK_BYTES_MAX: usize = 64 << 10;
@@ -41,6 +45,8 @@ const REPEAT_MAX: u32 = 1000;
 pub(super) struct Pattern {
     text: String,
     compiled: Result<Engine, String>,
+    /// What compiling it may have cost and holding it may cost, in bytes.
+    charge_bytes: usize,
 }
 
 /// What runs a pattern.
@@ -71,15 +77,14 @@ impl PartialEq for Pattern {
 impl Pattern {
     /// Compiles `text` to at most `size_bytes_max`; a failure is kept for [`Pattern::error`].
     pub(super) fn new(text: &str, size_bytes_max: usize) -> Self {
-        Self { text: text.to_owned(), compiled: compile(text, size_bytes_max) }
+        let mut charge_bytes = TABLE_CHARGE_BYTES;
+        let compiled = compile(text, size_bytes_max, &mut charge_bytes);
+        Self { text: text.to_owned(), compiled, charge_bytes }
     }
 
-    /// How much memory the compiled pattern takes at most, in bytes; a table's is not worth counting.
-    pub(super) fn size_bytes(&self) -> usize {
-        match &self.compiled {
-            Ok(Engine::Regex { size_bytes, .. }) => *size_bytes,
-            Ok(Engine::Table(_)) | Err(_) => 0,
-        }
+    /// What the schema has less for its other patterns, in bytes. A failure costs as much as it was tried.
+    pub(super) fn charge_bytes(&self) -> usize {
+        self.charge_bytes
     }
 
     /// How many steps it may take to match a text of so many bytes.
@@ -107,7 +112,11 @@ impl Pattern {
     }
 }
 
-fn compile(text: &str, size_bytes_max: usize) -> Result<Engine, String> {
+fn compile(text: &str, size_bytes_max: usize, charge_bytes: &mut usize) -> Result<Engine, String> {
+    let too_large = || Err("it, or all patterns of the schema together, would take too much memory".to_owned());
+    if size_bytes_max < TABLE_CHARGE_BYTES {
+        return too_large();
+    }
     if text.len() > PATTERN_LENGTH_MAX {
         return Err(format!("longer than {PATTERN_LENGTH_MAX} bytes"));
     }
@@ -117,13 +126,14 @@ fn compile(text: &str, size_bytes_max: usize) -> Result<Engine, String> {
     }
     // The size is what it fits in, because a compiled pattern does not tell.
     for size_bytes in PATTERN_SIZES_BYTES.into_iter().filter(|size| *size <= size_bytes_max) {
+        *charge_bytes = size_bytes;
         match RegexBuilder::new(&translated).size_limit(size_bytes).build() {
             Ok(regex) => return Ok(Engine::Regex { regex, size_bytes }),
             Err(regex::Error::CompiledTooBig(_)) => {}
             Err(error) => return Err(complaint(text, &error.to_string())),
         }
     }
-    Err("it, or all patterns of the schema together, would take too much memory".to_owned())
+    too_large()
 }
 
 /// The pattern as a table, if that is small. The syntax is that of `regex::bytes`.
