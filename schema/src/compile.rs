@@ -268,16 +268,7 @@ fn compile_version(
         add_release_status(&mut raw);
     }
     let schema = match Schema::compile(&raw, &schema_at) {
-        Ok(schema) => {
-            if let Some(rule) = schema.rules().first() {
-                errors.push(FieldError::forbidden(
-                    &schema_at,
-                    &format!("x-kubernetes-validations at {rule} cannot be enforced by this version of Kindsmith, and a rule \
-                        that is not enforced would mislead"),
-                ));
-            }
-            Some(schema)
-        }
+        Ok(schema) => Some(schema),
         Err(found) => {
             errors.extend(found);
             None
@@ -511,9 +502,9 @@ mod tests {
         let spec = "/spec/versions/0/schema/openAPIV3Schema/properties/spec";
         refused(
             |definition| {
-                definition.pointer_mut(spec).unwrap()["x-kubernetes-validations"] = json!([{"rule": "self.size > 1"}]);
+                definition.pointer_mut(spec).unwrap()["x-kubernetes-validations"] = json!([{"rule": " "}]);
             },
-            &format!("{at}: Forbidden: x-kubernetes-validations at spec"),
+            &format!("{at}.properties[spec].x-kubernetes-validations[0].rule: Required value: rule is not specified"),
         );
         refused(
             |definition| {

@@ -69,11 +69,12 @@ pub fn keep_untargeted(object: &mut Value, stored: Option<&Value>, version: &Kin
     }
 }
 
-/// All faults by the schema; on an update those of unchanged values are let be.
+/// All faults by the schema; on an update those of unchanged values are let be, and of a status only its own are told.
 #[must_use]
-pub fn validate(object: &Value, stored: Option<&Value>, version: &KindVersion) -> Vec<FieldError> {
-    match stored {
-        Some(stored) => version.schema.validate_update(object, stored),
-        None => version.schema.validate(object),
+pub fn validate(object: &Value, stored: Option<&Value>, version: &KindVersion, target: WriteTarget) -> Vec<FieldError> {
+    match (stored, target) {
+        (None, _) => version.schema.validate(object),
+        (Some(stored), WriteTarget::Main) => version.schema.validate_update(object, stored),
+        (Some(stored), WriteTarget::Status) => version.schema.validate_status_update(object, stored),
     }
 }

@@ -5,14 +5,14 @@ use std::ops::{Deref, DerefMut};
 use super::node::Node;
 
 /// What a keyword group is when none of its keywords is used.
-pub(super) trait Unused: Sized + Default + PartialEq + 'static {
+pub(crate) trait Unused: Sized + Default + PartialEq + 'static {
     /// That value, shared by all schemas.
     const UNUSED: &'static Self;
 }
 
 /// Keywords that are rarely used: a pointer, and nothing behind it while they are not.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Rare<T>(Option<Box<T>>);
+pub(crate) struct Rare<T>(Option<Box<T>>);
 
 impl<T: Unused> From<T> for Rare<T> {
     fn from(value: T) -> Self {
@@ -54,42 +54,47 @@ where
 
 /// `properties`: the schemas of fields, sorted by name.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Fields(Box<[(Box<str>, Node)]>);
+pub(crate) struct Fields(Box<[(Box<str>, Node)]>);
 
 impl Fields {
     /// The schema of the field `name`.
-    pub(super) fn get(&self, name: &str) -> Option<&Node> {
+    pub(crate) fn get(&self, name: &str) -> Option<&Node> {
         let at = self.0.binary_search_by(|(held, _)| (**held).cmp(name)).ok()?;
         self.0.get(at).map(|(_, node)| node)
     }
 
+    /// The names and the schemas, in the order of the names.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Node)> {
+        self.into_iter()
+    }
+
     /// Whether the field `name` has a schema.
-    pub(super) fn contains_key(&self, name: &str) -> bool {
+    pub(crate) fn contains_key(&self, name: &str) -> bool {
         self.get(name).is_some()
     }
 
     /// Whether there are none.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// The names, sorted.
-    pub(super) fn keys(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|(name, _)| &**name)
     }
 
     /// The schemas, in the order of the names.
-    pub(super) fn values(&self) -> impl Iterator<Item = &Node> {
+    pub(crate) fn values(&self) -> impl Iterator<Item = &Node> {
         self.0.iter().map(|(_, node)| node)
     }
 
     /// The schemas, to be changed.
-    pub(super) fn values_mut(&mut self) -> impl Iterator<Item = &mut Node> {
+    pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut Node> {
         self.0.iter_mut().map(|(_, node)| node)
     }
 
     /// Forgets all of them.
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.0 = Box::default();
     }
 }

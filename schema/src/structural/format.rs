@@ -13,7 +13,7 @@ use super::node::Type;
 
 /// A format that is checked.
 #[derive(Debug, Clone)]
-pub(super) struct Format {
+pub(crate) struct Format {
     /// As written in the schema.
     text: String,
     check: Option<fn(&str) -> bool>,
@@ -41,7 +41,7 @@ impl Format {
     }
 
     /// As written in the schema.
-    pub(super) fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         &self.text
     }
 
@@ -54,6 +54,11 @@ impl Format {
     pub(super) fn accepts(&self, value: &str) -> bool {
         self.check.is_none_or(|check| check(value))
     }
+}
+
+/// Whether a string has the format of that name, without dashes; none has one that is not known.
+pub(crate) fn has_format(name: &str, value: &str) -> bool {
+    string_check(name).is_some_and(|check| check(value))
 }
 
 /// The check of a format of strings, by its name without dashes.

@@ -7,7 +7,7 @@
 //! - `prune`: drop what the schema does not know
 //! - `default`: drop nulls that may not be, fill in defaults
 //! - `validate` with `numbers`, `outcome`, `ratchet`: is the object right
-//! - `embedded`, `list_type`: what validation in kube-apiserver does besides
+//! - `embedded`, `list_type`: what validation in kube-apiserver does besides; last come the rules (`cel::rules`)
 //!
 //! `trail` is where each of these walks stands, `bounds` how far they go. Nothing here does I/O; recursion follows the schema, whose depth is
 //! bounded by [`SCHEMA_DEPTH_MAX`], or an object, whose depth the decoder bounds.
@@ -18,16 +18,16 @@ mod compact;
 mod default;
 mod defaults;
 mod embedded;
-mod format;
+pub(crate) mod format;
 mod invariants;
 mod list_type;
-mod node;
+pub(crate) mod node;
 mod numbers;
 mod outcome;
-mod parse;
-mod pattern;
+pub(crate) mod parse;
+pub(crate) mod pattern;
 mod prune;
-mod ratchet;
+pub(crate) mod ratchet;
 mod trail;
 mod validate;
 
@@ -38,7 +38,9 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::cel::rules::{self, Budget, Ratcheting, RuleTree};
 use crate::field::{FieldError, FieldPath};
+use checks::Expressions;
 use node::{Additional, Node};
 
 pub use parse::{SCHEMA_DEPTH_MAX, SCHEMA_NODES_MAX};
@@ -64,6 +66,7 @@ struct Compiled {
     /// As JSON text: a tenth of what the value takes, and rarely read.
     raw: Box<str>,
     root: Node,
+    rules: Option<RuleTree>,
 }
 
 impl Schema {
@@ -71,8 +74,8 @@ impl Schema {
     ///
     /// # Errors
     /// Everything that kube-apiserver would refuse in a CustomResourceDefinition, with its words: what makes the
-    /// schema not structural, forbidden keywords, patterns that do not compile, defaults that are not valid. CEL
-    /// expressions are not looked at, see [`Schema::rules`].
+    /// schema not structural, forbidden keywords, patterns and rules that do not compile, rules that may cost
+    /// too much, defaults that are not valid.
     pub fn compile(openapi_v3_schema: &Value, at: &FieldPath) -> Result<Self, Vec<FieldError>> {
         Self::compile_dialect(openapi_v3_schema, at, Dialect::CustomResource)
     }
@@ -88,14 +91,24 @@ impl Schema {
             errors.push(FieldError::forbidden(&at.child("nullable"), "nullable cannot be true at the root"));
         }
         let expressible = invariants::is_expressible(&root);
+        let mut rules = None;
+        let mut expressions = Expressions::Ignored;
         if expressible {
             let structural = invariants::check(&root, at);
-            if structural.is_empty() && dialect == Dialect::CustomResource {
-                errors.extend(defaults::check(&root, at));
+            if structural.is_empty() {
+                rules = RuleTree::compile(&root);
+                let of_defaults = match dialect {
+                    Dialect::CustomResource => defaults::check(&root, rules.as_ref(), at),
+                    Dialect::ChartValues => Vec::new(),
+                };
+                if of_defaults.is_empty() {
+                    expressions = Expressions::Compiled;
+                }
+                errors.extend(of_defaults);
             }
             errors.extend(structural);
         }
-        errors.extend(checks::check(&root, at));
+        errors.extend(checks::check(&root, at, expressions));
         if errors.is_empty() && !expressible {
             let detail = "OpenAPIV3Schema 'schema' is not supported";
             errors.push(FieldError::invalid_text(at, "", detail));
@@ -106,20 +119,12 @@ impl Schema {
         if dialect == Dialect::ChartValues {
             open_free_form(&mut root);
         }
-        Ok(Self { inner: Arc::new(Compiled { raw: schema.to_string().into(), root }) })
+        Ok(Self { inner: Arc::new(Compiled { raw: schema.to_string().into(), root, rules }) })
     }
 
     /// The schema as it was written, made anew from its text: for publishing, not for every request.
     pub fn raw(&self) -> Value {
         serde_json::from_str(&self.inner.raw).unwrap_or_default()
-    }
-
-    /// Where `x-kubernetes-validations` stand, as paths in objects; the object itself is the empty path, items and
-    /// entries of maps are `[*]`.
-    pub fn rules(&self) -> Vec<String> {
-        let mut paths = Vec::new();
-        collect_rules(&self.inner.root, "", &mut paths);
-        paths
     }
 
     /// Drops the fields that the schema does not know and returns their paths, sorted. `apiVersion`, `kind` and
@@ -139,6 +144,7 @@ impl Schema {
         let mut errors = validate::validate(root, object, None, &FieldPath::root());
         errors.extend(embedded::check(object, root, &FieldPath::root()));
         errors.extend(list_type::duplicates(object, root));
+        self.add_rules(object, None, &mut errors);
         errors
     }
 
@@ -148,6 +154,7 @@ impl Schema {
         let mut errors = validate::validate(root, object, Some(old), &FieldPath::root());
         errors.extend(embedded::check(object, root, &FieldPath::root()));
         errors.extend(self.new_duplicates(object, old));
+        self.add_rules(object, Some(old), &mut errors);
         errors
     }
 
@@ -160,7 +167,23 @@ impl Schema {
             errors = validate::validate(schema, status, old.get("status"), &at);
         }
         errors.extend(self.new_duplicates(object, old));
+        self.add_rules(object, Some(old), &mut errors);
         errors
+    }
+
+    /// Adds the rules that the object breaks, all of them also where only its status is validated. They do not run
+    /// on objects that would only make them fail (`hasBlockingErr`).
+    fn add_rules(&self, object: &Value, old: Option<&Value>, errors: &mut Vec<FieldError>) {
+        let Some(tree) = &self.inner.rules else { return };
+        let at = FieldPath::root();
+        if errors.iter().any(|error| error.kind.blocks_rules()) {
+            let detail = "some validation rules were not checked because the object was invalid; correct the existing \
+                          errors to complete validation";
+            errors.push(FieldError::invalid(&at, &Value::Null, detail));
+            return;
+        }
+        let root = &self.inner.root;
+        errors.extend(rules::validate(tree, root, object, old, Ratcheting::Forgiving, &at, &mut Budget::default()));
     }
 
     /// Duplicates, unless the old object had some already.
@@ -189,18 +212,4 @@ fn open_free_form(schema: &mut Node) {
         open_free_form(items);
     }
     schema.properties.values_mut().for_each(open_free_form);
-}
-
-fn collect_rules(schema: &Node, path: &str, paths: &mut Vec<String>) {
-    if !schema.extensions.rules.is_empty() {
-        paths.push(path.to_owned());
-    }
-    let inside = format!("{path}[*]");
-    for child in schema.items.as_deref().into_iter().chain(schema.additional.as_ref().and_then(Additional::schema)) {
-        collect_rules(child, &inside, paths);
-    }
-    for (name, field) in &schema.properties {
-        let path = if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
-        collect_rules(field, &path, paths);
-    }
 }

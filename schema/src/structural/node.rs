@@ -9,10 +9,11 @@ use serde_json::Value;
 use super::compact::{Fields, Rare, Unused};
 use super::format::Format;
 use super::pattern::Pattern;
+use crate::cel::rules::Rule;
 
 /// A JSON type that a schema can name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Type {
+pub(crate) enum Type {
     String,
     Number,
     Integer,
@@ -23,14 +24,14 @@ pub(super) enum Type {
 
 impl Type {
     /// All of them, sorted by name.
-    pub(super) const ALL: [Self; 6] =
+    pub(crate) const ALL: [Self; 6] =
         [Self::Array, Self::Boolean, Self::Integer, Self::Number, Self::Object, Self::String];
 
     /// The types of int-or-string.
-    pub(super) const INT_OR_STRING: &'static [Self] = &[Self::Integer, Self::String];
+    pub(crate) const INT_OR_STRING: &'static [Self] = &[Self::Integer, Self::String];
 
     /// The name as `type` has it.
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::String => "string",
             Self::Number => "number",
@@ -42,7 +43,7 @@ impl Type {
     }
 
     /// The types of `type`: one, or none if the name is unknown.
-    pub(super) fn list_of(name: &str) -> &'static [Self] {
+    pub(crate) fn list_of(name: &str) -> &'static [Self] {
         match Self::named(name) {
             Some(Self::Array) => &[Self::Array],
             Some(Self::Boolean) => &[Self::Boolean],
@@ -55,14 +56,14 @@ impl Type {
     }
 
     /// The type of that name.
-    pub(super) fn named(name: &str) -> Option<Self> {
+    pub(crate) fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 }
 
 /// `additionalProperties`.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Additional {
+pub(crate) enum Additional {
     /// A bare `true` or `false`.
     Any(bool),
     /// A schema that each of them has to follow.
@@ -71,7 +72,7 @@ pub(super) enum Additional {
 
 impl Additional {
     /// The schema, if there is one.
-    pub(super) fn schema(&self) -> Option<&Node> {
+    pub(crate) fn schema(&self) -> Option<&Node> {
         match self {
             Self::Schema(node) => Some(node),
             Self::Any(_) => None,
@@ -81,50 +82,50 @@ impl Additional {
 
 /// Numeric bounds. Kubernetes holds all of them as 64-bit floats.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Bounds {
-    pub(super) maximum: Option<f64>,
-    pub(super) exclusive_maximum: bool,
-    pub(super) minimum: Option<f64>,
-    pub(super) exclusive_minimum: bool,
-    pub(super) multiple_of: Option<f64>,
+pub(crate) struct Bounds {
+    pub(crate) maximum: Option<f64>,
+    pub(crate) exclusive_maximum: bool,
+    pub(crate) minimum: Option<f64>,
+    pub(crate) exclusive_minimum: bool,
+    pub(crate) multiple_of: Option<f64>,
 }
 
 /// Length and size bounds.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Sizes {
-    pub(super) max_length: Option<i64>,
-    pub(super) min_length: Option<i64>,
-    pub(super) max_items: Option<i64>,
-    pub(super) min_items: Option<i64>,
-    pub(super) max_properties: Option<i64>,
-    pub(super) min_properties: Option<i64>,
+pub(crate) struct Sizes {
+    pub(crate) max_length: Option<i64>,
+    pub(crate) min_length: Option<i64>,
+    pub(crate) max_items: Option<i64>,
+    pub(crate) min_items: Option<i64>,
+    pub(crate) max_properties: Option<i64>,
+    pub(crate) min_properties: Option<i64>,
 }
 
 /// The `x-kubernetes-*` keywords.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Extensions {
-    pub(super) preserve_unknown_fields: Option<bool>,
-    pub(super) embedded_resource: bool,
-    pub(super) int_or_string: bool,
-    pub(super) list_map_keys: Vec<String>,
-    pub(super) list_type: Option<String>,
-    pub(super) map_type: Option<String>,
-    /// `x-kubernetes-validations`, not evaluated here.
-    pub(super) rules: Vec<Value>,
+pub(crate) struct Extensions {
+    pub(crate) preserve_unknown_fields: Option<bool>,
+    pub(crate) embedded_resource: bool,
+    pub(crate) int_or_string: bool,
+    pub(crate) list_map_keys: Vec<String>,
+    pub(crate) list_type: Option<String>,
+    pub(crate) map_type: Option<String>,
+    /// `x-kubernetes-validations`.
+    pub(crate) rules: Vec<Rule>,
 }
 
 /// Keywords that say nothing about a value, but are not allowed everywhere.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Annotations {
-    pub(super) title: bool,
-    pub(super) description: bool,
+pub(crate) struct Annotations {
+    pub(crate) title: bool,
+    pub(crate) description: bool,
     /// `example` or `externalDocs`.
-    pub(super) example: bool,
-    pub(super) unique_items: bool,
+    pub(crate) example: bool,
+    pub(crate) unique_items: bool,
     /// `items` is a list of schemas.
-    pub(super) item_tuple: bool,
+    pub(crate) item_tuple: bool,
     /// Keywords that custom resources must not use, in the order they are reported.
-    pub(super) unsupported: Rare<Vec<&'static str>>,
+    pub(crate) unsupported: Rare<Vec<&'static str>>,
 }
 
 impl Unused for Bounds {
@@ -161,50 +162,55 @@ impl<T: PartialEq + 'static> Unused for Vec<T> {
 
 /// One schema.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Node {
+pub(crate) struct Node {
     /// `type` as written; empty when absent.
-    pub(super) type_name: String,
+    pub(crate) type_name: String,
     /// The types that a value may have; two of them for int-or-string.
-    pub(super) types: &'static [Type],
-    pub(super) nullable: bool,
+    pub(crate) types: &'static [Type],
+    pub(crate) nullable: bool,
     /// The format, if it is one that is checked for the type.
-    pub(super) format: Option<Box<Format>>,
-    pub(super) default: Option<Value>,
-    pub(super) bounds: Rare<Bounds>,
-    pub(super) sizes: Rare<Sizes>,
+    pub(crate) format: Option<Box<Format>>,
+    pub(crate) default: Option<Value>,
+    pub(crate) bounds: Rare<Bounds>,
+    pub(crate) sizes: Rare<Sizes>,
     /// Shared with the other schemas of the tree that have the same.
-    pub(super) pattern: Option<Arc<Pattern>>,
-    pub(super) choices: Rare<Vec<Value>>,
-    pub(super) required: Rare<Vec<String>>,
-    pub(super) items: Option<Box<Node>>,
-    pub(super) properties: Fields,
-    pub(super) additional: Option<Additional>,
-    pub(super) all_of: Rare<Vec<Node>>,
-    pub(super) any_of: Rare<Vec<Node>>,
-    pub(super) one_of: Rare<Vec<Node>>,
-    pub(super) not: Option<Box<Node>>,
-    pub(super) extensions: Rare<Extensions>,
-    pub(super) annotations: Annotations,
+    pub(crate) pattern: Option<Arc<Pattern>>,
+    pub(crate) choices: Rare<Vec<Value>>,
+    pub(crate) required: Rare<Vec<String>>,
+    pub(crate) items: Option<Box<Node>>,
+    pub(crate) properties: Fields,
+    pub(crate) additional: Option<Additional>,
+    pub(crate) all_of: Rare<Vec<Node>>,
+    pub(crate) any_of: Rare<Vec<Node>>,
+    pub(crate) one_of: Rare<Vec<Node>>,
+    pub(crate) not: Option<Box<Node>>,
+    pub(crate) extensions: Rare<Extensions>,
+    pub(crate) annotations: Annotations,
 }
 
 impl Node {
     /// Whether unknown fields of values of this schema are kept.
-    pub(super) fn preserves_unknown_fields(&self) -> bool {
+    pub(crate) fn preserves_unknown_fields(&self) -> bool {
         self.extensions.preserve_unknown_fields == Some(true)
     }
 
     /// The structural schema of the field `name` of an object of this schema.
-    pub(super) fn field(&self, name: &str) -> Option<&Node> {
+    pub(crate) fn field(&self, name: &str) -> Option<&Node> {
         self.properties.get(name).or_else(|| self.additional.as_ref().and_then(Additional::schema))
     }
 
+    /// Whether the fields of an old and a new value of this schema correspond by their names.
+    pub(crate) fn is_correlatable_map(&self) -> bool {
+        self.extensions.map_type.as_deref().is_none_or(|map_type| matches!(map_type, "granular" | "atomic"))
+    }
+
     /// `x-kubernetes-list-type` with its default.
-    pub(super) fn list_type(&self) -> &str {
+    pub(crate) fn list_type(&self) -> &str {
         self.extensions.list_type.as_deref().unwrap_or("atomic")
     }
 }
 
 /// The fields that every object has, whatever its schema says.
-pub(super) fn is_meta_field(name: &str) -> bool {
+pub(crate) fn is_meta_field(name: &str) -> bool {
     matches!(name, "apiVersion" | "kind" | "metadata")
 }

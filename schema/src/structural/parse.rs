@@ -11,6 +11,7 @@ use super::compact::{Fields, Rare};
 use super::format::Format;
 use super::node::{Additional, Bounds, Extensions, Node, Sizes, Type};
 use super::pattern::{PATTERNS_SIZE_BYTES_MAX, Pattern};
+use crate::cel::rules::Rule;
 use crate::field::{FieldError, FieldPath};
 
 /// How deep schemas may nest, in schemas.
@@ -31,7 +32,7 @@ const UNSUPPORTED: [(&str, &str); 7] = [
 ];
 
 /// Parses `schema`; everything that is wrong is in the error.
-pub(super) fn parse(schema: &Value, at: &FieldPath) -> Result<Node, Vec<FieldError>> {
+pub(crate) fn parse(schema: &Value, at: &FieldPath) -> Result<Node, Vec<FieldError>> {
     let mut parser =
         Parser { errors: Vec::new(), nodes: 0, patterns: HashMap::new(), pattern_bytes_left: PATTERNS_SIZE_BYTES_MAX };
     let node = parser.node(schema, at, 0);
@@ -110,8 +111,31 @@ impl Parser {
             list_map_keys: self.texts(map, "x-kubernetes-list-map-keys", at),
             list_type: self.optional_text(map, "x-kubernetes-list-type", at),
             map_type: self.optional_text(map, "x-kubernetes-map-type", at),
-            rules: self.list(map, "x-kubernetes-validations", at).to_vec(),
+            rules: self.rules(map, at),
         });
+    }
+
+    fn rules(&mut self, map: &Map<String, Value>, at: &FieldPath) -> Vec<Rule> {
+        let keyword = "x-kubernetes-validations";
+        let rules = self.list(map, keyword, at);
+        let mut parsed = Vec::with_capacity(rules.len());
+        for (i, rule) in rules.iter().enumerate() {
+            let at = at.child(keyword).index(i);
+            let Value::Object(map) = rule else {
+                self.mistyped(&at, rule, "an object");
+                continue;
+            };
+            let optional = "optionalOldSelf";
+            parsed.push(Rule {
+                rule: self.text(map, "rule", &at),
+                message: self.text(map, "message", &at),
+                message_expression: self.text(map, "messageExpression", &at),
+                reason: self.optional_text(map, "reason", &at),
+                field_path: self.text(map, "fieldPath", &at),
+                optional_old_self: present(map, optional).map(|_| self.flag(map, optional, &at)),
+            });
+        }
+        parsed
     }
 
     /// The pattern, compiled once for all schemas that have it.

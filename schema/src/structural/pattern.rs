@@ -16,7 +16,7 @@ use regex_automata::{Input, util::syntax};
 const PATTERN_SIZES_BYTES: [usize; 5] = [16 << 10, 64 << 10, 256 << 10, 1 << 20, 4 << 20];
 
 /// How much memory the patterns of one schema may take together, in bytes, tables aside.
-pub(super) const PATTERNS_SIZE_BYTES_MAX: usize = 32 << 20;
+pub(crate) const PATTERNS_SIZE_BYTES_MAX: usize = 32 << 20;
 
 /// How many bytes of a compiled pattern are worth a step for each byte of text: each of its states may be visited.
 const PATTERN_BYTES_PER_STEP: usize = 1024;
@@ -40,9 +40,12 @@ const PATTERN_LENGTH_MAX: usize = 16 << 10;
 /// Go refuses larger counts in `{n,m}`.
 const REPEAT_MAX: u32 = 1000;
 
+/// What is wrong with patterns that are too large.
+const TOO_LARGE: &str = "it, or all patterns of the schema together, would take too much memory";
+
 /// A pattern as written, and compiled.
 #[derive(Debug, Clone)]
-pub(super) struct Pattern {
+pub(crate) struct Pattern {
     text: String,
     compiled: Result<Engine, String>,
     /// What compiling it may have cost and holding it may cost, in bytes.
@@ -76,19 +79,28 @@ impl PartialEq for Pattern {
 
 impl Pattern {
     /// Compiles `text` to at most `size_bytes_max`; a failure is kept for [`Pattern::error`].
-    pub(super) fn new(text: &str, size_bytes_max: usize) -> Self {
+    pub(crate) fn new(text: &str, size_bytes_max: usize) -> Self {
         let mut charge_bytes = TABLE_CHARGE_BYTES;
         let compiled = compile(text, size_bytes_max, &mut charge_bytes);
         Self { text: text.to_owned(), compiled, charge_bytes }
     }
 
+    /// Compiles a pattern of an expression, in which matches are looked for and not only whether there is one.
+    pub(crate) fn of_expression(text: &str) -> Self {
+        let [.., size_bytes_max] = PATTERN_SIZES_BYTES;
+        let mut charge_bytes = TABLE_CHARGE_BYTES;
+        let compiled = checked_translation(text)
+            .and_then(|translated| regex(text, &translated, size_bytes_max, &mut charge_bytes));
+        Self { text: text.to_owned(), compiled, charge_bytes }
+    }
+
     /// What the schema has less for its other patterns, in bytes. A failure costs as much as it was tried.
-    pub(super) fn charge_bytes(&self) -> usize {
+    pub(crate) fn charge_bytes(&self) -> usize {
         self.charge_bytes
     }
 
     /// How many steps it may take to match a text of so many bytes.
-    pub(super) fn steps(&self, text_bytes: usize) -> u64 {
+    pub(crate) fn steps(&self, text_bytes: usize) -> u64 {
         let steps = match &self.compiled {
             Ok(Engine::Regex { size_bytes, .. }) => text_bytes.saturating_mul(size_bytes / PATTERN_BYTES_PER_STEP),
             Ok(Engine::Table(_)) | Err(_) => text_bytes / TABLE_BYTES_PER_STEP,
@@ -97,43 +109,60 @@ impl Pattern {
     }
 
     /// The pattern as written.
-    pub(super) fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         &self.text
     }
 
     /// Why the pattern does not compile, if it does not.
-    pub(super) fn error(&self) -> Option<&str> {
+    pub(crate) fn error(&self) -> Option<&str> {
         self.compiled.as_ref().err().map(String::as_str)
     }
 
     /// Whether `value` contains a match.
-    pub(super) fn matches(&self, value: &str) -> bool {
+    pub(crate) fn matches(&self, value: &str) -> bool {
         self.compiled.as_ref().is_ok_and(|engine| engine.is_match(value))
+    }
+
+    /// The matches in `value`, from its start on. Of empty ones those count that stand between characters.
+    pub(crate) fn find_all<'v>(&'v self, value: &'v str) -> impl Iterator<Item = &'v str> {
+        let regex = self.compiled.iter().filter_map(|engine| match engine {
+            Engine::Regex { regex, .. } => Some(regex),
+            Engine::Table(_) => None,
+        });
+        let found = regex.flat_map(|regex| regex.find_iter(value.as_bytes()));
+        found.filter_map(|found| value.get(found.range()))
     }
 }
 
 fn compile(text: &str, size_bytes_max: usize, charge_bytes: &mut usize) -> Result<Engine, String> {
-    let too_large = || Err("it, or all patterns of the schema together, would take too much memory".to_owned());
     if size_bytes_max < TABLE_CHARGE_BYTES {
-        return too_large();
+        return Err(TOO_LARGE.to_owned());
     }
+    let translated = checked_translation(text)?;
+    match table(&translated) {
+        Some(table) => Ok(Engine::Table(Box::new(table))),
+        None => regex(text, &translated, size_bytes_max, charge_bytes),
+    }
+}
+
+fn checked_translation(text: &str) -> Result<String, String> {
     if text.len() > PATTERN_LENGTH_MAX {
         return Err(format!("longer than {PATTERN_LENGTH_MAX} bytes"));
     }
-    let translated = translate(text)?;
-    if let Some(table) = table(&translated) {
-        return Ok(Engine::Table(Box::new(table)));
-    }
+    translate(text)
+}
+
+fn regex(text: &str, translated: &str, size_bytes_max: usize, charge_bytes: &mut usize) -> Result<Engine, String> {
     // The size is what it fits in, because a compiled pattern does not tell.
     for size_bytes in PATTERN_SIZES_BYTES.into_iter().filter(|size| *size <= size_bytes_max) {
         *charge_bytes = size_bytes;
-        match RegexBuilder::new(&translated).size_limit(size_bytes).build() {
+        match RegexBuilder::new(translated).size_limit(size_bytes).build() {
             Ok(regex) => return Ok(Engine::Regex { regex, size_bytes }),
             Err(regex::Error::CompiledTooBig(_)) => {}
             Err(error) => return Err(complaint(text, &error.to_string())),
         }
     }
-    too_large()
+    Err(TOO_LARGE.to_owned())
 }
 
 /// The pattern as a table, if that is small. The syntax is that of `regex::bytes`.
@@ -168,25 +197,37 @@ fn complaint(pattern: &str, error: &str) -> String {
 fn translate(text: &str) -> Result<String, String> {
     let mut out = String::with_capacity(text.len() + 8);
     let mut chars = text.chars().peekable();
-    let mut after_repeat = false;
+    // The operator before, for two in a row are refused; and whether there is nothing before.
+    let mut last_repeat = String::new();
+    let mut at_start = true;
     while let Some(c) = chars.next() {
         let repeat = match c {
             '*' | '+' | '?' => Some(c.to_string()),
             '{' => repeat(&mut chars)?,
             _ => None,
         };
-        if let Some(repeat) = repeat {
-            if after_repeat {
-                return Err(format!("error parsing regexp: invalid nested repetition operator: `{repeat}`"));
+        if let Some(mut repeat) = repeat {
+            if chars.next_if_eq(&'?').is_some() {
+                repeat.push('?');
+            }
+            if !last_repeat.is_empty() {
+                return Err(format!(
+                    "error parsing regexp: invalid nested repetition operator: `{last_repeat}{repeat}`"
+                ));
+            }
+            if at_start {
+                return Err(format!("error parsing regexp: missing argument to repetition operator: `{repeat}`"));
             }
             out.push_str(&repeat);
-            if chars.next_if_eq(&'?').is_some() {
-                out.push('?');
-            }
-            after_repeat = true;
+            last_repeat = repeat;
             continue;
         }
-        after_repeat = false;
+        last_repeat.clear();
+        at_start = matches!(c, '(' | '|');
+        if c == '(' && chars.next_if_eq(&'?').is_some() {
+            out.push_str("(?");
+            continue;
+        }
         match c {
             '\\' => escape(&mut chars, &mut out)?,
             '[' => class(&mut chars, &mut out)?,
@@ -343,7 +384,11 @@ fn hexadecimal(chars: &mut Peekable<Chars<'_>>) -> Option<char> {
 
 /// After `[`: a class up to its `]`.
 fn class(chars: &mut Peekable<Chars<'_>>, out: &mut String) -> Result<(), String> {
-    let missing = || "error parsing regexp: missing closing ]".to_owned();
+    let start = chars.clone();
+    let missing = || {
+        let rest: String = start.clone().collect();
+        format!("error parsing regexp: missing closing ]: `[{rest}`")
+    };
     out.push('[');
     if chars.peek() == Some(&'^') {
         chars.next();
@@ -369,6 +414,7 @@ fn class(chars: &mut Peekable<Chars<'_>>, out: &mut String) -> Result<(), String
                 continue;
             }
         }
+        let (first_char, range) = (c, chars.clone());
         let Some(low) = class_member(c, chars, out)? else { continue };
         class_literal(out, low);
         let mut ahead = chars.clone();
@@ -381,7 +427,11 @@ fn class(chars: &mut Peekable<Chars<'_>>, out: &mut String) -> Result<(), String
                     out.push('-');
                     class_literal(out, high);
                 }
-                _ => return Err("error parsing regexp: invalid character class range".to_owned()),
+                _ => {
+                    let rest = range.clone().count() - chars.clone().count();
+                    let written: String = std::iter::once(first_char).chain(range.take(rest)).collect();
+                    return Err(format!("error parsing regexp: invalid character class range: `{written}`"));
+                }
             }
         }
     }

@@ -5,6 +5,7 @@ mod compiling;
 mod objects;
 mod properties;
 mod real_schemas;
+mod rules;
 
 use serde_json::{Value, json};
 

@@ -9,6 +9,9 @@ mod kindsmith;
 /// The main job, on a cluster and without one.
 mod main_job;
 
+/// Ours and theirs, asked the same.
+mod twin;
+
 /// Definitions that change while their kinds are in use.
 mod live_definitions;
 
