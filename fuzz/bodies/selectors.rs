@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::request::{FieldSelector, LabelSelector};
 
 /// `data` is a selector; it is read as one of labels and as one of fields.
-pub fn run(data: &[u8]) {
+pub(crate) fn run(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     if let Ok(selector) = LabelSelector::parse(text) {
         let first = selector.requirements().first();
