@@ -4,7 +4,7 @@ use kindsmith_schema::decode::{DUPLICATES_MAX, json_with_duplicates};
 use serde_json::Value;
 
 /// `data` is a document.
-pub fn run(data: &[u8]) {
+pub(crate) fn run(data: &[u8]) {
     match (json_with_duplicates(data), serde_json::from_slice::<Value>(data)) {
         (Ok((ours, duplicates)), Ok(mut theirs)) => {
             assert!(duplicates.len() <= DUPLICATES_MAX);

@@ -6,7 +6,7 @@ use kindsmith_schema::jsonpath::{JsonPath, MissingKeys};
 use serde_json::Value;
 
 /// The first line of `data` is a path, the second one an object.
-pub fn run(data: &[u8]) {
+pub(crate) fn run(data: &[u8]) {
     let mut lines = data.split(|byte| *byte == b'\n');
     let Some(Ok(text)) = lines.next().map(std::str::from_utf8) else { return };
     let object: Value = lines.next().and_then(|line| serde_json::from_slice(line).ok()).unwrap_or_default();

@@ -5,7 +5,7 @@ use kindsmith_schema::structural::Schema;
 use serde_json::json;
 
 /// The first line of `data` is a pattern, the rest a text.
-pub fn run(data: &[u8]) {
+pub(crate) fn run(data: &[u8]) {
     let Ok(data) = std::str::from_utf8(data) else { return };
     let (pattern, text) = data.split_once('\n').unwrap_or((data, ""));
     let schema = json!({"type": "object", "properties": {"a": {"type": "string", "pattern": pattern}}});

@@ -5,11 +5,11 @@ use kindsmith_schema::convert::release::ReleaseTemplate;
 use serde_json::Value;
 
 /// The lines of `data` are a release and an instance.
-pub fn run(data: &[u8]) {
+pub(crate) fn run(data: &[u8]) {
     let mut lines = data.split(|byte| *byte == b'\n').map(serde_json::from_slice::<Value>);
     let Some(Ok(release)) = lines.next() else { return };
     let template = template();
-    template.matches(&release);
+    let _ = template.matches(&release);
     let got = template.get(&release);
     // Once put back, nothing moves any more.
     let put = template.put(&got, release);
@@ -20,7 +20,8 @@ pub fn run(data: &[u8]) {
         let read = template.get(&written);
         assert_eq!(template.put(&read, written.clone()), written);
         let created = template.create(&instance);
-        template.matches(&created);
+        let named = instance.pointer("/metadata/name").and_then(Value::as_str).is_some_and(|name| !name.is_empty());
+        assert_eq!(template.matches(&created), named);
         assert_eq!(template.put(&template.get(&created), created.clone()), created);
     }
 }

@@ -8,7 +8,7 @@ use crate::request::{
 };
 
 /// The lines of `data` are a method, a path, a query, a media type and a body.
-pub fn run(data: &[u8]) {
+pub(crate) fn run(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let mut lines = text.splitn(5, '\n');
     let mut line = || lines.next().unwrap_or_default();
@@ -34,8 +34,10 @@ pub fn run(data: &[u8]) {
     let _ = DeleteOptions::parse(query, body.as_bytes());
     let _ = BodyFormat::from_content_type(Some(media_type));
     let default = Duration::from_secs(60);
-    assert!(request_deadline(query, default).is_ok_and(|deadline| deadline <= default)
-        || request_deadline(query, default).is_err());
+    assert!(
+        request_deadline(query, default).is_ok_and(|deadline| deadline <= default)
+            || request_deadline(query, default).is_err()
+    );
     for expected in [Expected::Object, Expected::List, Expected::Watch, Expected::Discovery] {
         if let Ok(representation) = Representation::negotiate(Some(media_type), query, Some("kubectl/v1"), expected) {
             assert!(!representation.content_type().is_empty());

@@ -5,7 +5,7 @@ use kindsmith_schema::structural::Schema;
 use serde_json::Value;
 
 /// The lines of `data` are a schema, an object and what the object replaces.
-pub fn run(data: &[u8]) {
+pub(crate) fn run(data: &[u8]) {
     let mut lines = data.split(|byte| *byte == b'\n').map(serde_json::from_slice::<Value>);
     let (Some(Ok(schema)), Some(Ok(mut object))) = (lines.next(), lines.next()) else { return };
     let Ok(schema) = Schema::compile(&schema, &FieldPath::root()) else { return };

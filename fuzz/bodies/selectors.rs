@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::request::{FieldSelector, LabelSelector};
 
 /// `data` is a selector; it is read as one of labels and as one of fields.
-pub fn run(data: &[u8]) {
+pub(crate) fn run(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     if let Ok(selector) = LabelSelector::parse(text) {
         let first = selector.requirements().first();
@@ -22,9 +22,14 @@ pub fn run(data: &[u8]) {
     if let Ok(selector) = FieldSelector::parse(text) {
         assert_eq!(selector.requirements().is_empty(), selector.is_empty());
         selector.matches(|_| None);
-        selector.matches(|field| Some(field).filter(|field| field.len() > 3));
+        selector.matches(long);
         for field in selector.fields() {
             selector.exact(field);
         }
     }
+}
+
+/// Fields with a long name have a value, their name.
+fn long(field: &str) -> Option<&str> {
+    (field.len() > 3).then_some(field)
 }

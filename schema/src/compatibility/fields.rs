@@ -113,8 +113,7 @@ impl Walk {
     fn rests(&mut self, rests: (Rest<'_>, Rest<'_>), place: Place, dropping: Dropping) {
         match rests {
             (Rest::Dropped | Rest::Refused, _)
-            | (Rest::Kept, Rest::Kept)
-            | (Rest::Emptied | Rest::Entries(_), Rest::Kept)
+            | (Rest::Kept | Rest::Emptied | Rest::Entries(_), Rest::Kept)
             | (Rest::Emptied, Rest::Emptied) => {}
             (Rest::Kept, Rest::Dropped) => {
                 if !dropping.reported {

@@ -96,7 +96,7 @@ impl Walk {
 
     fn sizes(&mut self, old: &Node, new: &Node) {
         let (was, is): (&Sizes, &Sizes) = (&old.sizes, &new.sizes);
-        let most: [(Type, Option<i64>, Option<i64>, fn(i64) -> Limit); 3] = [
+        let most: [SizeKeyword; 3] = [
             (Type::String, was.max_length, is.max_length, Limit::MaxLength),
             (Type::Array, was.max_items, is.max_items, Limit::MaxItems),
             (Type::Object, was.max_properties, is.max_properties, Limit::MaxProperties),
@@ -106,7 +106,7 @@ impl Walk {
                 self.bound(was.map(named), named(is));
             }
         }
-        let least: [(Type, Option<i64>, Option<i64>, fn(i64) -> Limit); 3] = [
+        let least: [SizeKeyword; 3] = [
             (Type::String, was.min_length, is.min_length, Limit::MinLength),
             (Type::Array, was.min_items, is.min_items, Limit::MinItems),
             (Type::Object, was.min_properties, is.min_properties, Limit::MinProperties),
@@ -166,11 +166,14 @@ impl Walk {
 }
 
 fn type_text(schema: &Node) -> String {
-    match &schema.types[..] {
+    match schema.types {
         [] => "any".to_owned(),
         types => types.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(" or "),
     }
 }
+
+/// A keyword about sizes: the type that it is for, before, now, and how it is reported.
+type SizeKeyword = (Type, Option<i64>, Option<i64>, fn(i64) -> Limit);
 
 /// What decides about objects in a rule: the expression, and whether it runs without an old value.
 fn expression(rule: &Rule) -> (&str, bool) {
@@ -183,8 +186,10 @@ fn includes(new: &str, old: &str, schema: &Node) -> bool {
     match (plain(new).as_str(), plain(old).as_str()) {
         (new, old) if new == old => true,
         ("password", _) => !schema.types.is_empty(),
-        ("int64", "" | "int32") | ("double", "" | "float") => true,
-        ("uuid", "uuid3" | "uuid4" | "uuid5") | ("isbn", "isbn10" | "isbn13") => true,
+        ("int64", "" | "int32")
+        | ("double", "" | "float")
+        | ("uuid", "uuid3" | "uuid4" | "uuid5")
+        | ("isbn", "isbn10" | "isbn13") => true,
         _ => false,
     }
 }

@@ -7,8 +7,8 @@ use std::cell::Cell;
 
 use crate::field::FieldError;
 
-/// How many steps validating one object may take: a comparison, a keyword, some bytes of text. Takes a second or two.
-pub(super) const WORK_STEPS_MAX: u64 = 50_000_000;
+/// How many steps validating one object may take: a comparison, a keyword, some bytes of text. Takes about a second.
+pub(super) const WORK_STEPS_MAX: u64 = 20_000_000;
 
 /// How many errors of one kind are reported of one object; the first ones are kept.
 pub(super) const ERRORS_MAX: usize = 1000;
@@ -16,8 +16,8 @@ pub(super) const ERRORS_MAX: usize = 1000;
 /// How much text errors of one kind may have in all, in bytes. The first error is kept, however long.
 pub(super) const ERROR_TEXT_BYTES_MAX: usize = 4 << 20;
 
-/// How many bytes of text are one step.
-const TEXT_BYTES_PER_STEP: usize = 16;
+/// How many bytes of an error's text are one step.
+const TEXT_BYTES_PER_STEP: usize = 2;
 
 /// The steps that are left.
 pub(super) struct Work {
@@ -37,9 +37,9 @@ impl Work {
         self.left.set(self.left.get().saturating_sub(steps));
     }
 
-    /// Spends what making or reading a text costs.
+    /// Spends what making the text of an error costs.
     pub(super) fn spend_text(&self, bytes: usize) {
-        self.spend(bytes / TEXT_BYTES_PER_STEP + 1);
+        self.spend(bytes / TEXT_BYTES_PER_STEP);
     }
 
     /// Spends some steps, if there are as many; if not, nothing is left.

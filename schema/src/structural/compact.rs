@@ -14,13 +14,6 @@ pub(crate) trait Unused: Sized + Default + PartialEq + 'static {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Rare<T>(Option<Box<T>>);
 
-impl<T> Rare<T> {
-    /// The keywords, if they are used.
-    pub(crate) fn used_mut(&mut self) -> Option<&mut T> {
-        self.0.as_deref_mut()
-    }
-}
-
 impl<T: Unused> From<T> for Rare<T> {
     fn from(value: T) -> Self {
         Self((value != *T::UNUSED).then(|| Box::new(value)))

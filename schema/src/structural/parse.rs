@@ -148,7 +148,7 @@ impl Parser {
             return Arc::clone(known);
         }
         let pattern = Arc::new(Pattern::new(&text, self.pattern_bytes_left));
-        self.pattern_bytes_left = self.pattern_bytes_left.saturating_sub(pattern.size_bytes());
+        self.pattern_bytes_left = self.pattern_bytes_left.saturating_sub(pattern.charge_bytes());
         self.patterns.insert(text, Arc::clone(&pattern));
         pattern
     }

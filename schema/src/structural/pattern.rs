@@ -1,4 +1,4 @@
-//! Patterns in Go's RE2 syntax, run by the `regex` crate.
+//! Patterns in Go's RE2 syntax, run by the `regex` crate, or by a table where that is small.
 //!
 //! The two engines are of one family, but not of one syntax: Go's `\d`, `\w`, `\s` and `\b` are ASCII, a `[` inside
 //! of a class is a letter, classes have no set operations, `{` may stand for itself, `\Q…\E` quotes, octal escapes
@@ -27,7 +27,7 @@ const PATTERN_SIZES_BYTES: [usize; 5] = [16 << 10, 64 << 10, 256 << 10, 1 << 20,
 pub(crate) const PATTERNS_SIZE_BYTES_MAX: usize = 32 << 20;
 
 /// How many bytes of a compiled pattern are worth a step for each byte of text: each of its states may be visited.
-const PATTERN_BYTES_PER_STEP: usize = 256;
+const PATTERN_BYTES_PER_STEP: usize = 1024;
 
 /// How many bytes of text a table reads in a step.
 const TABLE_BYTES_PER_STEP: usize = 64;
@@ -35,17 +35,26 @@ const TABLE_BYTES_PER_STEP: usize = 64;
 /// Up to this size in bytes, a pattern is a table: it costs some nanoseconds and needs no memory to run. Most are.
 const TABLE_SIZE_BYTES_MAX: usize = 8 << 10;
 
+/// What a pattern costs at least of what all patterns of a schema may take, in bytes: also the time that it takes to
+/// compile many small ones has an end.
+const TABLE_CHARGE_BYTES: usize = 2 << 10;
+
 /// How much memory making a table may take, in bytes.
 const TABLE_WORK_BYTES_MAX: usize = 64 << 10;
 
 /// How many characters a pattern may have.
 const PATTERN_LENGTH_MAX: usize = 16 << 10;
 
+/// What is wrong with patterns that are too large.
+const TOO_LARGE: &str = "it, or all patterns of the schema together, would take too much memory";
+
 /// A pattern as written, and compiled.
 #[derive(Debug, Clone)]
 pub(crate) struct Pattern {
     text: String,
     compiled: Result<Engine, String>,
+    /// What compiling it may have cost and holding it may cost, in bytes.
+    charge_bytes: usize,
 }
 
 /// What runs a pattern.
@@ -76,22 +85,23 @@ impl PartialEq for Pattern {
 impl Pattern {
     /// Compiles `text` to at most `size_bytes_max`; a failure is kept for [`Pattern::error`].
     pub(crate) fn new(text: &str, size_bytes_max: usize) -> Self {
-        Self { text: text.to_owned(), compiled: compile(text, size_bytes_max) }
+        let mut charge_bytes = TABLE_CHARGE_BYTES;
+        let compiled = compile(text, size_bytes_max, &mut charge_bytes);
+        Self { text: text.to_owned(), compiled, charge_bytes }
     }
 
     /// Compiles a pattern of an expression, in which matches are looked for and not only whether there is one.
     pub(crate) fn of_expression(text: &str) -> Self {
         let [.., size_bytes_max] = PATTERN_SIZES_BYTES;
-        let compiled = checked_translation(text).and_then(|translated| regex(&translated, size_bytes_max));
-        Self { text: text.to_owned(), compiled }
+        let mut charge_bytes = TABLE_CHARGE_BYTES;
+        let compiled =
+            checked_translation(text).and_then(|translated| regex(&translated, size_bytes_max, &mut charge_bytes));
+        Self { text: text.to_owned(), compiled, charge_bytes }
     }
 
-    /// How much memory the compiled pattern takes at most, in bytes; a table's is not worth counting.
-    pub(crate) fn size_bytes(&self) -> usize {
-        match &self.compiled {
-            Ok(Engine::Regex { size_bytes, .. }) => *size_bytes,
-            Ok(Engine::Table(_)) | Err(_) => 0,
-        }
+    /// What the schema has less for its other patterns, in bytes. A failure costs as much as it was tried.
+    pub(crate) fn charge_bytes(&self) -> usize {
+        self.charge_bytes
     }
 
     /// How many steps it may take to match a text of so many bytes.
@@ -129,11 +139,14 @@ impl Pattern {
     }
 }
 
-fn compile(text: &str, size_bytes_max: usize) -> Result<Engine, String> {
+fn compile(text: &str, size_bytes_max: usize, charge_bytes: &mut usize) -> Result<Engine, String> {
+    if size_bytes_max < TABLE_CHARGE_BYTES {
+        return Err(TOO_LARGE.to_owned());
+    }
     let translated = checked_translation(text)?;
     match table(&translated) {
         Some(table) => Ok(Engine::Table(Box::new(table))),
-        None => regex(&translated, size_bytes_max),
+        None => regex(&translated, size_bytes_max, charge_bytes),
     }
 }
 
@@ -144,16 +157,17 @@ fn checked_translation(text: &str) -> Result<String, String> {
     syntax::translate(text)
 }
 
-fn regex(translated: &str, size_bytes_max: usize) -> Result<Engine, String> {
+fn regex(translated: &str, size_bytes_max: usize, charge_bytes: &mut usize) -> Result<Engine, String> {
     // The size is what it fits in, because a compiled pattern does not tell.
     for size_bytes in PATTERN_SIZES_BYTES.into_iter().filter(|size| *size <= size_bytes_max) {
+        *charge_bytes = size_bytes;
         match RegexBuilder::new(translated).size_limit(size_bytes).build() {
             Ok(regex) => return Ok(Engine::Regex { regex, size_bytes }),
             Err(regex::Error::CompiledTooBig(_)) => {}
             Err(error) => return Err(error.to_string().lines().last().unwrap_or_default().to_owned()),
         }
     }
-    Err("it, or all patterns of the schema together, would take too much memory".to_owned())
+    Err(TOO_LARGE.to_owned())
 }
 
 /// The pattern as a table, if that is small. The syntax is that of `regex::bytes`.

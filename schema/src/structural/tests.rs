@@ -1,5 +1,6 @@
 //! Behaviours of structural schemas, from a schema and an object to errors.
 
+mod bounds;
 mod compiling;
 mod objects;
 mod properties;
