@@ -1,7 +1,7 @@
 //! A path and an object: parsing, evaluating and printing a cell end, with a result or a reason.
 
 use jiff::Timestamp;
-use kindsmith_schema::column::Column;
+use kindsmith_schema::column::{Column, Details};
 use kindsmith_schema::jsonpath::{JsonPath, MissingKeys};
 use serde_json::Value;
 
@@ -11,7 +11,7 @@ pub(crate) fn run(data: &[u8]) {
     let Some(Ok(text)) = lines.next().map(std::str::from_utf8) else { return };
     let object: Value = lines.next().and_then(|line| serde_json::from_slice(line).ok()).unwrap_or_default();
     for kind in ["string", "integer", "number", "boolean", "date"] {
-        if let Ok(column) = Column::compile("C", kind, None, None, None, text) {
+        if let Ok(column) = Column::compile("C", kind, Details::default(), text) {
             column.cell(&object, Timestamp::UNIX_EPOCH);
         }
     }

@@ -16,6 +16,7 @@
 pub(crate) mod check;
 pub(crate) mod checked;
 pub(crate) mod clock;
+pub(crate) mod computed;
 pub(crate) mod cost;
 pub(crate) mod declared;
 mod eval;
