@@ -2,6 +2,7 @@
 
 use kindsmith_apiserver::request;
 
+#[cfg(test)]
 #[path = "../../fuzz/bodies/corpus.rs"]
 mod corpus;
 

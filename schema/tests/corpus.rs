@@ -1,5 +1,6 @@
 //! The fuzz targets of this crate, over their corpora and mutations of them (see `fuzz/`).
 
+#[cfg(test)]
 #[path = "../../fuzz/bodies/corpus.rs"]
 mod corpus;
 

@@ -248,9 +248,12 @@ impl<'a> Walk<'a> {
 
     fn choice(&self, schema: &Node, value: &Value, trail: Trail<'_>) -> Outcome {
         let mut outcome = Outcome::default();
+        if schema.choices.is_empty() {
+            return outcome;
+        }
         self.work.spend(schema.choices.len());
         let chosen = |choice: &Value| !choice.is_null() && is_same(value, choice);
-        if !schema.choices.is_empty() && !schema.choices.iter().any(chosen) {
+        if !schema.choices.iter().any(chosen) {
             self.report.no_choice(&mut outcome, trail, value, &schema.choices);
         }
         outcome
@@ -287,7 +290,7 @@ impl<'a> Walk<'a> {
         if let Some(max) = schema.sizes.max_properties.filter(|max| size > *max) {
             self.report.too_many(&mut outcome, trail, size, max, "properties");
         }
-        let others = map.iter().filter(|(name, _)| !schema.properties.contains_key(*name));
+        let others = map.iter().filter(|(name, _)| !schema.properties.contains_key(name));
         match &schema.additional {
             Some(Additional::Any(false)) => {
                 for (name, _) in others {
@@ -302,8 +305,10 @@ impl<'a> Walk<'a> {
             }
             Some(Additional::Any(true)) | None => {}
         }
-        for (name, field) in &schema.properties {
-            if let Some(value) = map.get(name) {
+        // In the order of the names, which is that of the map.
+        let mut fields = schema.properties.in_order();
+        for (name, value) in map {
+            if let Some(field) = fields.get(name) {
                 let pair = field_pair(pair, name, trail);
                 outcome.merge(self.value(field, value, Trail::Field(&trail, name), pair));
             }
