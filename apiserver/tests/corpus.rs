@@ -1,5 +1,7 @@
 //! The fuzz targets of the request's parser, over their corpora and mutations of them (see `fuzz/`).
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 use kindsmith_apiserver::request;
 
 #[cfg(test)]

@@ -38,6 +38,9 @@ pub mod priority;
 /// Which definition holds a name.
 pub mod names;
 
+/// What a new definition takes away from those who rely on the old one.
+pub mod compatibility;
+
 /// From a definition to a kind.
 pub mod compile;
 

@@ -1,6 +1,7 @@
 //! The fuzz targets of this crate, over their corpora and mutations of them (see `fuzz/`).
 
-#[cfg(test)]
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 #[path = "../../fuzz/bodies/corpus.rs"]
 mod corpus;
 

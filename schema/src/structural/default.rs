@@ -38,7 +38,8 @@ fn size(value: &Value) -> usize {
     }
 }
 
-fn drop_nulls(value: &mut Value, schema: &Node) {
+/// Drops non-nullable nulls that have no default.
+pub(super) fn drop_nulls(value: &mut Value, schema: &Node) {
     match value {
         Value::Object(map) => {
             let stays = |field: &Node, value: &Value| !value.is_null() || field.nullable || field.default.is_some();

@@ -4,10 +4,12 @@
 //!
 //! - `parse` → `node`: from JSON to typed keywords, bounded; `format` and `pattern` are compiled here
 //! - `invariants`, `checks`, `defaults`: may a resource have this schema
+//! - `settle`: what kube-apiserver makes of a checked schema
 //! - `prune`: drop what the schema does not know
 //! - `default`: drop nulls that may not be, fill in defaults
 //! - `validate` with `numbers`, `outcome`, `ratchet`: is the object right
-//! - `embedded`, `list_type`: what validation in kube-apiserver does besides; last come the rules (`cel::rules`)
+//! - `embedded` with `object_meta`, `list_type`: what validation in kube-apiserver does besides; last come the rules
+//!   (`cel::rules`)
 //!
 //! `trail` is where each of these walks stands, `bounds` how far they go. Nothing here does I/O; recursion follows the schema, whose depth is
 //! bounded by [`SCHEMA_DEPTH_MAX`], or an object, whose depth the decoder bounds.
@@ -23,11 +25,13 @@ mod invariants;
 mod list_type;
 pub(crate) mod node;
 mod numbers;
+pub mod object_meta;
 mod outcome;
 pub(crate) mod parse;
 pub(crate) mod pattern;
 mod prune;
 pub(crate) mod ratchet;
+mod settle;
 mod trail;
 mod validate;
 
@@ -119,8 +123,9 @@ impl Schema {
         if !errors.is_empty() {
             return Err(errors);
         }
-        if dialect == Dialect::ChartValues {
-            open_free_form(&mut root);
+        match dialect {
+            Dialect::CustomResource => settle::settle(&mut root),
+            Dialect::ChartValues => open_free_form(&mut root),
         }
         root.note_absent();
         Ok(Self { inner: Arc::new(Compiled { raw: deflated(schema), root, rules }) })
@@ -131,10 +136,25 @@ impl Schema {
         serde_json::from_reader(BufReader::new(DeflateDecoder::new(&*self.inner.raw))).unwrap_or_default()
     }
 
+    /// The compiled form.
+    pub(crate) fn root(&self) -> &Node {
+        &self.inner.root
+    }
+
     /// Drops the fields that the schema does not know and returns their paths, sorted. `apiVersion`, `kind` and
     /// `metadata` stay as they are, also in embedded resources.
     pub fn prune(&self, object: &mut Value) -> Vec<String> {
         prune::prune(object, &self.inner.root, prune::Level::Resource)
+    }
+
+    /// Makes the resources inside of the object what kube-apiserver takes them for, after pruning: of their metadata it
+    /// keeps what it knows. Returns the paths of the other fields of metadata, sorted.
+    ///
+    /// # Errors
+    /// A value of a wrong type in the type or the metadata of a resource: kube-apiserver cannot read such an object.
+    pub fn coerce(&self, object: &mut Value) -> Result<Vec<String>, FieldError> {
+        default::drop_nulls(object, &self.inner.root);
+        embedded::coerce(object, &self.inner.root)
     }
 
     /// Drops non-nullable nulls that have no default, and fills in defaults.
@@ -146,7 +166,7 @@ impl Schema {
     pub fn validate(&self, object: &Value) -> Vec<FieldError> {
         let root = &self.inner.root;
         let mut errors = validate::validate(root, object, None, &FieldPath::root());
-        errors.extend(embedded::check(object, root, &FieldPath::root()));
+        errors.extend(embedded::check(object, root, prune::Level::Value, &FieldPath::root()));
         errors.extend(list_type::duplicates(object, root));
         self.add_rules(object, None, &mut errors);
         errors
@@ -156,7 +176,7 @@ impl Schema {
     pub fn validate_update(&self, object: &Value, old: &Value) -> Vec<FieldError> {
         let root = &self.inner.root;
         let mut errors = validate::validate(root, object, Some(old), &FieldPath::root());
-        errors.extend(embedded::check(object, root, &FieldPath::root()));
+        errors.extend(embedded::check(object, root, prune::Level::Value, &FieldPath::root()));
         errors.extend(self.new_duplicates(object, old));
         self.add_rules(object, Some(old), &mut errors);
         errors
@@ -225,4 +245,13 @@ fn open_free_form(schema: &mut Node) {
         open_free_form(items);
     }
     schema.properties.values_mut().for_each(open_free_form);
+}
+
+/// Whether the default of `schema`, with the defaults inside of it filled in, is a value of the schema.
+pub(crate) fn default_holds(schema: &Node) -> bool {
+    let Some(mut value) = schema.default.clone() else { return true };
+    default::default(&mut value, schema);
+    validate::validate(schema, &value, None, &FieldPath::root()).is_empty()
+        && embedded::check(&value, schema, prune::Level::Value, &FieldPath::root()).is_empty()
+        && list_type::duplicates(&value, schema).is_empty()
 }

@@ -48,9 +48,13 @@ struct Parser {
 
 impl Parser {
     fn node(&mut self, schema: &Value, at: &FieldPath, depth: usize) -> Node {
-        let Value::Object(map) = schema else {
-            self.mistyped(at, schema, "an object");
-            return Node::default();
+        let map = match schema {
+            Value::Object(map) => map,
+            Value::Null => return Node::default(),
+            _ => {
+                self.mistyped(at, schema, "an object");
+                return Node::default();
+            }
         };
         self.nodes += 1;
         if depth >= SCHEMA_DEPTH_MAX {
@@ -154,6 +158,15 @@ impl Parser {
         annotations.title = !self.text(map, "title", at).is_empty();
         annotations.description = !self.text(map, "description", at).is_empty();
         annotations.example = present(map, "example").is_some() || present(map, "externalDocs").is_some();
+        if let Some(docs) = present(map, "externalDocs") {
+            let is_text = |value: &Value| value.is_null() || value.is_string();
+            if !docs
+                .as_object()
+                .is_some_and(|docs| ["url", "description"].iter().all(|k| docs.get(*k).is_none_or(is_text)))
+            {
+                self.mistyped(&at.child("externalDocs"), docs, "an object of strings");
+            }
+        }
         annotations.unique_items = self.flag(map, "uniqueItems", at);
         let unsupported: Vec<&str> = UNSUPPORTED
             .into_iter()
@@ -165,9 +178,12 @@ impl Parser {
 
     fn children(&mut self, node: &mut Node, map: &Map<String, Value>, at: &FieldPath, depth: usize) {
         match present(map, "items") {
-            Some(Value::Array(_)) => node.annotations.item_tuple = true,
-            Some(items) => node.items = Some(Box::new(self.node(items, &at.child("items"), depth))),
-            None => {}
+            Some(Value::Array(tuple)) => node.annotations.item_tuple = !tuple.is_empty(),
+            Some(items @ Value::Object(_)) => {
+                node.items = Some(Box::new(self.node(items, &at.child("items"), depth)));
+            }
+            // `JSONSchemaPropsOrArray` decodes anything else as nothing.
+            Some(_) | None => {}
         }
         node.additional = match present(map, "additionalProperties") {
             Some(Value::Bool(allowed)) => Some(Additional::Any(*allowed)),

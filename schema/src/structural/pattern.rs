@@ -2,15 +2,23 @@
 //!
 //! The two engines are of one family, but not of one syntax: Go's `\d`, `\w`, `\s` and `\b` are ASCII, a `[` inside
 //! of a class is a letter, classes have no set operations, `{` may stand for itself, `\Q…\E` quotes, octal escapes
-//! exist. The translation makes a pattern mean here what it means to kube-apiserver.
+//! exist. The translation makes a pattern mean here what it means to kube-apiserver, and refuses with Go's words what Go
+//! refuses.
+//!
+//! - `syntax`: the pattern as a whole
+//! - `class`: sets of characters
+//! - `read`: what is left of the pattern, escapes, Go's errors
+//! - `unicode`: the names of sets of characters
 
-use std::iter::Peekable;
-use std::str::Chars;
+mod class;
+mod read;
+mod syntax;
+mod unicode;
 
 use regex::bytes::{Regex, RegexBuilder};
 use regex_automata::dfa::{Automaton as _, StartKind, dense};
 use regex_automata::nfa::thompson::{self, WhichCaptures};
-use regex_automata::{Input, util::syntax};
+use regex_automata::{Input, util::syntax as automata_syntax};
 
 /// How much memory one compiled pattern may take, in bytes: the last of the sizes that are tried.
 const PATTERN_SIZES_BYTES: [usize; 5] = [16 << 10, 64 << 10, 256 << 10, 1 << 20, 4 << 20];
@@ -36,9 +44,6 @@ const TABLE_WORK_BYTES_MAX: usize = 64 << 10;
 
 /// How many characters a pattern may have.
 const PATTERN_LENGTH_MAX: usize = 16 << 10;
-
-/// Go refuses larger counts in `{n,m}`.
-const REPEAT_MAX: u32 = 1000;
 
 /// What is wrong with patterns that are too large.
 const TOO_LARGE: &str = "it, or all patterns of the schema together, would take too much memory";
@@ -89,8 +94,8 @@ impl Pattern {
     pub(crate) fn of_expression(text: &str) -> Self {
         let [.., size_bytes_max] = PATTERN_SIZES_BYTES;
         let mut charge_bytes = TABLE_CHARGE_BYTES;
-        let compiled = checked_translation(text)
-            .and_then(|translated| regex(text, &translated, size_bytes_max, &mut charge_bytes));
+        let compiled =
+            checked_translation(text).and_then(|translated| regex(&translated, size_bytes_max, &mut charge_bytes));
         Self { text: text.to_owned(), compiled, charge_bytes }
     }
 
@@ -141,7 +146,7 @@ fn compile(text: &str, size_bytes_max: usize, charge_bytes: &mut usize) -> Resul
     let translated = checked_translation(text)?;
     match table(&translated) {
         Some(table) => Ok(Engine::Table(Box::new(table))),
-        None => regex(text, &translated, size_bytes_max, charge_bytes),
+        None => regex(&translated, size_bytes_max, charge_bytes),
     }
 }
 
@@ -149,17 +154,17 @@ fn checked_translation(text: &str) -> Result<String, String> {
     if text.len() > PATTERN_LENGTH_MAX {
         return Err(format!("longer than {PATTERN_LENGTH_MAX} bytes"));
     }
-    translate(text)
+    syntax::translate(text)
 }
 
-fn regex(text: &str, translated: &str, size_bytes_max: usize, charge_bytes: &mut usize) -> Result<Engine, String> {
+fn regex(translated: &str, size_bytes_max: usize, charge_bytes: &mut usize) -> Result<Engine, String> {
     // The size is what it fits in, because a compiled pattern does not tell.
     for size_bytes in PATTERN_SIZES_BYTES.into_iter().filter(|size| *size <= size_bytes_max) {
         *charge_bytes = size_bytes;
         match RegexBuilder::new(translated).size_limit(size_bytes).build() {
             Ok(regex) => return Ok(Engine::Regex { regex, size_bytes }),
             Err(regex::Error::CompiledTooBig(_)) => {}
-            Err(error) => return Err(complaint(text, &error.to_string())),
+            Err(error) => return Err(error.to_string().lines().last().unwrap_or_default().to_owned()),
         }
     }
     Err(TOO_LARGE.to_owned())
@@ -178,299 +183,9 @@ fn table(translated: &str) -> Option<dense::DFA<Vec<u32>>> {
     dense::Builder::new()
         .configure(config)
         .thompson(states)
-        .syntax(syntax::Config::new().utf8(false))
+        .syntax(automata_syntax::Config::new().utf8(false))
         .build(translated)
         .ok()
-}
-
-/// What Go says, where the mistake is a common one; else what the `regex` crate says.
-fn complaint(pattern: &str, error: &str) -> String {
-    let last = error.lines().last().unwrap_or_default();
-    match last.strip_prefix("error: ").unwrap_or(last) {
-        "unclosed group" => format!("error parsing regexp: missing closing ): `{pattern}`"),
-        "unopened group" => format!("error parsing regexp: unexpected ): `{pattern}`"),
-        other => other.to_owned(),
-    }
-}
-
-/// From Go's syntax to the `regex` crate's.
-fn translate(text: &str) -> Result<String, String> {
-    let mut out = String::with_capacity(text.len() + 8);
-    let mut chars = text.chars().peekable();
-    // The operator before, for two in a row are refused; and whether there is nothing before.
-    let mut last_repeat = String::new();
-    let mut at_start = true;
-    while let Some(c) = chars.next() {
-        let repeat = match c {
-            '*' | '+' | '?' => Some(c.to_string()),
-            '{' => repeat(&mut chars)?,
-            _ => None,
-        };
-        if let Some(mut repeat) = repeat {
-            if chars.next_if_eq(&'?').is_some() {
-                repeat.push('?');
-            }
-            if !last_repeat.is_empty() {
-                return Err(format!(
-                    "error parsing regexp: invalid nested repetition operator: `{last_repeat}{repeat}`"
-                ));
-            }
-            if at_start {
-                return Err(format!("error parsing regexp: missing argument to repetition operator: `{repeat}`"));
-            }
-            out.push_str(&repeat);
-            last_repeat = repeat;
-            continue;
-        }
-        last_repeat.clear();
-        at_start = matches!(c, '(' | '|');
-        if c == '(' && chars.next_if_eq(&'?').is_some() {
-            out.push_str("(?");
-            continue;
-        }
-        match c {
-            '\\' => escape(&mut chars, &mut out)?,
-            '[' => class(&mut chars, &mut out)?,
-            '{' | '}' | ']' => literal(&mut out, c),
-            c => out.push(c),
-        }
-    }
-    Ok(out)
-}
-
-/// After `{`: a count, if it is not just a brace.
-fn repeat(chars: &mut Peekable<Chars<'_>>) -> Result<Option<String>, String> {
-    let ahead: String = chars.clone().take_while(|c| *c != '}').take(16).collect();
-    let closed = chars.clone().nth(ahead.chars().count()) == Some('}');
-    let (low, high) = ahead.split_once(',').unwrap_or((&ahead, &ahead));
-    let is_count = |text: &str| {
-        !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) && (text == "0" || !text.starts_with('0'))
-    };
-    if !closed || !is_count(low) || !(high.is_empty() || is_count(high)) {
-        return Ok(None);
-    }
-    for count in [low, high] {
-        if !count.is_empty() && count.parse::<u32>().map_or(true, |count| count > REPEAT_MAX) {
-            return Err(format!("error parsing regexp: invalid repeat count: `{{{ahead}}}`"));
-        }
-    }
-    for _ in 0..=ahead.chars().count() {
-        chars.next();
-    }
-    Ok(Some(format!("{{{ahead}}}")))
-}
-
-/// After a backslash, outside of a class.
-fn escape(chars: &mut Peekable<Chars<'_>>, out: &mut String) -> Result<(), String> {
-    let Some(c) = chars.next() else {
-        return Err("error parsing regexp: trailing backslash at end of expression: ``".to_owned());
-    };
-    match c {
-        'Q' => {
-            while let Some(c) = chars.next() {
-                if c == '\\' && chars.peek() == Some(&'E') {
-                    chars.next();
-                    break;
-                }
-                literal(out, c);
-            }
-        }
-        'b' => out.push_str("(?-u:\\b)"),
-        'B' => out.push_str("(?-u:\\B)"),
-        'A' | 'z' => {
-            out.push('\\');
-            out.push(c);
-        }
-        other => match perl_class(other) {
-            Some(set) => out.push_str(set),
-            None => match atom(other, chars)? {
-                Atom::Char(c) => literal(out, c),
-                Atom::Unicode(set) => out.push_str(&set),
-            },
-        },
-    }
-    Ok(())
-}
-
-/// `\d`, `\w`, `\s` and their opposites, ASCII as in Go.
-fn perl_class(c: char) -> Option<&'static str> {
-    Some(match c {
-        'd' => "[0-9]",
-        'D' => "[^0-9]",
-        'w' => "[0-9A-Za-z_]",
-        'W' => "[^0-9A-Za-z_]",
-        's' => r"[\t\n\x0C\r ]",
-        'S' => r"[^\t\n\x0C\r ]",
-        _ => return None,
-    })
-}
-
-/// What an escape stands for.
-enum Atom {
-    Char(char),
-    /// `\pL`, `\p{Greek}` and their opposites, ready to be used.
-    Unicode(String),
-}
-
-/// After a backslash and `c`: escapes that mean the same inside and outside of classes.
-fn atom(c: char, chars: &mut Peekable<Chars<'_>>) -> Result<Atom, String> {
-    let invalid = |text: String| Err(format!("error parsing regexp: invalid escape sequence: `\\{text}`"));
-    let found = match c {
-        'a' => '\x07',
-        'f' => '\x0c',
-        't' => '\t',
-        'n' => '\n',
-        'r' => '\r',
-        'v' => '\x0b',
-        'x' => match hexadecimal(chars) {
-            Some(c) => c,
-            None => return invalid("x".to_owned()),
-        },
-        'p' | 'P' => {
-            let mut set = format!("\\{c}");
-            match chars.next() {
-                Some('{') => {
-                    set.push('{');
-                    for c in chars.by_ref() {
-                        set.push(c);
-                        if c == '}' {
-                            break;
-                        }
-                    }
-                }
-                Some(letter) => set.push(letter),
-                None => return invalid(c.to_string()),
-            }
-            return Ok(Atom::Unicode(set));
-        }
-        '0'..='7' => {
-            let is_octal = |c: Option<&char>| c.is_some_and(|c| ('0'..='7').contains(c));
-            if c != '0' && !is_octal(chars.peek()) {
-                return invalid(c.to_string());
-            }
-            let mut code = c.to_digit(8).unwrap_or_default();
-            for _ in 0..2 {
-                if is_octal(chars.peek()) {
-                    code = code * 8 + chars.next().and_then(|c| c.to_digit(8)).unwrap_or_default();
-                }
-            }
-            char::from_u32(code).unwrap_or_default()
-        }
-        c if c.is_ascii() && !c.is_ascii_alphanumeric() => c,
-        c => return invalid(c.to_string()),
-    };
-    Ok(Atom::Char(found))
-}
-
-/// After `\x`: two digits, or some in braces.
-fn hexadecimal(chars: &mut Peekable<Chars<'_>>) -> Option<char> {
-    let mut digits = String::new();
-    match chars.next()? {
-        '{' => {
-            for c in chars.by_ref() {
-                if c == '}' {
-                    break;
-                }
-                digits.push(c);
-            }
-        }
-        first => {
-            digits.push(first);
-            digits.push(chars.next()?);
-        }
-    }
-    char::from_u32(u32::from_str_radix(&digits, 16).ok()?)
-}
-
-/// After `[`: a class up to its `]`.
-fn class(chars: &mut Peekable<Chars<'_>>, out: &mut String) -> Result<(), String> {
-    let start = chars.clone();
-    let missing = || {
-        let rest: String = start.clone().collect();
-        format!("error parsing regexp: missing closing ]: `[{rest}`")
-    };
-    out.push('[');
-    if chars.peek() == Some(&'^') {
-        chars.next();
-        out.push('^');
-    }
-    let mut first = true;
-    loop {
-        let c = chars.next().ok_or_else(missing)?;
-        if c == ']' && !first {
-            out.push(']');
-            return Ok(());
-        }
-        first = false;
-        if c == '[' && chars.peek() == Some(&':') {
-            let rest: String = chars.clone().take_while(|c| *c != ']').collect();
-            if rest.ends_with(':') && rest.len() > 2 {
-                out.push('[');
-                out.push_str(&rest);
-                out.push(']');
-                for _ in 0..=rest.chars().count() {
-                    chars.next();
-                }
-                continue;
-            }
-        }
-        let (first_char, range) = (c, chars.clone());
-        let Some(low) = class_member(c, chars, out)? else { continue };
-        class_literal(out, low);
-        let mut ahead = chars.clone();
-        if ahead.next() == Some('-') && ahead.peek().is_some_and(|c| *c != ']') {
-            chars.next();
-            let c = chars.next().ok_or_else(missing)?;
-            let mut rest = String::new();
-            match class_member(c, chars, &mut rest)? {
-                Some(high) if low <= high => {
-                    out.push('-');
-                    class_literal(out, high);
-                }
-                _ => {
-                    let rest = range.clone().count() - chars.clone().count();
-                    let written: String = std::iter::once(first_char).chain(range.take(rest)).collect();
-                    return Err(format!("error parsing regexp: invalid character class range: `{written}`"));
-                }
-            }
-        }
-    }
-}
-
-/// One member of a class that begins with `c`: a character that may begin a range, or a set, written to `out`.
-fn class_member(c: char, chars: &mut Peekable<Chars<'_>>, out: &mut String) -> Result<Option<char>, String> {
-    if c != '\\' {
-        return Ok(Some(c));
-    }
-    let Some(c) = chars.next() else {
-        return Err("error parsing regexp: trailing backslash at end of expression: ``".to_owned());
-    };
-    if let Some(set) = perl_class(c) {
-        out.push_str(set);
-        return Ok(None);
-    }
-    match atom(c, chars)? {
-        Atom::Char(c) => Ok(Some(c)),
-        Atom::Unicode(set) => {
-            out.push_str(&set);
-            Ok(None)
-        }
-    }
-}
-
-/// A character that stands for itself, outside of a class.
-fn literal(out: &mut String, c: char) {
-    let mut buffer = [0u8; 4];
-    out.push_str(&regex::escape(c.encode_utf8(&mut buffer)));
-}
-
-/// A character that stands for itself, inside of a class, where `&`, `~` and `-` may be operators.
-fn class_literal(out: &mut String, c: char) {
-    if c.is_ascii_punctuation() {
-        out.push_str(&format!("\\x{:02X}", u32::from(c)));
-    } else {
-        literal(out, c);
-    }
 }
 
 #[cfg(test)]
@@ -528,6 +243,58 @@ mod tests {
             r"a{2}{3}", r"\E",
         ] {
             assert!(compiled(pattern).error().is_some(), "{pattern}");
+        }
+    }
+
+    #[test]
+    fn patterns_are_refused_with_the_words_of_go() {
+        let cases = [
+            (r"\p{Foo}", r"invalid character class range: `\p{Foo}`"),
+            (r"\p{Old_Italic}", r"invalid character class range: `\p{Old_Italic}`"),
+            (r"\p{L", r"invalid character class range: `\p{L`"),
+            (r"[[:foo:]]", r"invalid character class range: `[:foo:]`"),
+            (r"[b-a]", r"invalid character class range: `b-a`"),
+            (r"x[a", r"missing closing ]: `[a`"),
+            (r"(a", r"missing closing ): `(a`"),
+            (r"a)b", r"unexpected ): `a)b`"),
+            (r"a|*", r"missing argument to repetition operator: `*`"),
+            (r"(?i)*?a", r"missing argument to repetition operator: `*?`"),
+            (r"a**", r"invalid nested repetition operator: `**`"),
+            (r"a{2}?{3}b", r"invalid nested repetition operator: `{2}?{3}`"),
+            (r"a{2,1}", r"invalid repeat count: `{2,1}`"),
+            (r"(a{100}){100}", r"invalid repeat count: `{100}`"),
+            (r"a(?=b)", r"invalid or unsupported Perl syntax: `(?=`"),
+            (r"(?i", r"invalid or unsupported Perl syntax: `(?i`"),
+            (r"(?i-)", r"invalid or unsupported Perl syntax: `(?i-)`"),
+            (r"(?<=a)b", r"invalid named capture: `(?<=a)b`"),
+            (r"(?P<a b>c)", r"invalid named capture: `(?P<a b>`"),
+            (r"\x{110000}", r"invalid escape sequence: `\x{110000`"),
+            (r"\x4", r"invalid escape sequence: `\x4`"),
+            (r"[a-\d]", r"invalid escape sequence: `\d`"),
+            (r"\", r"trailing backslash at end of expression: ``"),
+        ];
+        for (pattern, error) in cases {
+            assert_eq!(
+                Pattern::new(pattern, PATTERNS_SIZE_BYTES_MAX).error(),
+                Some(format!("error parsing regexp: {error}").as_str())
+            );
+        }
+    }
+
+    #[test]
+    fn names_of_groups_and_flags_that_say_nothing_are_accepted() {
+        for (pattern, value) in [
+            (r"(?P<n>a)(?<n>b)", "ab"),
+            (r"(?)a", "a"),
+            (r"(?i-i:A|a)", "a"),
+            (r"(?ii)A", "a"),
+            (r"^a(?i)*B$", "aab"),
+            (r"\pN\PN\p{^Lu}\p{any}", "1aaa"),
+            (r"\p{lower-case letter}", "a"),
+            (r"[\x{D7FE}-\x{E001}]", "\u{E000}"),
+        ] {
+            let pattern = Pattern::new(pattern, PATTERNS_SIZE_BYTES_MAX);
+            assert!(pattern.matches(value), "{} {:?}", pattern.text(), pattern.error());
         }
     }
 

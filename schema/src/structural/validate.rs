@@ -17,6 +17,11 @@ use crate::field::{FieldError, FieldPath};
 
 /// What is wrong with `value`, reported below `base`. Where there is an old value, what did not change is forgiven.
 pub(super) fn validate(schema: &Node, value: &Value, old: Option<&Value>, base: &FieldPath) -> Vec<FieldError> {
+    // Most objects have nothing to forgive: what is old is not looked at before there is something.
+    let errors = run(schema, value, None, base, Subject::Object);
+    if errors.is_empty() || old.is_none() {
+        return errors;
+    }
     run(schema, value, old, base, Subject::Object)
 }
 

@@ -1,6 +1,5 @@
 //! Differences that are meant, each with its reason; docs/differences.md tells users of them.
 
-
 use super::answer::Answer;
 
 /// Where Go's decoder speaks: what follows is about its own types.

@@ -23,3 +23,6 @@ mod faults;
 
 /// Discovery, OpenAPI, health, errors.
 mod documents;
+
+/// The schema engine beside kube-apiserver's: what one says, the other says.
+mod differential;

@@ -56,7 +56,8 @@ pub(super) async fn run(
         if decode::is_kind(&object, context.expected()) {
             let before = object.clone();
             let dropped = admit::shape(&mut object, Some(&read.instance), version);
-            complaints.extend(dropped.iter().map(|path| format!("unknown field {path:?}")));
+            let dropped = dropped.map_err(|error| fault(&before, &error.to_string()))?;
+            complaints.extend(dropped.iter().map(|path| format!("unknown field \"{path}\"")));
             context.judge_complaints(complaints, options.field_validation, |text| fault(&before, &text))?;
         }
         metadata::settle_namespace(&mut object, context.namespace())?;

@@ -6,11 +6,17 @@ use rstest::rstest;
 
 use super::all;
 use super::cost::call_cost;
+use crate::cel::overload::Overload;
 use crate::cel::value::{EvalError, Value};
+
+/// The functions with code of their own; those of the language have theirs elsewhere.
+fn libraries() -> impl Iterator<Item = Overload> {
+    all().into_iter().filter(|overload| overload.code.is_some())
+}
 
 /// Calls the overload of that id.
 fn call<'a>(id: &str, args: &[Value<'a>]) -> Result<Value<'a>, EvalError> {
-    let overload = all().into_iter().find(|overload| overload.id == id).expect("declared");
+    let overload = libraries().find(|overload| overload.id == id).expect("declared");
     assert_eq!(overload.params.len(), args.len(), "{id}");
     overload.code.expect("has code")(args)
 }
@@ -41,18 +47,17 @@ fn arguments(text: &str) -> Vec<Value<'static>> {
 }
 
 #[test]
-fn every_overload_has_its_own_id_and_code() {
+fn every_overload_has_its_own_id() {
     let mut ids = HashSet::new();
     for overload in all() {
         assert!(ids.insert(overload.id), "{}", overload.id);
-        assert!(overload.code.is_some(), "{}", overload.id);
     }
-    assert_eq!(ids.len(), 158);
+    assert_eq!(libraries().count(), 158);
 }
 
 #[test]
 fn arguments_of_other_types_have_no_overload() {
-    for overload in all() {
+    for overload in libraries() {
         let args = vec![Value::Null; overload.params.len()];
         let fits_anything = ["list_includes_dyn_dyn", "list_flatten", "list_flatten_int"].contains(&overload.id);
         if !args.is_empty() && !fits_anything {

@@ -20,7 +20,8 @@ fn uint<'a>(value: Option<u64>) -> Outcome<'a> {
 }
 
 fn duration<'a>(value: Option<i64>) -> Outcome<'a> {
-    value.map(Value::Duration).ok_or_else(|| overflow("duration"))
+    // It is told as what it is held in.
+    value.map(Value::Duration).ok_or_else(|| overflow("integer"))
 }
 
 fn timestamp<'a>(value: Option<Timestamp>) -> Outcome<'a> {

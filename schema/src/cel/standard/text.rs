@@ -27,7 +27,7 @@ pub(super) fn matches<'a>(text: &Value<'a>, by: &Value<'a>) -> Outcome<'a> {
 pub(crate) fn pattern(text: &str) -> Result<Pattern, EvalError> {
     let pattern = Pattern::of_expression(text);
     match pattern.error() {
-        Some(error) => Err(EvalError::failed(format!("error parsing regexp: {error}"))),
+        Some(error) => Err(EvalError::failed(error)),
         None => Ok(pattern),
     }
 }

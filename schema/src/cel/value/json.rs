@@ -24,32 +24,28 @@ impl<'a> Value<'a> {
             }
             return Err(EvalError::failed("invalid data, got null for schema with nullable=false"));
         }
-        let invalid = |wanted: &str| {
-            EvalError::failed(format!("invalid data, expected {wanted} to match schema, got {}", kind_of(json)))
-        };
+        let invalid =
+            |wanted: &str| EvalError::failed(format!("invalid data, expected {wanted}, got {}", kind_of(json)));
         match (&declared.shape, json) {
             (Shape::IntOrString | Shape::String, Json::String(text)) => Ok(Self::String(Text::Borrowed(text))),
             (Shape::IntOrString | Shape::Int, Json::Number(number)) => {
                 whole(number).map(Self::Int).ok_or_else(|| invalid("int"))
             }
             (Shape::IntOrString, _) => {
-                Err(invalid("XIntOrString value, expected XIntOrString value to be a string or integer"))
+                Err(EvalError::failed("invalid data, expected XIntOrString value to be either a string or integer"))
             }
             (Shape::Bool, Json::Bool(value)) => Ok(Self::Bool(*value)),
             (Shape::Double, Json::Number(number)) => number.as_f64().map(Self::Double).ok_or_else(|| invalid("float")),
-            (Shape::Bytes, Json::String(text)) => base64::engine::general_purpose::STANDARD
-                .decode(text)
-                .map(|bytes| Self::Bytes(Arc::from(bytes)))
-                .map_err(|error| EvalError::failed(format!("invalid byte formatted string {text}: {error}"))),
+            (Shape::Bytes, Json::String(text)) => bytes(text).map(|bytes| Self::Bytes(Arc::from(bytes))),
             (Shape::Duration, Json::String(text)) => clock::parse_duration(text)
                 .map(Self::Duration)
-                .ok_or_else(|| EvalError::failed(format!("invalid duration {text}"))),
+                .ok_or_else(|| EvalError::failed(format!("Invalid duration {text}"))),
             (Shape::Date, Json::String(text)) => time::parse_date(text)
                 .map(Self::Timestamp)
-                .ok_or_else(|| EvalError::failed(format!("invalid date formatted string {text}"))),
+                .ok_or_else(|| EvalError::failed(format!("Invalid date formatted string {text}"))),
             (Shape::DateTime, Json::String(text)) => clock::timestamp(text)
                 .map(Self::Timestamp)
-                .ok_or_else(|| EvalError::failed(format!("invalid date-time formatted string {text}"))),
+                .ok_or_else(|| EvalError::failed(format!("Invalid date-time formatted string {text}"))),
             (Shape::List { .. }, Json::Array(items)) => Ok(Self::List(List::Json { items, declared })),
             (Shape::Map { .. } | Shape::Object { .. }, Json::Object(fields)) => {
                 Ok(Self::Map(Map::Json { fields, declared }))
@@ -60,8 +56,12 @@ impl<'a> Value<'a> {
             (Shape::String | Shape::Bytes | Shape::Duration | Shape::Date | Shape::DateTime, _) => {
                 Err(invalid("string"))
             }
-            (Shape::List { .. }, _) => Err(invalid("an array")),
-            (Shape::Map { .. } | Shape::Object { .. }, _) => Err(invalid("a map")),
+            (Shape::List { .. }, _) => {
+                Err(EvalError::failed("invalid data, expected an array for the provided schema with type=array"))
+            }
+            (Shape::Map { .. } | Shape::Object { .. }, _) => {
+                Err(EvalError::failed("invalid data, expected a map for the provided schema with type=object"))
+            }
         }
     }
 }
@@ -75,13 +75,26 @@ fn whole(number: &serde_json::Number) -> Option<i64> {
     })
 }
 
+/// Go reads these in base64's alphabet for URLs, although their format wants the other one.
+fn bytes(text: &str) -> Result<Vec<u8>, EvalError> {
+    let compact = text.replace(['\r', '\n'], "");
+    let decoded = base64::engine::general_purpose::URL_SAFE.decode(compact);
+    decoded.map_err(|_| {
+        let at = text.find(['+', '/']).unwrap_or(text.len());
+        let why = format!("illegal base64 data at input byte {at}");
+        EvalError::failed(format!("Invalid byte formatted string {text}: {why}"))
+    })
+}
+
+/// Go's name of the type that holds the value.
 fn kind_of(json: &Json) -> &'static str {
     match json {
-        Json::Null => "null",
+        Json::Null => "<nil>",
         Json::Bool(_) => "bool",
-        Json::Number(_) => "number",
+        Json::Number(number) if number.is_f64() => "float64",
+        Json::Number(_) => "int64",
         Json::String(_) => "string",
-        Json::Array(_) => "array",
-        Json::Object(_) => "object",
+        Json::Array(_) => "[]interface {}",
+        Json::Object(_) => "map[string]interface {}",
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Map as JsonMap, Value as Json};
 
 use super::{EvalError, Value};
-use crate::cel::declared::{Declared, Shape};
+use crate::cel::declared::{Declared, Field, Shape, names};
 
 /// A map or an object.
 #[derive(Debug, Clone)]
@@ -134,7 +134,11 @@ impl<'a> Map<'a> {
                 (Shape::Object { fields: known }, Some(escaped)) => {
                     // Most names need no escape, and are what they are called.
                     let direct = known.get_key_value(escaped).filter(|(_, field)| field.escaped == escaped);
-                    let known = direct.or_else(|| known.iter().find(|(_, field)| field.escaped == escaped));
+                    // A reserved name may also be written as it is.
+                    let means = |name: &str, field: &Field| {
+                        field.escaped == escaped || (name == escaped && names::is_reserved(name))
+                    };
+                    let known = direct.or_else(|| known.iter().find(|(name, field)| means(name, field)));
                     // A field that is null is as one that is not there.
                     let found = known.and_then(|(name, field)| Some((fields.get(name)?, field)));
                     found
