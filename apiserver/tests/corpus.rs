@@ -4,6 +4,7 @@
 
 use kindsmith_apiserver::request;
 
+#[cfg(test)]
 #[path = "../../fuzz/bodies/corpus.rs"]
 mod corpus;
 

@@ -68,6 +68,11 @@ impl Fields {
         self.into_iter()
     }
 
+    /// A way to look names up that come in the order of the names, as they do from an object.
+    pub(crate) fn in_order(&self) -> InOrder<'_> {
+        InOrder { fields: self, next: 0 }
+    }
+
     /// Whether the field `name` has a schema.
     pub(crate) fn contains_key(&self, name: &str) -> bool {
         self.get(name).is_some()
@@ -96,6 +101,34 @@ impl Fields {
     /// Forgets all of them.
     pub(crate) fn clear(&mut self) {
         self.0 = Box::default();
+    }
+}
+
+/// See [`Fields::in_order`]. Names in another order are found too, only slower.
+pub(crate) struct InOrder<'a> {
+    fields: &'a Fields,
+    next: usize,
+}
+
+impl<'a> InOrder<'a> {
+    /// The schema of the field `name`.
+    pub(crate) fn get(&mut self, name: &str) -> Option<&'a Node> {
+        // Few fields are left out; whether two names are the same is mostly told by their lengths.
+        const AHEAD: usize = 4;
+        let all = &self.fields.0;
+        let ahead = all.iter().enumerate().skip(self.next).take(AHEAD);
+        let at = match ahead.into_iter().find(|(_, (held, _))| **held == *name) {
+            Some((at, _)) => at,
+            None => match all.binary_search_by(|(held, _)| (**held).cmp(name)) {
+                Ok(at) => at,
+                Err(at) => {
+                    self.next = at;
+                    return None;
+                }
+            },
+        };
+        self.next = at + 1;
+        all.get(at).map(|(_, node)| node)
     }
 }
 

@@ -41,14 +41,20 @@ fn size(value: &Value) -> usize {
 /// Drops non-nullable nulls that have no default.
 pub(super) fn drop_nulls(value: &mut Value, schema: &Node) {
     match value {
-        Value::Object(map) => map.retain(|name, value| match schema.field(name) {
-            Some(field) if value.is_null() => field.nullable || field.default.is_some(),
-            Some(field) => {
+        Value::Object(map) => {
+            let stays = |field: &Node, value: &Value| !value.is_null() || field.nullable || field.default.is_some();
+            let mut dropped = false;
+            let mut fields = schema.properties.in_order();
+            let entry = schema.additional.as_ref().and_then(Additional::schema);
+            for (name, value) in map.iter_mut() {
+                let Some(field) = fields.get(name).or(entry) else { continue };
+                dropped |= !stays(field, value);
                 drop_nulls(value, field);
-                true
             }
-            None => true,
-        }),
+            if dropped {
+                map.retain(|name, value| schema.field(name).is_none_or(|field| stays(field, value)));
+            }
+        }
         Value::Array(items) => {
             if let Some(schema) = schema.items.as_deref() {
                 for item in items {
@@ -71,8 +77,9 @@ fn fill_in(value: &mut Value, schema: &Node, room: &mut Room) {
                     map.insert(name.to_owned(), default);
                 }
             }
+            let mut fields = schema.properties.in_order();
             for (name, value) in map.iter_mut() {
-                if let Some(field) = schema.properties.get(name) {
+                if let Some(field) = fields.get(name) {
                     fill_in(value, field, room);
                 } else if let Some(entry) = schema.additional.as_ref().and_then(Additional::schema) {
                     replace_null(value, entry, room);

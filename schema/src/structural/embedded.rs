@@ -36,6 +36,9 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     fn value(&mut self, value: &Value, schema: &Node, trail: Trail<'_>) {
+        if schema.absent.resources {
+            return;
+        }
         match value {
             Value::Object(map) => {
                 if schema.extensions.embedded_resource && !self.errors.is_full() && !looks_sound(map) {

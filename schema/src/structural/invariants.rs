@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 
-use super::node::{Additional, Node};
+use super::node::{Additional, Node, TypeName};
 use crate::field::{FieldError, FieldPath};
 
 /// Where a schema stands.
@@ -143,7 +143,7 @@ fn metadata(schema: &Node, level: Level, at: &FieldPath, errors: &mut Vec<FieldE
         if rest.properties.keys().all(|name| name == "name" || name == "generateName") {
             rest.properties.clear();
         }
-        rest.type_name.clear();
+        rest.type_name = TypeName::default();
         rest.types = &[];
         rest.default = None;
         if rest != Node::default() {
@@ -158,7 +158,7 @@ fn metadata(schema: &Node, level: Level, at: &FieldPath, errors: &mut Vec<FieldE
 fn is_int_or_string(any_of: &[Node]) -> bool {
     let [first, second] = any_of else { return false };
     [(first, "integer"), (second, "string")].into_iter().all(|(node, name)| {
-        node.type_name == name && Node { type_name: String::new(), types: &[], ..node.clone() } == Node::default()
+        node.type_name == name && Node { type_name: TypeName::default(), types: &[], ..node.clone() } == Node::default()
     })
 }
 

@@ -19,7 +19,7 @@ pub(super) fn duplicates(value: &Value, schema: &Node) -> Vec<FieldError> {
 }
 
 fn walk(value: &Value, schema: &Node, trail: Trail<'_>, errors: &mut Collector) {
-    if errors.is_full() {
+    if schema.absent.keyed_lists || errors.is_full() {
         return;
     }
     match value {
@@ -29,8 +29,9 @@ fn walk(value: &Value, schema: &Node, trail: Trail<'_>, errors: &mut Collector) 
                     walk(value, entry, Trail::Entry(&trail, name), errors);
                 }
             }
+            let mut fields = schema.properties.in_order();
             for (name, value) in map {
-                if let Some(field) = schema.properties.get(name) {
+                if let Some(field) = fields.get(name) {
                     walk(value, field, Trail::Field(&trail, name), errors);
                 }
             }

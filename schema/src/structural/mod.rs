@@ -38,8 +38,11 @@ mod validate;
 #[cfg(test)]
 mod tests;
 
+use std::io::{BufReader, Read as _};
 use std::sync::Arc;
 
+use flate2::Compression;
+use flate2::read::{DeflateDecoder, DeflateEncoder};
 use serde_json::Value;
 
 use crate::cel::rules::{self, Budget, Ratcheting, RuleTree};
@@ -67,8 +70,8 @@ pub enum Dialect {
 
 #[derive(Debug)]
 struct Compiled {
-    /// As JSON text: a tenth of what the value takes, and rarely read.
-    raw: Box<str>,
+    /// As JSON text, deflated: a small part of what the value takes, and rarely read.
+    raw: Box<[u8]>,
     root: Node,
     rules: Option<RuleTree>,
 }
@@ -124,12 +127,13 @@ impl Schema {
             Dialect::CustomResource => settle::settle(&mut root),
             Dialect::ChartValues => open_free_form(&mut root),
         }
-        Ok(Self { inner: Arc::new(Compiled { raw: schema.to_string().into(), root, rules }) })
+        root.note_absent();
+        Ok(Self { inner: Arc::new(Compiled { raw: deflated(schema), root, rules }) })
     }
 
     /// The schema as it was written, made anew from its text: for publishing, not for every request.
     pub fn raw(&self) -> Value {
-        serde_json::from_str(&self.inner.raw).unwrap_or_default()
+        serde_json::from_reader(BufReader::new(DeflateDecoder::new(&*self.inner.raw))).unwrap_or_default()
     }
 
     /// The compiled form.
@@ -214,6 +218,15 @@ impl Schema {
         }
         duplicates
     }
+}
+
+/// A value as deflated JSON.
+fn deflated(value: &Value) -> Box<[u8]> {
+    let mut bytes = Vec::new();
+    let read = DeflateEncoder::new(value.to_string().as_bytes(), Compression::fast()).read_to_end(&mut bytes);
+    // Reading memory does not fail.
+    debug_assert!(read.is_ok());
+    bytes.into_boxed_slice()
 }
 
 /// Lets objects that specify no fields hold any.

@@ -2,6 +2,7 @@
 //!
 //! Follows `JSONSchemaProps` (apiextensions-apiserver/pkg/apis/apiextensions/v1/types_jsonschema.go).
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -58,6 +59,56 @@ impl Type {
     /// The type of that name.
     pub(crate) fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+}
+
+/// `type` as written: mostly a known one, which takes no memory of its own.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum TypeName {
+    Known(Type),
+    /// No type, or not one that there is.
+    Other(Box<str>),
+}
+
+impl TypeName {
+    /// The text.
+    pub(crate) fn as_str(&self) -> &str {
+        match self {
+            Self::Known(known) => known.name(),
+            Self::Other(text) => text,
+        }
+    }
+}
+
+impl From<String> for TypeName {
+    fn from(text: String) -> Self {
+        Type::named(&text).map_or_else(|| Self::Other(text.into()), Self::Known)
+    }
+}
+
+impl Default for TypeName {
+    fn default() -> Self {
+        Self::Other(Box::default())
+    }
+}
+
+impl Deref for TypeName {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl PartialEq<&str> for TypeName {
+    fn eq(&self, other: &&str) -> bool {
+        self.as_str() == *other
+    }
+}
+
+impl PartialEq<str> for TypeName {
+    fn eq(&self, other: &str) -> bool {
+        self.as_str() == other
     }
 }
 
@@ -160,11 +211,20 @@ impl<T: PartialEq + 'static> Unused for Vec<T> {
     const UNUSED: &'static Self = &Self::new();
 }
 
+/// What neither a schema nor anything that it specifies inside has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Absent {
+    /// Resources inside of the object.
+    pub(crate) resources: bool,
+    /// Lists of type set or map.
+    pub(crate) keyed_lists: bool,
+}
+
 /// One schema.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Node {
     /// `type` as written; empty when absent.
-    pub(crate) type_name: String,
+    pub(crate) type_name: TypeName,
     /// The types that a value may have; two of them for int-or-string.
     pub(crate) types: &'static [Type],
     pub(crate) nullable: bool,
@@ -186,9 +246,27 @@ pub(crate) struct Node {
     pub(crate) not: Option<Box<Node>>,
     pub(crate) extensions: Rare<Extensions>,
     pub(crate) annotations: Annotations,
+    /// What walks need not look for here and below; known once the schema is compiled.
+    pub(crate) absent: Absent,
 }
 
 impl Node {
+    /// Finds out what is absent here and below.
+    pub(crate) fn note_absent(&mut self) {
+        let mut absent =
+            Absent { resources: !self.extensions.embedded_resource, keyed_lists: matches!(self.list_type(), "atomic") };
+        let additional = match &mut self.additional {
+            Some(Additional::Schema(entry)) => Some(&mut **entry),
+            _ => None,
+        };
+        for inner in self.properties.values_mut().chain(self.items.as_deref_mut()).chain(additional) {
+            inner.note_absent();
+            absent.resources &= inner.absent.resources;
+            absent.keyed_lists &= inner.absent.keyed_lists;
+        }
+        self.absent = absent;
+    }
+
     /// Whether unknown fields of values of this schema are kept.
     pub(crate) fn preserves_unknown_fields(&self) -> bool {
         self.extensions.preserve_unknown_fields == Some(true)

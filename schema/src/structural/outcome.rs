@@ -46,6 +46,9 @@ impl Outcome {
     /// Adds what another validator found.
     pub(super) fn merge(&mut self, other: Self) {
         self.matches += other.matches;
+        if other.problems.is_empty() {
+            return;
+        }
         if self.problems.is_empty() {
             (self.problems, self.text_bytes) = (other.problems, other.text_bytes);
         } else {

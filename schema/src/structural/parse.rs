@@ -69,7 +69,7 @@ impl Parser {
             }
             return Node::default();
         }
-        let mut node = Node { type_name: self.text(map, "type", at), ..Node::default() };
+        let mut node = Node { type_name: self.text(map, "type", at).into(), ..Node::default() };
         self.scalars(&mut node, map, at);
         self.extensions(&mut node, map, at);
         self.annotations(&mut node, map, at);

@@ -107,25 +107,32 @@ fn keep_value(value: &mut Value, schema: &Node, trail: Trail<'_>, unknown: &mut 
 }
 
 fn prune_map(map: &mut Map<String, Value>, schema: &Node, mode: Mode, trail: Trail<'_>, unknown: &mut Unknown) {
-    map.retain(|name, value| {
+    let is_known = |name: &str| {
+        mode.preserving
+            || schema.additional.is_some()
+            || (mode.embedded && is_meta_field(name))
+            || schema.properties.contains_key(name)
+    };
+    let mut dropped = false;
+    let mut fields = schema.properties.in_order();
+    for (name, value) in map.iter_mut() {
         if mode.embedded && is_meta_field(name) {
-            return true;
+            continue;
         }
-        if let Some(field) = schema.properties.get(name) {
+        if let Some(field) = fields.get(name) {
             prune_value(value, Some(field), Trail::Field(&trail, name), unknown);
-            return true;
-        }
-        if let Some(additional) = &schema.additional {
+        } else if let Some(additional) = &schema.additional {
             // A bare boolean says nothing about what is inside, which is pruned as a whole.
             prune_value(value, Additional::schema(additional), Trail::Field(&trail, name), unknown);
-            return true;
+        } else if !mode.preserving {
+            dropped = true;
+            if !is_meta_field(name) || !matches!(trail, Trail::Root) {
+                unknown.add(trail, name);
+            }
         }
-        if mode.preserving {
-            return true;
-        }
-        if !is_meta_field(name) || !matches!(trail, Trail::Root) {
-            unknown.add(trail, name);
-        }
-        false
-    });
+    }
+    // Taking entries out of a map costs more than all of the above, and there is mostly nothing to take.
+    if dropped {
+        map.retain(|name, _| is_known(name));
+    }
 }

@@ -17,6 +17,11 @@ use crate::field::{FieldError, FieldPath};
 
 /// What is wrong with `value`, reported below `base`. Where there is an old value, what did not change is forgiven.
 pub(super) fn validate(schema: &Node, value: &Value, old: Option<&Value>, base: &FieldPath) -> Vec<FieldError> {
+    // Most objects have nothing to forgive: what is old is not looked at before there is something.
+    let errors = run(schema, value, None, base, Subject::Object);
+    if errors.is_empty() || old.is_none() {
+        return errors;
+    }
     run(schema, value, old, base, Subject::Object)
 }
 
@@ -248,9 +253,12 @@ impl<'a> Walk<'a> {
 
     fn choice(&self, schema: &Node, value: &Value, trail: Trail<'_>) -> Outcome {
         let mut outcome = Outcome::default();
+        if schema.choices.is_empty() {
+            return outcome;
+        }
         self.work.spend(schema.choices.len());
         let chosen = |choice: &Value| !choice.is_null() && is_same(value, choice);
-        if !schema.choices.is_empty() && !schema.choices.iter().any(chosen) {
+        if !schema.choices.iter().any(chosen) {
             self.report.no_choice(&mut outcome, trail, value, &schema.choices);
         }
         outcome
@@ -302,8 +310,10 @@ impl<'a> Walk<'a> {
             }
             Some(Additional::Any(true)) | None => {}
         }
-        for (name, field) in &schema.properties {
-            if let Some(value) = map.get(name) {
+        // In the order of the names, which is that of the map.
+        let mut fields = schema.properties.in_order();
+        for (name, value) in map {
+            if let Some(field) = fields.get(name) {
                 let pair = field_pair(pair, name, trail);
                 outcome.merge(self.value(field, value, Trail::Field(&trail, name), pair));
             }
