@@ -1,5 +1,7 @@
 //! Behaviours of `kindsmith check`, shown with the binary itself.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 use std::{
     fs,
     io::Write as _,

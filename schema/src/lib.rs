@@ -13,6 +13,10 @@ pub mod field;
 /// Structural schemas: compile, prune, default, validate.
 pub mod structural;
 
+/// The Common Expression Language.
+#[allow(dead_code, reason = "being built")]
+mod cel;
+
 /// kubectl's JSONPath.
 pub mod jsonpath;
 

@@ -7,7 +7,7 @@ use kindsmith_crds::ScaleSubresource;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    column::{Column, gofmt},
+    column::{Column, Details, gofmt},
     field::{FieldError, FieldPath},
     table::Columns,
 };
@@ -253,7 +253,10 @@ impl Scale {
 /// The columns of a Scale (`getScaleColumnsForVersion` in apiextensions-apiserver/pkg/apiserver/helpers.go).
 #[must_use]
 pub fn columns() -> Columns {
-    let integer = |name, description, path| Column::compile(name, "integer", None, Some(description), None, path).ok();
+    let integer = |name, description, path| {
+        let details = Details { description: Some(description), ..Details::default() };
+        Column::compile(name, "integer", details, path).ok()
+    };
     let desired = integer("Desired", "Number of desired replicas", ".spec.replicas");
     let available = integer("Available", "Number of actual replicas", ".status.replicas");
     Columns::new(desired.into_iter().chain(available).chain([Column::age()]).collect())

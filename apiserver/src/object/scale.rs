@@ -14,25 +14,6 @@ use crate::encode::status::ApiError;
 /// What the body of a request must be.
 pub const EXPECTED: Expected<'static> = Expected { api_version: "autoscaling/v1", version: "v1", kind: "Scale" };
 
-/// The members of `metadata` (apimachinery/pkg/apis/meta/v1/types.go).
-const METADATA: [&str; 15] = [
-    "annotations",
-    "creationTimestamp",
-    "deletionGracePeriodSeconds",
-    "deletionTimestamp",
-    "finalizers",
-    "generateName",
-    "generation",
-    "labels",
-    "managedFields",
-    "name",
-    "namespace",
-    "ownerReferences",
-    "resourceVersion",
-    "selfLink",
-    "uid",
-];
-
 /// What of a Scale matters to a write.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sent {
@@ -42,8 +23,6 @@ pub struct Sent {
     pub name: String,
     /// The namespace; empty when absent.
     pub namespace: String,
-    /// The uid; empty when absent.
-    pub uid: String,
     /// The revision that the client has seen; empty when absent.
     pub resource_version: String,
     /// What strict decoding has against it: texts such as `unknown field "spec.a"`.
@@ -55,8 +34,9 @@ impl Sent {
     ///
     /// # Errors
     /// A field has another type; the text is Go's.
-    pub fn read(object: &Value) -> Result<Self, String> {
-        let mut reader = Reader { complaints: Vec::new() };
+    pub fn read(object: &mut Value) -> Result<Self, String> {
+        let unknown = metadata::typed::coerce(object).map_err(|text| below_scale(&text))?;
+        let mut reader = Reader { complaints: unknown.iter().map(|path| format!("unknown field {path:?}")).collect() };
         let sent = reader.scale(object)?;
         Ok(Self { complaints: reader.complaints, ..sent })
     }
@@ -100,7 +80,26 @@ pub fn settle_kind(object: &mut Value) -> Result<(), ApiError> {
             }
         }
     }
-    decode::check(object, EXPECTED)
+    decode::check_api_version(object, EXPECTED)?;
+    if object.is_object() && !decode::is_kind(object, EXPECTED) {
+        let kind = decode::kind_of(object);
+        return Err(cannot_be_handled(&format!(
+            "no kind {kind:?} is registered for version {:?}",
+            EXPECTED.api_version
+        )));
+    }
+    Ok(())
+}
+
+/// The text about a field of `metadata`, which is told from the Scale on.
+fn below_scale(text: &str) -> String {
+    if text.ends_with("of type v1.ObjectMeta") {
+        return text.replacen("Go value", "Go struct field Scale.metadata", 1);
+    }
+    match text.split_once("Go struct field ") {
+        Some((before, field)) => format!("{before}Go struct field {}", field.replacen('.', ".metadata.", 1)),
+        None => text.to_owned(),
+    }
 }
 
 /// The error about a Scale that cannot be decoded.
@@ -122,21 +121,14 @@ impl Reader {
             Some(Value::Object(part)) => Ok(Some(part)),
             Some(other) => Err(cannot_unmarshal(other, &format!("Scale.{name}"), kind)),
         };
-        let held = part("metadata", "v1.ObjectMeta")?;
         let (spec, status) = (part("spec", "v1.ScaleSpec")?, part("status", "v1.ScaleStatus")?);
-        let mut sent = Sent::default();
-        if let Some(held) = held {
-            self.known(held, "metadata.", &METADATA);
-            for name in ["name", "namespace", "uid", "resourceVersion"] {
-                if let Some(other) = held.get(name).filter(|value| !value.is_string() && !value.is_null()) {
-                    let kind = if name == "uid" { "types.UID" } else { "string" };
-                    return Err(cannot_unmarshal(other, &format!("ObjectMeta.metadata.{name}"), kind));
-                }
-            }
-            let text = |name: &str| metadata::member(object, name).to_owned();
-            (sent.name, sent.namespace) = (text("name"), text("namespace"));
-            (sent.uid, sent.resource_version) = (text("uid"), text("resourceVersion"));
-        }
+        let text = |name: &str| metadata::member(object, name).to_owned();
+        let mut sent = Sent {
+            name: text("name"),
+            namespace: text("namespace"),
+            resource_version: text("resourceVersion"),
+            ..Sent::default()
+        };
         if let Some(spec) = spec {
             self.known(spec, "spec.", &["replicas"]);
             sent.replicas = replicas(spec, "ScaleSpec.spec.replicas")?;
@@ -196,25 +188,32 @@ mod tests {
         let mut scale = json!({"metadata": {"name": "a"}, "spec": {"replicas": 3}});
         settle_kind(&mut scale).unwrap();
         assert_eq!((scale["apiVersion"].as_str(), scale["kind"].as_str()), (Some("autoscaling/v1"), Some("Scale")));
-        let sent = Sent::read(&scale).unwrap();
+        let sent = Sent::read(&mut scale).unwrap();
         assert_eq!((sent.replicas, sent.name.as_str()), (3, "a"));
         assert!(settle_kind(&mut json!({"apiVersion": "apps/v1", "kind": "Scale"})).is_err());
     }
 
     #[test]
     fn fields_of_another_type_are_told_as_go_tells_them() {
-        let error = |object: Value| Sent::read(&object).unwrap_err();
+        let error = |mut object: Value| Sent::read(&mut object).unwrap_err();
         assert_eq!(
             error(json!({"spec": {"replicas": "3"}})),
             "json: cannot unmarshal string into Go struct field ScaleSpec.spec.replicas of type int32"
         );
         assert!(error(json!({"spec": {"replicas": 3_000_000_000_i64}})).contains("number 3000000000 into"));
         assert!(error(json!({"spec": []})).contains("array into Go struct field Scale.spec of type v1.ScaleSpec"));
+        assert_eq!(
+            error(json!({"metadata": {"labels": {"a": 1}}})),
+            "json: cannot unmarshal number into Go struct field ObjectMeta.metadata.labels of type string"
+        );
+        assert!(
+            error(json!({"metadata": []})).ends_with("array into Go struct field Scale.metadata of type v1.ObjectMeta")
+        );
     }
 
     #[test]
     fn unknown_fields_are_complained_of() {
-        let sent = Sent::read(&json!({"spec": {"replicaz": 1}, "metadata": {"name": "a", "b": 1}})).unwrap();
+        let sent = Sent::read(&mut json!({"spec": {"replicaz": 1}, "metadata": {"name": "a", "b": 1}})).unwrap();
         assert_eq!(sent.complaints, ["unknown field \"metadata.b\"", "unknown field \"spec.replicaz\""]);
     }
 

@@ -48,10 +48,10 @@ impl Walk {
         self.required(old, new);
         let inside = Place { judged: judged_inside(new, place.judged), ..place };
         let mut names: BTreeSet<&str> = BTreeSet::new();
-        for name in old.properties.keys() {
+        for (name, _) in &old.properties {
             names.insert(name);
         }
-        for name in new.properties.keys() {
+        for (name, _) in &new.properties {
             names.insert(name);
         }
         if place.old.level == Level::Resource || place.new.level == Level::Resource {
@@ -112,7 +112,9 @@ impl Walk {
 
     fn rests(&mut self, rests: (Rest<'_>, Rest<'_>), place: Place, dropping: Dropping) {
         match rests {
-            (Rest::Dropped | Rest::Refused, _) | (_, Rest::Kept) | (Rest::Emptied, Rest::Emptied) => {}
+            (Rest::Dropped | Rest::Refused, _)
+            | (Rest::Kept | Rest::Emptied | Rest::Entries(_), Rest::Kept)
+            | (Rest::Emptied, Rest::Emptied) => {}
             (Rest::Kept, Rest::Dropped) => {
                 if !dropping.reported {
                     self.report(Change::UnknownFieldsDropped, Hurt::Both);

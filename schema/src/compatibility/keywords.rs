@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::schema::{Walk, may_be};
 use super::{Change, Hurt, Limit};
+use crate::cel::rules::Rule;
 use crate::structural::node::{Bounds, Node, Sizes, Type};
 
 /// Integers that floats hold exactly, 2^53.
@@ -95,7 +96,7 @@ impl Walk {
 
     fn sizes(&mut self, old: &Node, new: &Node) {
         let (was, is): (&Sizes, &Sizes) = (&old.sizes, &new.sizes);
-        let most: [Size; 3] = [
+        let most: [SizeKeyword; 3] = [
             (Type::String, was.max_length, is.max_length, Limit::MaxLength),
             (Type::Array, was.max_items, is.max_items, Limit::MaxItems),
             (Type::Object, was.max_properties, is.max_properties, Limit::MaxProperties),
@@ -105,7 +106,7 @@ impl Walk {
                 self.bound(was.map(named), named(is));
             }
         }
-        let least: [Size; 3] = [
+        let least: [SizeKeyword; 3] = [
             (Type::String, was.min_length, is.min_length, Limit::MinLength),
             (Type::Array, was.min_items, is.min_items, Limit::MinItems),
             (Type::Object, was.min_properties, is.min_properties, Limit::MinProperties),
@@ -164,20 +165,19 @@ impl Walk {
     }
 }
 
-/// A size of values of a type: before, now, and what it is called.
-type Size = (Type, Option<i64>, Option<i64>, fn(i64) -> Limit);
-
 fn type_text(schema: &Node) -> String {
-    match &schema.types[..] {
+    match schema.types {
         [] => "any".to_owned(),
         types => types.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(" or "),
     }
 }
 
+/// A keyword about sizes: the type that it is for, before, now, and how it is reported.
+type SizeKeyword = (Type, Option<i64>, Option<i64>, fn(i64) -> Limit);
+
 /// What decides about objects in a rule: the expression, and whether it runs without an old value.
-fn expression(rule: &Value) -> (&str, bool) {
-    let text = rule.get("rule").and_then(Value::as_str).unwrap_or_default();
-    (text.trim(), rule.get("optionalOldSelf").and_then(Value::as_bool).unwrap_or_default())
+fn expression(rule: &Rule) -> (&str, bool) {
+    (rule.rule.trim(), rule.optional_old_self == Some(true))
 }
 
 /// Whether each value of the format `old` (empty for none) has the format `new`.

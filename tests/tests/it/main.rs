@@ -9,6 +9,9 @@ mod kindsmith;
 /// The main job, on a cluster and without one.
 mod main_job;
 
+/// Ours and theirs, asked the same.
+mod twin;
+
 /// Definitions that change while their kinds are in use.
 mod live_definitions;
 
@@ -23,3 +26,6 @@ mod scale;
 
 /// Discovery, OpenAPI, health, errors.
 mod documents;
+
+/// The schema engine beside kube-apiserver's: what one says, the other says.
+mod differential;

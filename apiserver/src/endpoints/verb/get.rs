@@ -12,7 +12,7 @@ use crate::{
 
 pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
     let representation = context.representation(Purpose::Object)?;
-    context.object(StatusCode::OK, &representation, &instance(context).await?, &[])
+    context.object(StatusCode::OK, &representation, &instance(context).await?)
 }
 
 /// The object that the path names.

@@ -7,63 +7,74 @@ use serde_json::Value;
 
 use super::write::{self, Next, Revision};
 use crate::{
-    encode::status::{ApiError, Cause},
+    encode::status::{ApiError, Cause, Named},
     endpoints::context::Context,
-    object::{decode, patch::Patch},
-    request::{BodyFormat, Expected as Purpose, PatchType, WriteOptions},
+    object::{metadata, patch::Patch},
+    request::{Expected as Purpose, FieldValidation, PatchType, Representation, WriteOptions},
     server::Body,
 };
 
-/// A patch, as it was sent.
-pub(super) struct Sent {
-    pub(super) patch: Patch,
+/// A patch as the request has it. It is read for each state that it is applied to, so that an object that is not there is
+/// told before a patch that is none.
+pub(super) struct Sent<'a> {
+    body: &'a [u8],
+    kind: PatchType,
+    /// The form of the answer.
+    pub(super) representation: Representation,
+    /// What the query asks for.
     pub(super) options: WriteOptions,
-    /// Texts such as `duplicate field "spec.a"`.
-    pub(super) complaints: Vec<String>,
 }
 
-/// Reads the patch of a request.
-pub(super) fn sent(context: &Context) -> Result<Sent, ApiError> {
-    let kind = PatchType::from_content_type(context.header(header::CONTENT_TYPE))
-        .map_err(|error| ApiError::UnsupportedMediaType(error.message))?;
-    let options = WriteOptions::for_patch(context.query.as_deref(), kind)?;
-    let mut complaints = Vec::new();
-    let patch = match kind {
-        PatchType::Json => Patch::json(&context.body)?,
-        PatchType::Merge => {
-            // Read once more to see duplicate fields, which the patch itself no longer shows.
-            complaints = decode::value(&context.body, BodyFormat::Json, context.expected())?.complaints;
-            Patch::merge(&context.body)?
+impl<'a> Sent<'a> {
+    /// Looks at the headers, the query, and whether the body is JSON at all.
+    pub(super) fn new(context: &'a Context) -> Result<Self, ApiError> {
+        let kind = PatchType::from_content_type(context.header(header::CONTENT_TYPE))
+            .map_err(|error| ApiError::UnsupportedMediaType(error.message))?;
+        let representation = context.representation(Purpose::Object)?;
+        let options = WriteOptions::for_patch(context.query.as_deref(), kind)?;
+        if serde_json::from_slice::<serde::de::IgnoredAny>(&context.body).is_err() {
+            return Err(ApiError::BadRequest("invalid JSON patch".to_owned()));
         }
-        PatchType::Apply | PatchType::Strategic => {
-            return Err(ApiError::UnsupportedMediaType(PatchType::unsupported().message));
-        }
-    };
-    Ok(Sent { patch, options, complaints })
-}
+        Ok(Self { body: &context.body, kind, representation, options })
+    }
 
-/// The error of strict decoding for a patch.
-pub(super) fn strict(context: &Context, text: &str) -> ApiError {
-    ApiError::Invalid {
-        named: context.target_named(),
-        causes: vec![Cause {
-            reason: "FieldValueInvalid".to_owned(),
-            message: format!("Invalid value: {:?}: {text}", String::from_utf8_lossy(&context.body)),
-            field: "patch".to_owned(),
-        }],
+    /// Changes an object; complaints are about duplicate fields of the patch.
+    pub(super) fn apply(&self, object: &mut Value) -> Result<Vec<String>, ApiError> {
+        let lenient = self.options.field_validation == FieldValidation::Ignore;
+        let (patch, complaints) = match self.kind {
+            PatchType::Json => Patch::json(self.body, lenient)?,
+            PatchType::Merge => Patch::merge(self.body, lenient)?,
+            PatchType::Apply | PatchType::Strategic => {
+                return Err(ApiError::UnsupportedMediaType(PatchType::unsupported().message));
+            }
+        };
+        patch.apply(object)?;
+        Ok(complaints)
     }
 }
 
 pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
-    let representation = context.representation(Purpose::Object)?;
-    let Sent { patch, options, complaints } = sent(context)?;
-    let named = context.target_named();
+    let sent = Sent::new(context)?;
     let change = |current: &Value| {
         let mut object = current.clone();
-        patch.apply(&mut object, &named)?;
-        Ok(Next { object, complaints: complaints.clone() })
+        let mut complaints = sent.apply(&mut object)?;
+        let unknown = metadata::typed::coerce(&mut object).map_err(|text| fault(&object, &text))?;
+        complaints.extend(unknown.into_iter().map(|path| format!("unknown field {path:?}")));
+        Ok(Next { object, complaints })
     };
-    let strict = |text: String| strict(context, &text);
-    let (written, warnings) = write::run(context, &options, Revision::Optional, change, strict).await?;
-    context.object(StatusCode::OK, &representation, &written, &warnings)
+    let written = write::run(context, &sent.options, Revision::Optional, change, fault).await?;
+    context.object(StatusCode::OK, &sent.representation, &written)
+}
+
+/// What is wrong with a patched object. The error names no kind, as in Kubernetes.
+pub(super) fn fault(object: &Value, text: &str) -> ApiError {
+    let nothing = String::new;
+    ApiError::Invalid {
+        named: Named { group: nothing(), resource: nothing(), kind: nothing(), name: nothing() },
+        causes: vec![Cause {
+            reason: "FieldValueInvalid".to_owned(),
+            message: format!("Invalid value: {:?}: {text}", object.to_string()),
+            field: "patch".to_owned(),
+        }],
+    }
 }

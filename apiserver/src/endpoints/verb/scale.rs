@@ -11,10 +11,10 @@ use super::{
     write::{self, Next, Revision},
 };
 use crate::{
-    encode::status::{ApiError, Cause, Named},
+    encode::status::ApiError,
     endpoints::{context::Context, represent},
     object::{
-        decode,
+        decode, metadata,
         scale::{EXPECTED, Sent, cannot_be_handled, is_unset, settle_kind},
     },
     request::{Expected as Purpose, Representation, Verb, WriteOptions},
@@ -22,109 +22,84 @@ use crate::{
 };
 
 pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
-    let representation = context.representation(Purpose::Object)?;
-    let version = context.projection.version();
-    let paths = version.scale.as_ref().ok_or(ApiError::NoSuchPath)?;
+    let paths = context.projection.version().scale.as_ref().ok_or(ApiError::NoSuchPath)?;
     match context.target.verb {
-        Verb::Get => {
-            let instance = get::instance(context).await?;
-            let shown = paths.read(&instance).map_err(|error| unexpected(&error))?;
-            if shown.replicas.is_none() {
-                let path = paths.spec_replicas.source();
-                return Err(ApiError::Internal(format!("the spec replicas field {path:?} does not exist")));
-            }
-            answer(context, &representation, &shown.object(&instance), &[])
+        Verb::Get => read(context, paths).await,
+        Verb::Update => update(context, paths).await,
+        Verb::Patch => change(context, paths).await,
+        verb => {
+            let verb = verb.as_str().to_owned();
+            Err(ApiError::MethodNotSupported { named: context.named(""), verb })
         }
-        Verb::Update => {
-            let (written, warnings) = update(context, paths).await?;
-            answer(context, &representation, &shown(paths, &written)?, &warnings)
-        }
-        Verb::Patch => {
-            let (written, warnings) = change(context, paths).await?;
-            answer(context, &representation, &shown(paths, &written)?, &warnings)
-        }
-        _ => Err(ApiError::MethodNotAllowed),
     }
 }
 
+async fn read(context: &Context, paths: &ScalePaths) -> Result<Response<Body>, ApiError> {
+    let representation = context.representation(Purpose::Object)?;
+    let instance = get::instance(context).await?;
+    let shown = paths.read(&instance).map_err(ApiError::Plain)?;
+    if shown.replicas.is_none() {
+        let path = paths.spec_replicas.source();
+        return Err(ApiError::Internal(format!("the spec replicas field {path:?} does not exist")));
+    }
+    answer(context, &representation, &shown.object(&instance))
+}
+
 /// Replaces the Scale: of what is sent, only the replicas count.
-async fn update(context: &Context, paths: &ScalePaths) -> Result<(Value, Vec<String>), ApiError> {
+async fn update(context: &Context, paths: &ScalePaths) -> Result<Response<Body>, ApiError> {
+    let representation = context.representation(Purpose::Object)?;
     let options = WriteOptions::for_update(context.query.as_deref())?;
     let mut decoded = decode::value(&context.body, context.body_format()?, EXPECTED)?;
     settle_kind(&mut decoded.object)?;
-    let mut sent = Sent::read(&decoded.object).map_err(|error| cannot_be_handled(&error))?;
+    let mut sent = Sent::read(&mut decoded.object).map_err(|error| cannot_be_handled(&error))?;
     let mut complaints = decoded.complaints;
     complaints.append(&mut sent.complaints);
-    let mut warnings =
-        context.judge_complaints(complaints, options.field_validation, |text| cannot_be_handled(&text))?;
+    context.judge_complaints(complaints, options.field_validation, |text| cannot_be_handled(&text))?;
     sent.check_name(context.name(), context.namespace())?;
+    let named = context.target_named();
     let change = |instance: &Value| {
-        check_uid(context, instance, &sent.uid)?;
-        next(paths, instance, &sent, Vec::new())
+        metadata::check_uid(&decoded.object, instance, &named)?;
+        next(paths, instance, &sent)
     };
-    let strict = |text: String| cannot_be_handled(&text);
-    let (written, more) = write::run(context, &options, Revision::Optional, change, strict).await?;
-    warnings.extend(more);
-    Ok((written, warnings))
+    let written = write::run(context, &options, Revision::Optional, change, |_, text| cannot_be_handled(text)).await?;
+    answer(context, &representation, &shown(paths, &written)?)
 }
 
 /// Changes the Scale by a patch.
-async fn change(context: &Context, paths: &ScalePaths) -> Result<(Value, Vec<String>), ApiError> {
-    let patch::Sent { patch, options, complaints } = patch::sent(context)?;
-    let named = context.target_named();
+async fn change(context: &Context, paths: &ScalePaths) -> Result<Response<Body>, ApiError> {
+    let request = patch::Sent::new(context)?;
     let change = |instance: &Value| {
-        let shown = paths.read(instance).map_err(|error| unexpected(&error))?;
+        let shown = paths.read(instance).map_err(ApiError::Plain)?;
         let mut object = shown.object(instance);
         if shown.replicas.is_none() {
             object["spec"]["replicas"] = json!(REPLICAS_UNSET);
         }
-        patch.apply(&mut object, &named)?;
-        let patched = object.to_string();
-        let invalid = |error: &str| invalid_patch(&patched, error);
+        let mut complaints = request.apply(&mut object)?;
+        let patched = object.clone();
         settle_kind(&mut object)?;
-        let sent = Sent::read(&object).map_err(|error| invalid(&error))?;
-        let complaints = complaints.iter().chain(&sent.complaints).cloned().collect();
-        let complaints = context.judge_complaints(complaints, options.field_validation, |error| invalid(&error))?;
+        let mut sent = Sent::read(&mut object).map_err(|error| patch::fault(&patched, &error))?;
+        complaints.append(&mut sent.complaints);
+        let validation = request.options.field_validation;
+        context.judge_complaints(complaints, validation, |error| patch::fault(&patched, &error))?;
         sent.check_name(context.name(), context.namespace())?;
-        next(paths, instance, &sent, complaints)
+        next(paths, instance, &sent)
     };
-    write::run(context, &options, Revision::Optional, change, |error| cannot_be_handled(&error)).await
-}
-
-/// What is said of a patch whose outcome is no Scale; `patched` is the outcome.
-fn invalid_patch(patched: &str, error: &str) -> ApiError {
-    let (group, resource, kind, name) = Default::default();
-    ApiError::Invalid {
-        named: Named { group, resource, kind, name },
-        causes: vec![Cause {
-            reason: "FieldValueInvalid".to_owned(),
-            message: format!("Invalid value: {patched:?}: {error}"),
-            field: "patch".to_owned(),
-        }],
-    }
+    let written = write::run(context, &request.options, Revision::Optional, change, patch::fault).await?;
+    answer(context, &request.representation, &shown(paths, &written)?)
 }
 
 /// The instance with the replicas of a Scale, and with the revision that the client has seen.
-fn next(paths: &ScalePaths, instance: &Value, sent: &Sent, complaints: Vec<String>) -> Result<Next, ApiError> {
+fn next(paths: &ScalePaths, instance: &Value, sent: &Sent) -> Result<Next, ApiError> {
     if is_unset(sent.replicas) {
         let path = paths.spec_replicas.source();
         return Err(ApiError::BadRequest(format!("the spec replicas field {path:?} cannot be empty")));
     }
     let mut object = instance.clone();
-    paths.set_replicas(&mut object, sent.replicas).map_err(|error| unexpected(&error))?;
+    paths.set_replicas(&mut object, sent.replicas).map_err(ApiError::Plain)?;
     if !sent.resource_version.is_empty() {
         object["metadata"]["resourceVersion"] = json!(sent.resource_version);
     }
-    Ok(Next { object, complaints })
-}
-
-fn check_uid(context: &Context, instance: &Value, uid: &str) -> Result<(), ApiError> {
-    let held = instance.pointer("/metadata/uid").and_then(Value::as_str).unwrap_or_default();
-    if uid.is_empty() || uid == held {
-        return Ok(());
-    }
-    let reason = format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {held}");
-    Err(ApiError::Conflict { named: context.target_named(), reason })
+    Ok(Next { object, complaints: Vec::new() })
 }
 
 /// The Scale of what was written.
@@ -132,19 +107,7 @@ fn shown(paths: &ScalePaths, instance: &Value) -> Result<Value, ApiError> {
     Ok(paths.read(instance).map_err(ApiError::BadRequest)?.object(instance))
 }
 
-fn answer(
-    context: &Context,
-    representation: &Representation,
-    scale: &Value,
-    warnings: &[String],
-) -> Result<Response<Body>, ApiError> {
+fn answer(context: &Context, representation: &Representation, scale: &Value) -> Result<Response<Body>, ApiError> {
     let body = represent::object(representation, &scale::columns(), scale)?;
-    Ok(context.written(StatusCode::OK, representation, body, warnings))
-}
-
-/// kube-apiserver passes such errors on as they are: 500 without a reason.
-fn unexpected(message: &str) -> ApiError {
-    ApiError::Passed(Box::new(json!({
-        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": message, "code": 500,
-    })))
+    Ok(context.body(StatusCode::OK, representation.content_type(), body))
 }
