@@ -94,30 +94,74 @@ async fn use_scale(call: Call<'_>, client: &Client) -> Result<()> {
 struct Answer {
     code: u16,
     body: Value,
+    warnings: Vec<String>,
 }
 
 async fn send(client: &Client, method: &str, path: &str, kind: &str, body: &str) -> Result<Answer> {
-    let request = http::Request::builder().method(method).uri(path).header("content-type", kind);
-    let answer = client.send(request.body(kube::client::Body::from(body.as_bytes().to_vec()))?).await?;
-    let code = answer.status().as_u16();
-    let bytes = answer.into_body().collect_bytes().await?;
-    let body = serde_json::from_slice(&bytes).with_context(|| format!("{}", String::from_utf8_lossy(&bytes)))?;
-    Ok(Answer { code, body })
+    send_accepting(client, method, path, kind, "application/json", body).await
 }
 
-/// An answer without what differs between any two objects, and without what only server-side apply needs.
-fn comparable(answer: &Answer, group: &str) -> Result<Value> {
-    let mut body = answer.body.clone();
-    if let Some(metadata) = body["metadata"].as_object_mut() {
-        for member in ["uid", "resourceVersion", "creationTimestamp"] {
-            if let Some(value) = metadata.get_mut(member) {
-                *value = json!("some");
+async fn send_accepting(
+    client: &Client,
+    method: &str,
+    path: &str,
+    kind: &str,
+    accept: &str,
+    body: &str,
+) -> Result<Answer> {
+    let request = http::Request::builder().method(method).uri(path);
+    let request = request.header("content-type", kind).header("accept", accept);
+    let answer = client.send(request.body(kube::client::Body::from(body.as_bytes().to_vec()))?).await?;
+    let code = answer.status().as_u16();
+    let warnings = answer.headers().get_all("warning").iter();
+    let warnings = warnings.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).collect();
+    let bytes = answer.into_body().collect_bytes().await?;
+    let body = serde_json::from_slice(&bytes).with_context(|| format!("{}", String::from_utf8_lossy(&bytes)))?;
+    Ok(Answer { code, body, warnings })
+}
+
+/// Replaces what differs between any two objects, and removes what only server-side apply needs.
+fn level(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            members.remove("managedFields");
+            for (name, held) in members {
+                match name.as_str() {
+                    "uid" | "resourceVersion" | "creationTimestamp" if held.is_string() => *held = json!("some"),
+                    "cells" => {
+                        if let Some(age) = held.as_array_mut().and_then(|cells| cells.last_mut()) {
+                            *age = json!("some");
+                        }
+                    }
+                    _ => level(held),
+                }
             }
         }
-        metadata.remove("managedFields");
+        Value::Array(items) => items.iter_mut().for_each(level),
+        _ => {}
     }
-    let text = json!({"code": answer.code, "body": body}).to_string().replace(group, "GROUP");
-    Ok(serde_json::from_str(&text)?)
+}
+
+fn comparable(answer: &Answer, group: &str) -> Result<Value> {
+    let mut body = answer.body.clone();
+    level(&mut body);
+    let all = json!({"code": answer.code, "body": body, "warnings": answer.warnings});
+    Ok(serde_json::from_str(&all.to_string().replace(group, "GROUP"))?)
+}
+
+/// The methods of a path of OpenAPI: what each does, to what, and with which answers.
+fn outline(path: &Value, group: &str) -> Value {
+    let methods = path.as_object().into_iter().flatten().filter(|(name, _)| *name != "parameters");
+    let parts = ["description", "x-kubernetes-action", "x-kubernetes-group-version-kind"];
+    let methods = methods.map(|(name, operation)| {
+        let mut outline: serde_json::Map<String, Value> =
+            parts.iter().map(|part| ((*part).to_owned(), operation[part].clone())).collect();
+        let codes = operation["responses"].as_object().into_iter().flatten().map(|(code, _)| json!(code)).collect();
+        outline.insert("codes".to_owned(), codes);
+        (name.clone(), Value::Object(outline))
+    });
+    let text = Value::Object(methods.collect()).to_string().replace(group, "GROUP");
+    serde_json::from_str(&text).unwrap_or_default()
 }
 
 /// Method, path, content type, body.
@@ -181,12 +225,48 @@ fn requests() -> (Vec<Request>, Vec<Request>) {
         ("PATCH", "a/scale", "application/strategic-merge-patch+json", json!({"spec": {"replicas": 6}})),
         ("PATCH", "a/scale", "text/plain", json!({"spec": {"replicas": 6}})),
         ("GET", "a/scale", JSON, json!(null)),
+        ("PATCH", "a/scale", PATCH, json!([{"op": "remove", "path": "/spec/replicas"}])),
+        ("PATCH", "a/scale", PATCH, json!([{"op": "add", "path": "/spec/replicas", "value": 2}])),
+        ("PATCH", "a/scale", PATCH, json!([{"op": "remove", "path": "/spec/nothing"}])),
+        ("PATCH", "a/scale", PATCH, json!([{"op": "replace", "path": "/metadata/name", "value": "b"}])),
+        ("PATCH", "a/scale", PATCH, json!([{"op": "replace", "path": "/metadata/resourceVersion", "value": "1"}])),
+        ("PATCH", "a/scale", PATCH, json!([{"op": "replace", "path": "/status/replicas", "value": 5}])),
+        ("PATCH", "bare/scale?dryRun=All", PATCH, json!([{"op": "replace", "path": "/spec/replicas", "value": 5}])),
+        ("PATCH", "a/scale", PATCH, json!({})),
+        ("PATCH", "a/scale", MERGE, json!([1])),
+        ("PATCH", "a/scale", MERGE, json!("text")),
+        ("PATCH", "absent/scale", MERGE, json!([1])),
+        ("PATCH", "a/scale", MERGE, json!({})),
+        ("PATCH", "a/scale", MERGE, json!({"spec": null})),
+        ("PATCH", "a/scale", MERGE, json!({"status": {"replicas": 4, "selector": "b=c"}})),
+        ("PATCH", "a/scale", MERGE, json!({"apiVersion": null, "kind": null, "spec": {"replicas": 3}})),
+        ("PATCH", "a/scale", MERGE, json!({"metadata": {"resourceVersion": null}, "spec": {"replicas": 4}})),
+        ("PATCH", "a/scale", MERGE, json!({"metadata": {"resourceVersion": "0"}, "spec": {"replicas": 5}})),
+        ("PATCH", "a/scale", MERGE, json!({"metadata": {"namespace": "other"}})),
+        ("PATCH", "a/scale", MERGE, json!({"metadata": {"finalizers": ["example.com/hold"]}})),
+        ("PATCH", "a/scale?fieldValidation=Warn", MERGE, json!({"spec": {"replicaz": 1}, "metadata": {"x": 1}})),
+        ("PATCH", "a/scale?fieldValidation=Ignore", MERGE, json!({"spec": {"replicaz": 1}, "metadata": {"x": 1}})),
+        ("PATCH", "a/scale?fieldValidation=Sometimes", MERGE, json!({"spec": {"replicas": 1}})),
+        ("PATCH", "a/scale?dryRun=Some", MERGE, json!({"spec": {"replicas": 1}})),
+        ("PATCH", "a/scale?force=true", MERGE, json!({"spec": {"replicas": 1}})),
+        ("PUT", "a/scale?fieldValidation=Ignore", JSON, with("labelz", json!({}))),
+        ("PUT", "a/scale?fieldValidation=Sometimes", JSON, scale("a", json!(2))),
+        ("PUT", "a/scale", JSON, with("resourceVersion", json!("0"))),
+        ("PUT", "a/scale", JSON, with("resourceVersion", json!("x"))),
+        ("PUT", "a/scale", JSON, with("generateName", json!("x-"))),
+        ("PUT", "a/scale", JSON, json!({"metadata": {"name": "a"}})),
+        ("PUT", "a/scale", "text/plain", scale("a", json!(2))),
+        ("PUT", "a/scale", JSON, scale("a", json!(2_147_483_647))),
+        ("PUT", "a/scale", JSON, scale("a", json!(-2_147_483_648_i64))),
+        ("GET", "a/scale?resourceVersion=x", JSON, json!(null)),
+        ("PUT", "a", JSON, json!({"spec": {"size": {"replicas": 3.0}}})),
+        ("PUT", "a", JSON, json!({"spec": {"size": {"replicas": 3_000_000_000_i64}}})),
         ("PUT", "a", JSON, json!({"spec": {"size": {"replicas": -5}}})),
         ("PUT", "a/scale/more", JSON, json!({})),
-    ];
-    let code = vec![
         ("POST", "a/scale", JSON, scale("a", json!(2))),
         ("DELETE", "a/scale", JSON, json!(null)),
+    ];
+    let code = vec![
         ("PUT", "a/scale", JSON, scale("a", json!("3"))),
         ("PUT", "a/scale", JSON, scale("a", json!(1.5))),
         ("PUT", "a/scale", JSON, scale("a", json!(true))),
@@ -202,6 +282,11 @@ fn requests() -> (Vec<Request>, Vec<Request>) {
         ("PUT", "a/scale", JSON, json!({"metadata": [], "spec": {}})),
         ("PUT", "a/scale", JSON, json!([])),
         ("PATCH", "a/scale", MERGE, json!({"spec": {"replicas": "x"}})),
+        ("PATCH", "a/scale", MERGE, json!({"kind": "Cup"})),
+        ("PATCH", "a/scale", MERGE, json!({"apiVersion": "apps/v1"})),
+        ("PATCH", "a/scale", MERGE, json!({"metadata": {"labels": {"a": 1}}})),
+        ("PUT", "a/scale", JSON, with("labels", json!({"a": 1}))),
+        ("PUT", "a/scale", JSON, with("creationTimestamp", json!("yesterday"))),
         ("PATCH", "a/scale?fieldValidation=Strict", MERGE, json!({"spec": {"replicaz": 1}})),
     ];
     (whole, code)
@@ -257,6 +342,28 @@ async fn scale_is_that_of_a_custom_resource() -> Result<()> {
             different.push(format!("{method} {path} {body}\n  ours   {}\n  theirs {}", answers[0], answers[1]));
         }
     }
+    const TABLE: &str = "application/json;as=Table;v=v1;g=meta.k8s.io";
+    const METADATA: &str = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io";
+    let set = json!({"metadata": {"name": "a"}, "spec": {"replicas": 2}}).to_string();
+    for (method, accept, body) in [
+        ("GET", TABLE, ""),
+        ("GET", "application/json;as=Table;v=v1beta1;g=meta.k8s.io", ""),
+        ("GET", "application/json;as=Table;v=v2;g=meta.k8s.io", ""),
+        ("GET", METADATA, ""),
+        ("GET", "text/plain", ""),
+        ("PUT", TABLE, &set),
+        ("PUT", METADATA, &set),
+    ] {
+        let mut answers = Vec::new();
+        for group in groups {
+            let url = format!("/apis/{group}/v1/namespaces/default/cups/a/scale");
+            let answer = send_accepting(&client, method, &url, "application/json", accept, body).await?;
+            answers.push(comparable(&answer, group)?);
+        }
+        if answers[0] != answers[1] {
+            different.push(format!("{method} as {accept}\n  ours   {}\n  theirs {}", answers[0], answers[1]));
+        }
+    }
     ensure!(different.is_empty(), "{} answers differ:\n{}", different.len(), different.join("\n"));
 
     let discovered = |group: &str| {
@@ -270,6 +377,26 @@ async fn scale_is_that_of_a_custom_resource() -> Result<()> {
     };
     let (ours, theirs) = (discovered(groups[0]).await?, discovered(groups[1]).await?);
     ensure!(ours.is_some() && ours == theirs, "in discovery: {ours:?}, not {theirs:?}");
+    let published = async |group: &str| {
+        let document = send(&client, "GET", &format!("/openapi/v3/apis/{group}/v1"), "", "").await?.body;
+        let scale = &document["components"]["schemas"]["io.k8s.api.autoscaling.v1.Scale"];
+        ensure!(scale["type"] == "object", "the schema of a Scale is {scale}");
+        let path = format!("/apis/{group}/v1/namespaces/{{namespace}}/cups/{{name}}/scale");
+        Ok(outline(&document["paths"][&path], group))
+    };
+    let (ours, theirs) = (published(groups[0]).await?, published(groups[1]).await?);
+    ensure!(ours == theirs && ours["put"].is_object(), "in OpenAPI v3: {ours}, not {theirs}");
+    wait::until("OpenAPI v2 to have both", Duration::from_secs(60), || async {
+        let document = send(&client, "GET", "/openapi/v2", "", "").await?.body;
+        let outlined = |group: &str| {
+            let path = format!("/apis/{group}/v1/namespaces/{{namespace}}/cups/{{name}}/scale");
+            outline(&document["paths"][&path], group)
+        };
+        let (ours, theirs) = (outlined(groups[0]), outlined(groups[1]));
+        ensure!(ours == theirs && ours["put"].is_object(), "in OpenAPI v2: {ours}, not {theirs}");
+        Ok(())
+    })
+    .await?;
     Ok(())
 }
 
