@@ -70,25 +70,22 @@ impl Sent {
 /// Checks that an object is a Scale; fills in `apiVersion` and `kind`, which may be absent.
 ///
 /// # Errors
-/// 400 when it is something else.
-pub fn settle_kind(object: &mut Value) -> Result<(), ApiError> {
-    if let Some(members) = object.as_object_mut() {
-        for (member, value) in [("apiVersion", EXPECTED.api_version), ("kind", EXPECTED.kind)] {
-            let held = members.entry(member).or_insert(Value::Null);
-            if held.is_null() || *held == "" {
-                *held = json!(value);
-            }
+/// It is something else.
+pub fn settle_kind(object: &mut Value) -> Result<(), String> {
+    let Some(members) = object.as_object_mut() else {
+        return Err(format!("couldn't get version/kind; {}", cannot_unmarshal(object, "Scale", "v1.Scale")));
+    };
+    for (member, value) in [("apiVersion", EXPECTED.api_version), ("kind", EXPECTED.kind)] {
+        let held = members.entry(member).or_insert(Value::Null);
+        if held.is_null() || *held == "" {
+            *held = json!(value);
         }
     }
-    decode::check_api_version(object, EXPECTED)?;
-    if object.is_object() && !decode::is_kind(object, EXPECTED) {
-        let kind = decode::kind_of(object);
-        return Err(cannot_be_handled(&format!(
-            "no kind {kind:?} is registered for version {:?}",
-            EXPECTED.api_version
-        )));
+    if decode::type_faults(object, EXPECTED).is_empty() {
+        return Ok(());
     }
-    Ok(())
+    let of = |member: &str| object.get(member).and_then(Value::as_str).unwrap_or_default();
+    Err(format!("no kind {:?} is registered for version {:?}", of("kind"), of("apiVersion")))
 }
 
 /// The text about a field of `metadata`, which is told from the Scale on.

@@ -29,7 +29,8 @@ const GROUP: &str = "twins.example.com";
 fn version() -> Value {
     json!({
         "name": "v1", "served": true, "storage": true,
-        "subresources": {"status": {}},
+        "subresources": {"status": {}, "scale": {
+            "specReplicasPath": ".spec.size", "statusReplicasPath": ".status.count", "labelSelectorPath": ".status.phase"}},
         "selectableFields": [{"jsonPath": ".spec.mode"}],
         "additionalPrinterColumns": [
             {"name": "Size", "type": "integer", "jsonPath": ".spec.size"},
@@ -47,7 +48,7 @@ fn version() -> Value {
                 "tags": {"type": "array", "x-kubernetes-list-type": "set", "items": {"type": "string"}},
                 "settings": {"type": "object", "additionalProperties": {"type": "string"}},
                 "free": {"type": "object", "x-kubernetes-preserve-unknown-fields": true, "nullable": true}}},
-            "status": {"type": "object", "properties": {"phase": {"type": "string"}}}
+            "status": {"type": "object", "properties": {"phase": {"type": "string"}, "count": {"type": "integer"}}}
         }}}
     })
 }

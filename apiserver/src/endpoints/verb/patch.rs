@@ -5,7 +5,7 @@
 use http::{Response, StatusCode, header};
 use serde_json::Value;
 
-use super::write::{self, Next, Revision};
+use super::write::{self, Next};
 use crate::{
     encode::status::{ApiError, Cause, Named},
     endpoints::context::Context,
@@ -62,7 +62,7 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
         complaints.extend(unknown.into_iter().map(|path| format!("unknown field {path:?}")));
         Ok(Next { object, complaints })
     };
-    let written = write::run(context, &sent.options, Revision::Optional, change, fault).await?;
+    let written = write::run(context, &sent.options, change, fault).await?;
     context.object(StatusCode::OK, &sent.representation, &written)
 }
 

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{
     get, patch,
-    write::{self, Next, Revision},
+    write::{self, Next},
 };
 use crate::{
     encode::status::ApiError,
@@ -50,7 +50,7 @@ async fn update(context: &Context, paths: &ScalePaths) -> Result<Response<Body>,
     let representation = context.representation(Purpose::Object)?;
     let options = WriteOptions::for_update(context.query.as_deref())?;
     let mut decoded = decode::value(&context.body, context.body_format()?, EXPECTED)?;
-    settle_kind(&mut decoded.object)?;
+    settle_kind(&mut decoded.object).map_err(|text| decode::fault(&decoded.object, EXPECTED, &context.body, &text))?;
     let mut sent = Sent::read(&mut decoded.object).map_err(|error| cannot_be_handled(&error))?;
     let mut complaints = decoded.complaints;
     complaints.append(&mut sent.complaints);
@@ -61,7 +61,7 @@ async fn update(context: &Context, paths: &ScalePaths) -> Result<Response<Body>,
         metadata::check_uid(&decoded.object, instance, &named)?;
         next(paths, instance, &sent)
     };
-    let written = write::run(context, &options, Revision::Optional, change, |_, text| cannot_be_handled(text)).await?;
+    let written = write::run(context, &options, change, |_, text| cannot_be_handled(text)).await?;
     answer(context, &representation, &shown(paths, &written)?)
 }
 
@@ -76,7 +76,7 @@ async fn change(context: &Context, paths: &ScalePaths) -> Result<Response<Body>,
         }
         let mut complaints = request.apply(&mut object)?;
         let patched = object.clone();
-        settle_kind(&mut object)?;
+        settle_kind(&mut object).map_err(|error| patch::fault(&patched, &error))?;
         let mut sent = Sent::read(&mut object).map_err(|error| patch::fault(&patched, &error))?;
         complaints.append(&mut sent.complaints);
         let validation = request.options.field_validation;
@@ -84,7 +84,7 @@ async fn change(context: &Context, paths: &ScalePaths) -> Result<Response<Body>,
         sent.check_name(context.name(), context.namespace())?;
         next(paths, instance, &sent)
     };
-    let written = write::run(context, &request.options, Revision::Optional, change, patch::fault).await?;
+    let written = write::run(context, &request.options, change, patch::fault).await?;
     answer(context, &request.representation, &shown(paths, &written)?)
 }
 

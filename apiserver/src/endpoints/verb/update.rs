@@ -4,7 +4,7 @@
 
 use http::{Response, StatusCode};
 
-use super::write::{self, Next, Revision};
+use super::write::{self, Next};
 use crate::{
     encode::status::ApiError,
     endpoints::context::Context,
@@ -29,7 +29,7 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
     metadata::settle_namespace(&mut decoded.object, context.namespace())?;
     metadata::check_name(&decoded.object, context.name())?;
     let change = |_: &_| Ok(Next { object: decoded.object.clone(), complaints: decoded.complaints.clone() });
-    let written = write::run(context, &options, Revision::Required, change, fault).await;
+    let written = write::run(context, &options, change, fault).await;
     if let Err(ApiError::NotFound(_)) = &written {
         // What is wrong with the body is said all the same.
         let (mut object, mut complaints) = (decoded.object.clone(), decoded.complaints.clone());

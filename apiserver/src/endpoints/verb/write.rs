@@ -6,7 +6,7 @@ use kindsmith_schema::kind::StatusRole;
 use serde_json::Value;
 
 use crate::{
-    encode::status::{ApiError, Cause},
+    encode::status::{ApiError, Cause, Named},
     endpoints::context::Context,
     object::{admit, decode, metadata},
     request::WriteOptions,
@@ -15,15 +15,6 @@ use crate::{
 
 /// How often a write that the client did not tie to a revision is tried anew when somebody else was faster.
 const CONFLICT_TRIES: usize = 5;
-
-/// Whether the client must say which revision it changes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Revision {
-    /// It must, as for every custom resource.
-    Required,
-    /// It may.
-    Optional,
-}
 
 /// The next state of an object, and what strict decoding has against it.
 pub(super) struct Next {
@@ -37,7 +28,6 @@ pub(super) struct Next {
 pub(super) async fn run(
     context: &Context,
     options: &WriteOptions,
-    revision: Revision,
     change: impl Fn(&Value) -> Result<Next, ApiError>,
     fault: impl Fn(&Value, &str) -> ApiError,
 ) -> Result<Value, ApiError> {
@@ -52,7 +42,6 @@ pub(super) async fn run(
         tries += 1;
         let read = context.store().get(&context.projection, context.namespace(), context.name(), &named).await?;
         let Next { mut object, mut complaints } = change(&read.instance)?;
-        let sent = metadata::member(&object, "resourceVersion").to_owned();
         if decode::is_kind(&object, context.expected()) {
             let before = object.clone();
             let dropped = admit::shape(&mut object, Some(&read.instance), version);
@@ -62,9 +51,11 @@ pub(super) async fn run(
         }
         metadata::settle_namespace(&mut object, context.namespace())?;
         metadata::check_uid(&object, &read.instance, &named)?;
-        if revision == Revision::Required && (sent.is_empty() || sent == "0") {
+        if metadata::revision(&object)? == 0 {
+            // As in Kubernetes, the resource stands where the kind should.
+            let kind = named.resource.clone();
             return Err(ApiError::Invalid {
-                named,
+                named: Named { kind, ..named },
                 causes: vec![Cause {
                     reason: "FieldValueInvalid".to_owned(),
                     message: "Invalid value: 0: must be specified for an update".to_owned(),

@@ -117,6 +117,24 @@ pub fn check_uid(object: &Value, stored: &Value, named: &Named) -> Result<(), Ap
     })
 }
 
+/// The revision that an object names; 0 when it names none.
+///
+/// Source: k8s.io/apiserver/pkg/storage/api_object_versioner.go (ObjectResourceVersion).
+///
+/// # Errors
+/// 500 in the words of Go when it is no number.
+pub fn revision(object: &Value) -> Result<u64, ApiError> {
+    let text = member(object, "resourceVersion");
+    if text.is_empty() {
+        return Ok(0);
+    }
+    let wrong = |why: &str| ApiError::Plain(format!("strconv.ParseUint: parsing {text:?}: {why}"));
+    if !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(wrong("invalid syntax"));
+    }
+    text.parse().map_err(|_| wrong("value out of range"))
+}
+
 /// Checks that a changed object was made from the stored revision, if it says from which.
 ///
 /// # Errors

@@ -25,7 +25,7 @@ mod tests {
     #[test]
     fn unknown_fields_are_dropped_with_their_paths() {
         let mut object = json!({"metadata": {"name": "a", "x": 1, "ownerReferences": [{"name": "o", "y": 2}]}});
-        assert_eq!(coerce(&mut object).unwrap(), ["metadata.x", "metadata.ownerReferences[0].y"]);
+        assert_eq!(coerce(&mut object).unwrap(), ["metadata.ownerReferences[0].y", "metadata.x"]);
         assert_eq!(object, json!({"metadata": {"name": "a", "ownerReferences": [{"name": "o"}]}}));
     }
 
