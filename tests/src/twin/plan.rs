@@ -102,7 +102,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => delete().prop_map(Step::Ask),
         1 => delete_collection().prop_map(Step::Ask),
         1 => odd().prop_map(Step::Ask),
-        3 => scale().prop_map(Step::Ask),
+        3 => scale().prop_map(Step::Ask).boxed(),
         1 => watch(),
     ]
 }

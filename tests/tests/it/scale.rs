@@ -383,9 +383,13 @@ async fn scale_is_that_of_a_custom_resource() -> Result<()> {
     ensure!(ours.is_some() && ours == theirs, "in discovery: {ours:?}, not {theirs:?}");
     let published = async |group: &str| {
         let document = send(&client, "GET", &format!("/openapi/v3/apis/{group}/v1"), "", "").await?.body;
-        let scale = &document["components"]["schemas"]["io.k8s.api.autoscaling.v1.Scale"];
-        ensure!(scale["type"] == "object", "the schema of a Scale is {scale}");
         let path = format!("/apis/{group}/v1/namespaces/{{namespace}}/cups/{{name}}/scale");
+        let answer = document["paths"][&path].pointer("/get/responses/200/content/application~1json/schema/$ref");
+        let name = answer.and_then(Value::as_str).and_then(|name| name.strip_prefix("#/components/schemas/"));
+        let name = name.context("the answer has no schema")?;
+        ensure!(name.ends_with(".autoscaling.v1.Scale"), "the answer is a {name}");
+        let scale = &document["components"]["schemas"][name];
+        ensure!(scale["type"] == "object", "the schema of a Scale is {scale}");
         Ok(outline(&document["paths"][&path], group))
     };
     let (ours, theirs) = (published(groups[0]).await?, published(groups[1]).await?);
