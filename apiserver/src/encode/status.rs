@@ -3,6 +3,8 @@
 //! Source: k8s.io/apimachinery/pkg/api/errors/errors.go. A text in an [`ApiError`] is for the client; what is for the log
 //! alone never gets in here.
 
+use std::collections::HashSet;
+
 use kindsmith_schema::field::FieldError;
 use serde_json::{Map, Value, json};
 
@@ -167,8 +169,11 @@ pub enum ApiError {
     Passed(Box<Value>),
 }
 
+/// The text of several causes, each once (`ErrorList.ToAggregate`).
 fn invalid_text(causes: &[Cause]) -> String {
-    let texts: Vec<String> = causes.iter().map(|cause| format!("{}: {}", cause.field, cause.message)).collect();
+    let mut told = HashSet::new();
+    let texts = causes.iter().map(|cause| format!("{}: {}", cause.field, cause.message));
+    let texts: Vec<String> = texts.filter(|text| told.insert(text.clone())).collect();
     match texts.as_slice() {
         [one] => one.clone(),
         many => format!("[{}]", many.join(", ")),

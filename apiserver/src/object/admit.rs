@@ -3,6 +3,7 @@
 use kindsmith_schema::{
     field::FieldError,
     kind::{KindVersion, StatusRole},
+    structural::Against,
 };
 use serde_json::Value;
 
@@ -79,21 +80,22 @@ pub fn keep_untargeted(object: &mut Value, stored: Option<&Value>, version: &Kin
 }
 
 /// All faults by the schema; on an update those of unchanged values are let be, and of a status only its own are told.
-/// Those of the fields that the scale subresource shows follow; they are told although nothing changed.
+/// Those of the fields that the scale subresource shows are among them; they are told although nothing changed.
 ///
 /// Source: k8s.io/apiextensions-apiserver/pkg/registry/customresource/validator.go.
 #[must_use]
 pub fn validate(object: &Value, stored: Option<&Value>, version: &KindVersion, target: WriteTarget) -> Vec<FieldError> {
-    let mut errors = match (stored, target) {
-        (None, _) => version.schema.validate(object),
-        (Some(stored), WriteTarget::Main) => version.schema.validate_update(object, stored),
-        (Some(stored), WriteTarget::Status) => version.schema.validate_status_update(object, stored),
+    let against = match (stored, target) {
+        (None, _) => Against::Nothing,
+        (Some(stored), WriteTarget::Main) => Against::Object(stored),
+        (Some(stored), WriteTarget::Status) => Against::Status(stored),
     };
+    let mut of_scale = Vec::new();
     if let Some(scale) = &version.scale {
         if target == WriteTarget::Main {
-            errors.extend(scale.validate_spec(object));
+            of_scale.extend(scale.validate_spec(object));
         }
-        errors.extend(scale.validate_status(object));
+        of_scale.extend(scale.validate_status(object));
     }
-    errors
+    version.schema.validate_with(object, against, of_scale)
 }

@@ -76,6 +76,17 @@ struct Compiled {
     rules: Option<RuleTree>,
 }
 
+/// What an object is validated against besides its schema.
+#[derive(Clone, Copy, Debug)]
+pub enum Against<'a> {
+    /// It is new.
+    Nothing,
+    /// It replaces this one.
+    Object(&'a Value),
+    /// Its status replaces that of this one.
+    Status(&'a Value),
+}
+
 impl Schema {
     /// Compiles an `openAPIV3Schema` of a custom resource that stands at the path `at`.
     ///
@@ -164,34 +175,45 @@ impl Schema {
 
     /// What is wrong with an object that is created.
     pub fn validate(&self, object: &Value) -> Vec<FieldError> {
-        let root = &self.inner.root;
-        let mut errors = validate::validate(root, object, None, &FieldPath::root());
-        errors.extend(embedded::check(object, root, prune::Level::Value, &FieldPath::root()));
-        errors.extend(list_type::duplicates(object, root));
-        self.add_rules(object, None, &mut errors);
-        errors
+        self.validate_with(object, Against::Nothing, Vec::new())
     }
 
     /// What is wrong with an object that replaces `old`. What was wrong before and did not change is forgiven.
     pub fn validate_update(&self, object: &Value, old: &Value) -> Vec<FieldError> {
-        let root = &self.inner.root;
-        let mut errors = validate::validate(root, object, Some(old), &FieldPath::root());
-        errors.extend(embedded::check(object, root, prune::Level::Value, &FieldPath::root()));
-        errors.extend(self.new_duplicates(object, old));
-        self.add_rules(object, Some(old), &mut errors);
-        errors
+        self.validate_with(object, Against::Object(old), Vec::new())
     }
 
     /// What is wrong with an object whose status replaces that of `old`: only the status is validated, as the
     /// status subresource of a custom resource does.
     pub fn validate_status_update(&self, object: &Value, old: &Value) -> Vec<FieldError> {
-        let mut errors = Vec::new();
-        if let (Some(schema), Some(status)) = (self.inner.root.properties.get("status"), object.get("status")) {
-            let at = FieldPath::root().child("status");
-            errors = validate::validate(schema, status, old.get("status"), &at);
+        self.validate_with(object, Against::Status(old), Vec::new())
+    }
+
+    /// What is wrong with an object, with faults that were found besides in the place where kube-apiserver tells
+    /// them: after those of values, before those of embedded objects, lists and rules.
+    ///
+    /// Source: k8s.io/apiextensions-apiserver/pkg/registry/customresource/strategy.go and status_strategy.go.
+    pub fn validate_with(&self, object: &Value, against: Against<'_>, besides: Vec<FieldError>) -> Vec<FieldError> {
+        let (root, at) = (&self.inner.root, FieldPath::root());
+        let (old, status) = match against {
+            Against::Nothing => (None, None),
+            Against::Object(old) => (Some(old), None),
+            Against::Status(old) => (Some(old), Some(old.get("status"))),
+        };
+        let mut errors = match (status, root.properties.get("status"), object.get("status")) {
+            (None, ..) => validate::validate(root, object, old, &at),
+            (Some(old), Some(schema), Some(status)) => validate::validate(schema, status, old, &at.child("status")),
+            (Some(_), ..) => Vec::new(),
+        };
+        errors.extend(besides);
+        if status.is_none() {
+            errors.extend(embedded::check(object, root, prune::Level::Value, &at));
         }
-        errors.extend(self.new_duplicates(object, old));
-        self.add_rules(object, Some(old), &mut errors);
+        errors.extend(match old {
+            Some(old) => self.new_duplicates(object, old),
+            None => list_type::duplicates(object, root),
+        });
+        self.add_rules(object, old, &mut errors);
         errors
     }
 

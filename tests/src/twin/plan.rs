@@ -88,6 +88,19 @@ pub fn sequence() -> impl Strategy<Value = Vec<Step>> {
     vec(step(), 1..40)
 }
 
+/// A sequence of steps about the scale subresource, apart so that the others stay what they are.
+pub fn scale_sequence() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        3 => create().boxed(),
+        1 => get().boxed(),
+        1 => update().boxed(),
+        2 => patch().boxed(),
+        9 => scale().boxed(),
+        1 => delete().boxed(),
+    ];
+    vec(step.prop_map(Step::Ask), 1..40)
+}
+
 fn name() -> impl Strategy<Value = &'static str> {
     select(&NAMES[..])
 }
@@ -102,7 +115,6 @@ fn step() -> impl Strategy<Value = Step> {
         3 => delete().prop_map(Step::Ask),
         1 => delete_collection().prop_map(Step::Ask),
         1 => odd().prop_map(Step::Ask),
-        3 => scale().prop_map(Step::Ask).boxed(),
         1 => watch(),
     ]
 }
