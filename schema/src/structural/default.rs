@@ -33,7 +33,8 @@ fn drop_nulls(value: &mut Value, schema: &Node) {
     }
 }
 
-fn fill_in(value: &mut Value, schema: &Node) {
+/// Fills in defaults; nulls that are none stay.
+pub(super) fn fill_in(value: &mut Value, schema: &Node) {
     match value {
         Value::Object(map) => {
             for (name, field) in &schema.properties {

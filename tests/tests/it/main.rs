@@ -20,3 +20,6 @@ mod faults;
 
 /// Discovery, OpenAPI, health, errors.
 mod documents;
+
+/// Server-side apply against the Go implementation.
+mod merge;
