@@ -18,6 +18,7 @@ use super::set::Set;
 use super::typed::{Duplicates, Typed};
 use super::types::ObjectType;
 use super::updater::{ConvertError, Converter, Force, Noop, UpdateError, Updater};
+use super::value;
 
 /// The manager of what was there before anybody applied.
 const BEFORE_FIRST_APPLY: &str = "before-first-apply";
@@ -115,6 +116,11 @@ impl<K: Kinds + ?Sized> Converter for FieldManager<'_, K> {
     fn convert<'a>(&'a self, object: &'a Typed<'_>, version: &str) -> Result<Typed<'a>, ConvertError> {
         if object.value().get("apiVersion").and_then(Value::as_str) == Some(version) {
             return Ok(object.borrowed());
+        }
+        if !object.value().is_object() {
+            let error =
+                format!("failed to convert value to unstructured for type {}", value::type_name(object.value()));
+            return Err(ConvertError::Failed(error));
         }
         if version.matches('/').count() > 1 {
             return Err(ConvertError::Failed(format!("unexpected GroupVersion string: {version}")));
@@ -219,6 +225,13 @@ impl<K: Kinds + ?Sized> FieldManager<'_, K> {
         Managed::of(live).unwrap_or_default()
     }
 
+    /// How errors name an object, once it is in the version of the endpoint.
+    fn name_text(&self, object: &Value) -> String {
+        let metadata = object.get("metadata").unwrap_or(&Value::Null);
+        let (namespace, name) = (text(metadata, "namespace"), text(metadata, "name"));
+        format!("{namespace}/{name}; {}", gvk_text(self.api_version, text(object, "kind")))
+    }
+
     fn identifier(&self, manager: &str, operation: Operation) -> String {
         let manager = if manager.is_empty() { UNKNOWN } else { manager };
         let identity = Identity {
@@ -249,14 +262,15 @@ impl<K: Kinds + ?Sized> FieldManager<'_, K> {
     fn updated(&self, live: &Value, new: &Value, managed: &mut Managed, by: By<'_>) -> Result<(), ApplyError> {
         let manager = self.identifier(by.manager, Operation::Update);
         let what =
-            |which: &str, object| format!("failed to convert {which} object ({}) to smd typed", name_text(object));
+            |which: &str, object| format!("failed to convert {which} object ({}) to smd typed", self.name_text(object));
         let new_typed = self.typed(new, Duplicates::Allowed, &what("new", new))?;
         let live_typed = self.typed(live, Duplicates::Allowed, &what("live", live))?;
         let updater = self.updater();
-        managed.fields =
-            updater.update(&live_typed, &new_typed, self.api_version, &managed.fields, CURRENT_OPERATION).map_err(
-                |error| ApplyError::Internal(format!("failed to update ManagedFields ({}): {error}", name_text(new))),
-            )?;
+        managed.fields = updater
+            .update(&live_typed, &new_typed, self.api_version, &managed.fields, CURRENT_OPERATION)
+            .map_err(|error| {
+                ApplyError::Internal(format!("failed to update ManagedFields ({}): {error}", self.name_text(new)))
+            })?;
         if let Some(mut own) = managed.fields.remove(CURRENT_OPERATION) {
             let set = own.set.difference(&STRIPPED);
             if !set.is_empty() {
@@ -294,7 +308,7 @@ impl<K: Kinds + ?Sized> FieldManager<'_, K> {
             return Err(ApplyError::BadRequest("metadata.managedFields must be nil".to_owned()));
         }
         let manager = self.identifier(by.manager, Operation::Apply);
-        let what = |which: &str, object| format!("failed to create typed {which} object ({})", name_text(object));
+        let what = |which: &str, object| format!("failed to create typed {which} object ({})", self.name_text(object));
         let patch_typed = self.typed(patch, Duplicates::Refused, &what("patch", patch))?;
         let live_typed = self.typed(live, Duplicates::Allowed, &what("live", live))?;
         let updater = self.updater();
@@ -339,11 +353,4 @@ fn text<'a>(object: &'a Value, name: &str) -> &'a str {
 fn gvk_text(api_version: &str, kind: &str) -> String {
     let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
     format!("{group}/{version}, Kind={kind}")
-}
-
-/// How errors name an object.
-fn name_text(object: &Value) -> String {
-    let metadata = object.get("metadata").unwrap_or(&Value::Null);
-    let (namespace, name) = (text(metadata, "namespace"), text(metadata, "name"));
-    format!("{namespace}/{name}; {}", gvk_text(text(object, "apiVersion"), text(object, "kind")))
 }

@@ -23,6 +23,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/managedfields"
 	"k8s.io/klog/v2"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
+	"sigs.k8s.io/structured-merge-diff/v6/typed"
 )
 
 const (
@@ -214,11 +215,16 @@ func makeSequence(g generator) (*sequence, error) {
 			return nil, err
 		}
 		if next.Result != nil {
+			// Validation stops most objects that do not follow the schema.
+			_, wrong := servers[next.Schema].types.ObjectToTyped(&unstructured.Unstructured{Object: next.Result}, typed.AllowDuplicates)
+			stored := wrong == nil || g.odds(10)
 			setTimes(next.Result, began, next.Now)
-			live = runtime.DeepCopyJSON(next.Result)
-			live["metadata"].(object)["uid"] = "u"
-			if g.odds(40) {
-				delete(live["metadata"].(object), "managedFields")
+			if stored {
+				live = runtime.DeepCopyJSON(next.Result)
+				live["metadata"].(object)["uid"] = "u"
+				if g.odds(40) {
+					delete(live["metadata"].(object), "managedFields")
+				}
 			}
 		}
 		out.Steps = append(out.Steps, next)
