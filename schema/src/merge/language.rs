@@ -39,11 +39,8 @@ impl ObjectType {
         }
         for (id, name, relationship) in reader.overridden.values() {
             let mut atom = reader.types.atom(*name).clone();
-            match &mut atom {
-                Atom { map: Some(map), .. } => map.relationship = *relationship,
-                Atom { list: Some(list), .. } => list.relationship = *relationship,
-                _ => return Err(LanguageError("scalars have no relationship".to_owned())),
-            }
+            let shown = atom.name.clone().unwrap_or_default();
+            override_with(&mut atom, *relationship, &shown)?;
             reader.types.set(*id, atom);
         }
         let root = reader.named(name)?;
@@ -70,7 +67,10 @@ impl Reader {
             return Ok(TypeId::NONE);
         }
         let Some(name) = map.get("namedType").and_then(Value::as_str) else {
-            let atom = self.atom(&Value::Object(map.clone()), depth)?;
+            let mut atom = self.atom(&Value::Object(map.clone()), depth)?;
+            if let Some(text) = map.get("elementRelationship").and_then(Value::as_str) {
+                override_with(&mut atom, relationship(Some(text))?, "inlined type")?;
+            }
             return Ok(self.types.add(atom));
         };
         let id = self.named(name)?;
@@ -95,7 +95,7 @@ impl Reader {
             Some("string") => Some(Scalar::String),
             Some("boolean") => Some(Scalar::Boolean),
             Some("untyped") => Some(Scalar::Untyped),
-            Some(other) => return Err(LanguageError(format!("unknown scalar {other}"))),
+            Some(_) => Some(Scalar::Unknown),
         };
         let list = match definition.get("list").filter(|list| list.is_object()) {
             Some(list) => Some(self.list(list, depth + 1)?),
@@ -128,6 +128,15 @@ impl Reader {
         let relationship = relationship(map.get("elementRelationship").and_then(Value::as_str))?;
         Ok(MapType { fields, element, relationship })
     }
+}
+
+fn override_with(atom: &mut Atom, relationship: Relationship, shown: &str) -> Result<(), LanguageError> {
+    match atom {
+        Atom { map: Some(map), .. } => map.relationship = relationship,
+        Atom { list: Some(list), .. } => list.relationship = relationship,
+        _ => return Err(LanguageError(format!("schema error: no type found matching: {shown}"))),
+    }
+    Ok(())
 }
 
 fn relationship(text: Option<&str>) -> Result<Relationship, LanguageError> {

@@ -51,8 +51,7 @@ fn convert<'a, C: Converter + ?Sized>(
 }
 
 fn named(object: &Typed<'_>, set: &Set) -> Set {
-    let kind = object.kind();
-    set.with_named_fields(&kind.types, kind.root)
+    object.kind().with_named_fields(set)
 }
 
 fn fields(object: &Typed<'_>, what: &str) -> Result<Set, String> {

@@ -7,6 +7,8 @@ use std::sync::{Arc, LazyLock};
 
 use serde_json::Value;
 
+use super::set::Set;
+
 /// The place of a type in its table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct TypeId(pub(super) usize);
@@ -23,6 +25,8 @@ pub(super) enum Scalar {
     String,
     Boolean,
     Untyped,
+    /// Written in a document of types, and known to nobody.
+    Unknown,
 }
 
 /// How the elements of a list or map belong together.
@@ -190,6 +194,12 @@ pub struct ObjectType {
 impl ObjectType {
     pub(super) fn new(types: Types, root: TypeId) -> Self {
         Self { types: Arc::new(types), root }
+    }
+
+    /// The set with the fields that the type names and that lead to a path of it.
+    #[must_use]
+    pub fn with_named_fields(&self, set: &Set) -> Set {
+        set.with_named_fields(&self.types, self.root)
     }
 
     /// The type of objects without a schema: maps merge, lists are replaced.

@@ -41,6 +41,7 @@ pub(super) fn scalar_error(scalar: Scalar, value: Option<&Value>, before: &str) 
         Scalar::Untyped if value.is_array() || value.is_object() => {
             format!("{before}expected any scalar, got {}", value::wrapped(value))
         }
+        Scalar::Unknown => format!("{before}unexpected scalar type in schema"),
         _ => return None,
     };
     Some(ValidationError::new(message))

@@ -23,3 +23,6 @@ mod documents;
 
 /// Server-side apply against the Go implementation.
 mod merge;
+
+/// Server-side apply against the tests of its Go library.
+mod merge_calls;
