@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::types::{Atom, FieldType, ListType, MapType, ObjectType, Relationship, Scalar, TypeId, Types};
+use super::types::{
+    Atom, DEDUCED, FieldType, ListType, MapType, ObjectType, Relationship, Scalar, TypeId, Types, UNTYPED,
+};
 
 /// How deep types may be written inside each other.
 const TYPE_DEPTH_MAX: usize = 64;
@@ -57,7 +59,12 @@ struct Reader {
 
 impl Reader {
     fn named(&self, name: &str) -> Result<TypeId, LanguageError> {
-        let found = self.named.get(name).copied();
+        let common = match name {
+            UNTYPED => Some(Types::UNTYPED),
+            DEDUCED => Some(Types::DEDUCED),
+            _ => None,
+        };
+        let found = self.named.get(name).copied().or(common);
         found.ok_or_else(|| LanguageError(format!("schema error: no type found matching: {name}")))
     }
 

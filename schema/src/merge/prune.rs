@@ -28,7 +28,7 @@ pub(super) fn prune<C: Converter + ?Sized>(
         .map_err(|error| format!("failed add back owned items: {error}"))?;
     let kept = add_back_dangling(converter, &converted, &pruned.typed(), &last.version, &last_set)
         .map_err(|error| format!("failed add back dangling items: {error}"))?;
-    let kept = kept.map_or_else(|| converted.value().clone(), |kept| kept);
+    let kept = kept.unwrap_or_else(|| converted.value().clone());
     let kept = Typed::unchecked(Cow::Owned(kept), converted.kind());
     match converter.convert(&kept, version) {
         Ok(object) => Ok(Some(object.into_value())),

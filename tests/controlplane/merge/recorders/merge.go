@@ -3,6 +3,8 @@
 package merge
 
 import (
+	"encoding/json"
+
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 	"sigs.k8s.io/structured-merge-diff/v6/recorder"
 	"sigs.k8s.io/structured-merge-diff/v6/typed"
@@ -12,6 +14,8 @@ import (
 type converter struct {
 	real Converter
 	made []any
+	// known are the texts of those.
+	known map[string]bool
 	// unnamed is set when an object has a type without a name.
 	unnamed bool
 }
@@ -27,7 +31,14 @@ func (c *converter) Convert(from *typed.TypedValue, version fieldpath.APIVersion
 		named = named && ok
 	}
 	c.unnamed = c.unnamed || !named
-	c.made = append(c.made, made)
+	text, err2 := json.Marshal(made)
+	if err2 != nil {
+		panic(err2)
+	}
+	if !c.known[string(text)] {
+		c.known[string(text)] = true
+		c.made = append(c.made, made)
+	}
 	return out, err
 }
 
@@ -64,6 +75,9 @@ func (s *Updater) ignored() (recorder.Object, bool) {
 	return out, true
 }
 
+// orders is how often a call is made again to see other orders of versions.
+const orders = 30
+
 type outcome struct {
 	object   *typed.TypedValue
 	managers fieldpath.ManagedFields
@@ -77,9 +91,13 @@ func (s *Updater) record(name string, live, sent *typed.TypedValue, version fiel
 	call["live"], ok[0] = recordedValue(live)
 	call["sent"], ok[1] = recordedValue(sent)
 	call["ignored"], ok[2] = s.ignored()
-	noted := &converter{real: s.Converter}
+	noted := &converter{real: s.Converter, known: map[string]bool{}}
 	s.Converter = noted
 	out := real()
+	for i := 0; i < orders && len(managers) > 1; i++ {
+		// Versions are walked in any order, and the reader needs the conversions of its own.
+		real()
+	}
 	s.Converter = noted.real
 	if !ok[0] || !ok[1] || noted.unnamed {
 		return out
