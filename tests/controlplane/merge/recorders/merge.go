@@ -16,6 +16,8 @@ type converter struct {
 	made []any
 	// known are the texts of those.
 	known map[string]bool
+	// objects are what was converted, before and after.
+	objects []*typed.TypedValue
 	// unnamed is set when an object has a type without a name.
 	unnamed bool
 }
@@ -38,8 +40,27 @@ func (c *converter) Convert(from *typed.TypedValue, version fieldpath.APIVersion
 	if !c.known[string(text)] {
 		c.known[string(text)] = true
 		c.made = append(c.made, made)
+		c.objects = append(c.objects, from)
+		if err == nil {
+			c.objects = append(c.objects, out)
+		}
 	}
 	return out, err
+}
+
+// complete converts every object to every version: the reader may need it where Go did not.
+func (c *converter) complete(version fieldpath.APIVersion, managers fieldpath.ManagedFields) {
+	versions := map[fieldpath.APIVersion]bool{version: true}
+	for _, own := range managers {
+		versions[own.APIVersion()] = true
+	}
+	for i := 0; i < len(c.objects) && i < objectsMax; i++ {
+		for version := range versions {
+			if c.objects[i] != nil {
+				_, _ = c.Convert(c.objects[i], version)
+			}
+		}
+	}
 }
 
 func (c *converter) IsMissingVersionError(err error) bool { return c.real.IsMissingVersionError(err) }
@@ -76,7 +97,10 @@ func (s *Updater) ignored() (recorder.Object, bool) {
 }
 
 // orders is how often a call is made again to see other orders of versions.
-const orders = 30
+const orders = 20
+
+// objectsMax bounds the objects that are converted for the reader.
+const objectsMax = 500
 
 type outcome struct {
 	object   *typed.TypedValue
@@ -98,6 +122,7 @@ func (s *Updater) record(name string, live, sent *typed.TypedValue, version fiel
 		// Versions are walked in any order, and the reader needs the conversions of its own.
 		real()
 	}
+	noted.complete(version, managers)
 	s.Converter = noted.real
 	if !ok[0] || !ok[1] || noted.unnamed {
 		return out
