@@ -3,7 +3,10 @@
 //! Source: k8s.io/apiserver/pkg/server/config.go (DefaultBuildHandlerChain). The kind is looked up after authorization, so
 //! that who may not know gets 403 and not 404.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use http::{HeaderName, HeaderValue, Request, Response, header, request::Parts};
 use hyper::body::Incoming;
@@ -17,12 +20,12 @@ use crate::{
         status::{ApiError, Named},
     },
     endpoints::{
-        context::Context,
+        context::{self, Context},
         documents::{self, Check},
         verb,
     },
     registry::{Registry, Snapshot, snapshot::Sync},
-    request::{self, ResourceTarget, Target, Verb, authorization_selectors, request_deadline},
+    request::{self, Pretty, ResourceTarget, StatusFormat, Target, Verb, authorization_selectors, request_deadline},
     server::{Body, BodyError, Handler, Peer, read_body},
     storage::host::{Host, WriteTarget},
 };
@@ -147,7 +150,7 @@ impl Chain {
             Target::Resource(target) => target,
         };
         let context = self.resolve(&snapshot, target, parts, query, body).await?;
-        verb::run(context).await
+        Ok(verb::run(context).await)
     }
 
     async fn resolve(
@@ -167,11 +170,15 @@ impl Chain {
             None => WriteTarget::Main,
             Some("status") if projection.version().status != kindsmith_schema::kind::StatusRole::Field => {
                 if !matches!(target.verb, Verb::Get | Verb::Update | Verb::Patch) {
-                    return Err(ApiError::MethodNotAllowed);
+                    let verb = target.verb.as_str().to_owned();
+                    return Err(ApiError::MethodNotSupported { named: context::named(kind, ""), verb });
                 }
                 WriteTarget::Status
             }
-            Some(_) => return Err(ApiError::NoSuchPath),
+            Some(_) => {
+                let name = target.name.clone().unwrap_or_default();
+                return Err(ApiError::NotFound(context::named(kind, &name)));
+            }
         };
         let everywhere = matches!(target.verb, Verb::List | Verb::Watch);
         let in_namespace = target.namespace.is_some();
@@ -207,6 +214,7 @@ impl Chain {
             headers: parts.headers,
             body,
             write_target,
+            warnings: Mutex::default(),
         })
     }
 }
@@ -257,11 +265,13 @@ impl Handler for Chain {
         let method = parts.method.clone();
         let path = parts.uri.path().to_owned();
         let started = std::time::Instant::now();
+        let header = |name: HeaderName| parts.headers.get(name).and_then(|value| value.to_str().ok());
+        let format = StatusFormat::negotiate(header(header::ACCEPT), parts.uri.query(), header(header::USER_AGENT));
         let mut answer = self.answer(parts, body).await.unwrap_or_else(|error| {
             if matches!(error, ApiError::Internal(_)) {
                 tracing::error!(%error, path, "request failed");
             }
-            response::error(&error)
+            response::error(&error, format)
         });
         let generated = || HeaderValue::from_str(&uuid::Uuid::new_v4().to_string()).ok();
         if let Some(id) = given.or_else(generated) {
@@ -273,6 +283,7 @@ impl Handler for Chain {
     }
 
     fn panicked(&self) -> Response<Body> {
-        response::error(&ApiError::Internal("the request could not be finished".to_owned()))
+        let error = ApiError::Internal("the request could not be finished".to_owned());
+        response::error(&error, StatusFormat::Json(Pretty::No))
     }
 }

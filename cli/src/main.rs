@@ -1,4 +1,4 @@
-//! The one binary of Kindsmith: `dev` on a laptop, `operator` and `apiserver` in a cluster.
+//! The one binary of Kindsmith: `dev` and `check` on a laptop, `operator` and `apiserver` in a cluster.
 
 use std::process::ExitCode;
 
@@ -13,6 +13,12 @@ mod in_cluster;
 
 /// `kindsmith crd`.
 mod crd;
+
+/// `kindsmith check`.
+mod check;
+
+/// Manifests of files and directories.
+mod manifests;
 
 /// Turn `kubectl apply -f applicationdefinition.yaml` into a served Kubernetes kind.
 ///
@@ -34,13 +40,15 @@ enum Command {
     Apiserver(in_cluster::ApiserverArguments),
     /// Print the CustomResourceDefinition of ApplicationDefinition
     Crd,
+    /// Judge definitions before they are applied, and what they would break
+    Check(check::Arguments),
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let default = match &arguments.command {
-        Command::Dev(_) => "warn,kube_client=off",
+        Command::Dev(_) | Command::Check(_) => "warn,kube_client=off",
         _ => "info,kube_runtime=warn,kube_client=off",
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
@@ -53,6 +61,11 @@ async fn main() -> ExitCode {
         Command::Operator(arguments) => in_cluster::operator(arguments).await,
         Command::Apiserver(arguments) => in_cluster::apiserver(arguments).await,
         Command::Crd => crd::print(),
+        Command::Check(arguments) => match check::run(&arguments) {
+            Ok(check::Verdict::Sound) => Ok(()),
+            Ok(check::Verdict::Faulty) => return ExitCode::FAILURE,
+            Err(error) => Err(error),
+        },
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -61,8 +61,12 @@ pub struct PrinterColumn {
     /// 0 for the standard view; greater for `-o wide` only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub priority: Option<i32>,
-    /// Where the value is, for example `.spec.replicas`.
+    /// Where the value is, for example `.spec.replicas`. Either this or `expression` is set.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub json_path: String,
+    /// A CEL expression that computes the value from `self`, for example `self.spec.replicas > 1 ? 'yes' : 'no'`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expression: Option<String>,
 }
 
 /// A field for field selectors.

@@ -10,7 +10,9 @@ mod gofmt;
 use jiff::Timestamp;
 use serde_json::{Number, Value};
 
+use crate::cel::computed::Computed;
 use crate::jsonpath::JsonPath;
+use crate::structural::Schema;
 
 /// What a column may be.
 const TYPES: &str = "boolean,date,integer,number,string";
@@ -88,18 +90,61 @@ pub struct Column {
     format: String,
     description: String,
     priority: i32,
-    path: JsonPath,
+    source: Source,
+}
+
+/// Where cells come from.
+#[derive(Clone, Debug, PartialEq)]
+enum Source {
+    Path(JsonPath),
+    Expression(Computed),
+}
+
+/// What a column says of itself besides its heading and its type.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Details<'a> {
+    /// The format.
+    pub format: Option<&'a str>,
+    /// What the column shows.
+    pub description: Option<&'a str>,
+    /// 0 for the standard view.
+    pub priority: Option<i32>,
 }
 
 impl Column {
     /// Checks a column and parses its path. All that is wrong is reported.
-    pub fn compile(
+    ///
+    /// # Errors
+    /// What kube-apiserver would refuse in a column.
+    pub fn compile(name: &str, kind: &str, details: Details<'_>, json_path: &str) -> Result<Self, Vec<ColumnError>> {
+        let source = parse_path(json_path).map(Source::Path);
+        let description = format!("Custom resource definition column (in JSONPath format): {json_path}");
+        Self::with(name, kind, details, source, description)
+    }
+
+    /// Checks a column whose cells an expression computes from objects of `schema`.
+    ///
+    /// # Errors
+    /// What is wrong with the column, or with the expression.
+    pub fn computed(
         name: &str,
         kind: &str,
-        format: Option<&str>,
-        description: Option<&str>,
-        priority: Option<i32>,
-        json_path: &str,
+        details: Details<'_>,
+        expression: &str,
+        schema: &Schema,
+    ) -> Result<Self, Vec<ColumnError>> {
+        let source = Computed::compile(expression, schema.root()).map(Source::Expression);
+        let source =
+            source.map_err(|detail| ColumnError::Invalid { field: "expression", value: expression.to_owned(), detail });
+        Self::with(name, kind, details, source, format!("Computed column: {expression}"))
+    }
+
+    fn with(
+        name: &str,
+        kind: &str,
+        details: Details<'_>,
+        source: Result<Source, ColumnError>,
+        description: String,
     ) -> Result<Self, Vec<ColumnError>> {
         let mut errors = Vec::new();
         if name.is_empty() {
@@ -112,23 +157,23 @@ impl Column {
         } else if column_type.is_none() {
             errors.push(ColumnError::Invalid { field: "type", value: kind.to_owned(), detail: types() });
         }
-        let format = format.unwrap_or_default();
+        let format = details.format.unwrap_or_default();
         if !format.is_empty() && !FORMATS.contains(&format) {
             let detail = format!("must be one of {}", FORMATS.join(","));
             errors.push(ColumnError::Invalid { field: "format", value: format.to_owned(), detail });
         }
-        let path = parse_path(json_path).map_err(|error| errors.push(error)).ok();
-        match (column_type, path) {
-            (Some(kind), Some(path)) if errors.is_empty() => Ok(Self {
+        let source = source.map_err(|error| errors.push(error)).ok();
+        match (column_type, source) {
+            (Some(kind), Some(source)) if errors.is_empty() => Ok(Self {
                 name: name.to_owned(),
                 kind,
                 format: format.to_owned(),
-                description: match description {
+                description: match details.description {
                     Some(text) if !text.is_empty() => text.to_owned(),
-                    _ => format!("Custom resource definition column (in JSONPath format): {json_path}"),
+                    _ => description,
                 },
-                priority: priority.unwrap_or_default(),
-                path,
+                priority: details.priority.unwrap_or_default(),
+                source,
             }),
             _ => Err(errors),
         }
@@ -142,7 +187,10 @@ impl Column {
             format: String::new(),
             description: AGE_DESCRIPTION.to_owned(),
             priority: 0,
-            path: JsonPath::of_fields(".metadata.creationTimestamp", &["metadata", "creationTimestamp"]),
+            source: Source::Path(JsonPath::of_fields(
+                ".metadata.creationTimestamp",
+                &["metadata", "creationTimestamp"],
+            )),
         }
     }
 
@@ -164,9 +212,18 @@ impl Column {
 
     /// The cell of an object. Only the first result counts; null when there is none, or when it has another type.
     pub fn cell(&self, object: &Value, now: Timestamp) -> Value {
-        let results = self.path.find(object);
-        let Some(value) = results.first() else { return Value::Null };
-        match (self.kind, value.as_ref()) {
+        match &self.source {
+            Source::Path(path) => {
+                path.find(object).first().map_or(Value::Null, |value| self.typed(value.as_ref(), now))
+            }
+            Source::Expression(expression) => {
+                expression.value(object).map_or(Value::Null, |value| self.typed(&value, now))
+            }
+        }
+    }
+
+    fn typed(&self, value: &Value, now: Timestamp) -> Value {
+        match (self.kind, value) {
             (ColumnType::String, value) => Value::String(gofmt::print(value)),
             (ColumnType::Boolean, Value::Bool(bool)) => Value::Bool(*bool),
             (ColumnType::Date, Value::String(date)) => Value::String(age::age(date, now)),
@@ -222,7 +279,7 @@ mod tests {
     }
 
     fn cell(kind: &str, path: &str) -> Value {
-        let column = Column::compile("C", kind, None, None, None, path).unwrap();
+        let column = Column::compile("C", kind, Details::default(), path).unwrap();
         column.cell(&object(), "2026-01-01T12:00:00Z".parse().unwrap())
     }
 
@@ -260,7 +317,13 @@ mod tests {
 
     #[test]
     fn the_definition_describes_the_path_when_nothing_else_is_said() {
-        let column = Column::compile("Port", "integer", Some("int32"), None, Some(1), ".spec.port").unwrap();
+        let column = Column::compile(
+            "Port",
+            "integer",
+            Details { format: Some("int32"), priority: Some(1), ..Details::default() },
+            ".spec.port",
+        )
+        .unwrap();
         assert_eq!(
             column.definition(),
             json!({"name": "Port", "type": "integer", "format": "int32", "priority": 1,
@@ -271,7 +334,8 @@ mod tests {
     #[test]
     fn everything_wrong_is_reported_in_the_words_of_kube_apiserver() {
         let errors = |kind, format, path| {
-            let errors = Column::compile("", kind, format, None, None, path).unwrap_err();
+            let details = Details { format, ..Details::default() };
+            let errors = Column::compile("", kind, details, path).unwrap_err();
             errors.iter().map(ToString::to_string).collect::<Vec<_>>()
         };
         assert_eq!(
@@ -301,6 +365,6 @@ mod tests {
     #[test]
     fn the_default_column_is_what_its_path_parses_to() {
         let parsed = JsonPath::parse(".metadata.creationTimestamp").unwrap();
-        assert_eq!(Column::age().path, parsed);
+        assert_eq!(Column::age().source, Source::Path(parsed));
     }
 }

@@ -10,7 +10,7 @@ use regex::Regex;
 use serde_json::{Value, json};
 
 use crate::{
-    column::{Column, ColumnError},
+    column::{Column, ColumnError, Details},
     convert::release::{RELEASE_NAME_BYTES_MAX, ReleaseTemplate},
     field::{FieldError, FieldPath},
     jsonpath::JsonPath,
@@ -268,22 +268,13 @@ fn compile_version(
         add_release_status(&mut raw);
     }
     let schema = match Schema::compile(&raw, &schema_at) {
-        Ok(schema) => {
-            if let Some(rule) = schema.rules().first() {
-                errors.push(FieldError::forbidden(
-                    &schema_at,
-                    &format!("x-kubernetes-validations at {rule} cannot be enforced by this version of Kindsmith, and a rule \
-                        that is not enforced would mislead"),
-                ));
-            }
-            Some(schema)
-        }
+        Ok(schema) => Some(schema),
         Err(found) => {
             errors.extend(found);
             None
         }
     };
-    let columns = columns(version, computed, at, errors);
+    let columns = columns(version, computed, schema.as_ref(), at, errors);
     let selectable_fields = selectable_fields(version, at, errors);
     let subresources = version.subresources.clone().unwrap_or_default();
     if subresources.scale.is_some() {
@@ -370,25 +361,47 @@ fn add_release_status(schema: &mut Value) {
     });
 }
 
-fn columns(version: &Version, computed: bool, at: &FieldPath, errors: &mut Vec<FieldError>) -> Vec<Column> {
+fn columns(
+    version: &Version,
+    computed: bool,
+    schema: Option<&Schema>,
+    at: &FieldPath,
+    errors: &mut Vec<FieldError>,
+) -> Vec<Column> {
     let mut compiled = Vec::new();
-    let mut add = |name: &str, kind: &str, path: &str, at: &FieldPath, from: Option<&kindsmith_crds::PrinterColumn>| {
-        let format = from.and_then(|column| column.format.as_deref());
-        let description = from.and_then(|column| column.description.as_deref());
-        let priority = from.and_then(|column| column.priority);
-        match Column::compile(name, kind, format, description, priority, path) {
-            Ok(column) => compiled.push(column),
-            Err(found) => errors.extend(found.into_iter().map(|error| column_error(error, at))),
-        }
+    let mut add = |column: Result<Column, Vec<ColumnError>>, at: &FieldPath| match column {
+        Ok(column) => compiled.push(column),
+        Err(found) => errors.extend(found.into_iter().map(|error| column_error(error, at))),
     };
     for (index, column) in version.additional_printer_columns.iter().enumerate() {
         let at = at.child("additionalPrinterColumns").index(index);
-        add(&column.name, &column.kind, &column.json_path, &at, Some(column));
+        let details = Details {
+            format: column.format.as_deref(),
+            description: column.description.as_deref(),
+            priority: column.priority,
+        };
+        match (&column.expression, schema) {
+            (Some(_), _) if !column.json_path.is_empty() => {
+                let detail = "exactly one of jsonPath and expression must be set".to_owned();
+                let value = column.json_path.clone();
+                add(Err(vec![ColumnError::Invalid { field: "jsonPath", value, detail }]), &at);
+            }
+            (Some(expression), Some(schema)) => {
+                add(Column::computed(&column.name, &column.kind, details, expression, schema), &at);
+            }
+            // What is wrong with the schema is told already.
+            (Some(_), None) => {}
+            (None, _) => add(Column::compile(&column.name, &column.kind, details, &column.json_path), &at),
+        }
     }
     if version.additional_printer_columns.is_empty() && computed {
-        add("Ready", "string", ".status.conditions[?(@.type==\"Ready\")].status", at, None);
-        add("Age", "date", ".metadata.creationTimestamp", at, None);
-        add("Version", "string", ".status.version", at, None);
+        for (name, kind, path) in [
+            ("Ready", "string", ".status.conditions[?(@.type==\"Ready\")].status"),
+            ("Age", "date", ".metadata.creationTimestamp"),
+            ("Version", "string", ".status.version"),
+        ] {
+            add(Column::compile(name, kind, Details::default(), path), at);
+        }
     }
     compiled
 }
@@ -506,14 +519,41 @@ mod tests {
     }
 
     #[test]
+    fn a_cell_may_be_computed() {
+        let columns = |column: Value| {
+            move |definition: &mut Value| {
+                definition["spec"]["versions"][0]["additionalPrinterColumns"] = json!([column]);
+            }
+        };
+        let large = json!({"name": "Large", "type": "string", "expression": "self.spec.size > 5 ? 'yes' : 'no'"});
+        let kind = judge(columns(large.clone())).unwrap();
+        let columns_of = &kind.storage_version().unwrap().columns;
+        let row = |size: Value| {
+            let object = json!({"metadata": {"name": "a"}, "spec": {"size": size}});
+            let (include, version) = (crate::table::IncludeObject::None, crate::table::TableVersion::V1);
+            columns_of.row(&object, include, version, jiff::Timestamp::UNIX_EPOCH)["cells"][1].clone()
+        };
+        assert_eq!(row(json!(7)), "yes");
+        assert_eq!(row(json!(3)), "no");
+        assert_eq!(row(json!(null)), Value::Null);
+        let at = "spec.versions[0].additionalPrinterColumns[0]";
+        let mut both = large.clone();
+        both["jsonPath"] = json!(".spec.size");
+        refused(columns(both), &format!("{at}.jsonPath: Invalid value"));
+        let mut wrong = large;
+        wrong["expression"] = json!("self.spec.colour");
+        refused(columns(wrong), &format!("{at}.expression: Invalid value: \"self.spec.colour\": compilation failed"));
+    }
+
+    #[test]
     fn what_cannot_be_enforced_or_kept_is_refused() {
         let at = "spec.versions[0].schema.openAPIV3Schema";
         let spec = "/spec/versions/0/schema/openAPIV3Schema/properties/spec";
         refused(
             |definition| {
-                definition.pointer_mut(spec).unwrap()["x-kubernetes-validations"] = json!([{"rule": "self.size > 1"}]);
+                definition.pointer_mut(spec).unwrap()["x-kubernetes-validations"] = json!([{"rule": " "}]);
             },
-            &format!("{at}: Forbidden: x-kubernetes-validations at spec"),
+            &format!("{at}.properties[spec].x-kubernetes-validations[0].rule: Required value: rule is not specified"),
         );
         refused(
             |definition| {

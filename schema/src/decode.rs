@@ -3,6 +3,7 @@
 //! Follows sigs.k8s.io/json: the last of duplicate fields wins and the others are reported, integers that do not fit
 //! 64 bits become floats, at most [`DUPLICATES_MAX`] fields are reported.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::HashSet;
 use std::fmt;
@@ -15,6 +16,9 @@ pub const JSON_DEPTH_MAX: usize = 120;
 
 /// How many duplicate fields are reported.
 pub const DUPLICATES_MAX: usize = 100;
+
+/// How much text the paths of duplicate fields have in all, in bytes, with repetitions; the last one may exceed it.
+const DUPLICATES_TEXT_BYTES_MAX: usize = 1 << 20;
 
 /// Why a document is not JSON that is accepted.
 #[derive(Debug, thiserror::Error)]
@@ -32,7 +36,8 @@ pub struct DecodeError {
 /// When `bytes` is no JSON document, or one that nests deeper than [`JSON_DEPTH_MAX`].
 pub fn json_with_duplicates(bytes: &[u8]) -> Result<(Value, Vec<String>), DecodeError> {
     let found = RefCell::new(Duplicates::default());
-    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let text = mended(bytes);
+    let mut deserializer = serde_json::Deserializer::from_slice(&text);
     let node = Node { found: &found, step: Step::Document, depth: 0 };
     let value = node.deserialize(&mut deserializer).and_then(|value| deserializer.end().map(|()| value));
     match value {
@@ -41,16 +46,56 @@ pub fn json_with_duplicates(bytes: &[u8]) -> Result<(Value, Vec<String>), Decode
     }
 }
 
+/// The document with U+FFFD where it holds what is no character: bytes that are no UTF-8, halves of surrogate pairs. Go
+/// reads it so, and does not refuse it.
+fn mended(bytes: &[u8]) -> Cow<'_, [u8]> {
+    let mut text = match String::from_utf8_lossy(bytes) {
+        Cow::Borrowed(_) => Cow::Borrowed(bytes),
+        Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+    };
+    let mut i = 0;
+    while let Some(escape) = text.get(i..).and_then(|rest| rest.iter().position(|b| *b == b'\\')) {
+        i += escape;
+        match unit(&text[i..]) {
+            None => i += 2,
+            Some(0xD800..=0xDBFF) if matches!(unit(&text[i + 6..]), Some(0xDC00..=0xDFFF)) => i += 12,
+            Some(0xD800..=0xDFFF) => {
+                text.to_mut()[i + 2..i + 6].copy_from_slice(b"fffd");
+                i += 6;
+            }
+            Some(_) => i += 6,
+        }
+    }
+    text
+}
+
+/// The code of the `\uXXXX` that `bytes` begin with.
+fn unit(bytes: &[u8]) -> Option<u16> {
+    let digits = bytes.strip_prefix(b"\\u")?.get(..4)?;
+    if !digits.iter().all(u8::is_ascii_hexdigit) {
+        return None;
+    }
+    u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
+}
+
 /// Paths of duplicate fields, each once.
 #[derive(Default)]
 struct Duplicates {
     paths: Vec<String>,
     seen: HashSet<String>,
+    text_bytes: usize,
 }
 
 impl Duplicates {
-    fn add(&mut self, path: String) {
-        if self.paths.len() < DUPLICATES_MAX && self.seen.insert(path.clone()) {
+    /// Adds the path, which is only made if it will be reported.
+    fn add(&mut self, step: Step<'_>) {
+        if self.paths.len() >= DUPLICATES_MAX || self.text_bytes >= DUPLICATES_TEXT_BYTES_MAX {
+            return;
+        }
+        let mut path = String::new();
+        step.write(&mut path);
+        self.text_bytes += path.len();
+        if self.seen.insert(path.clone()) {
             self.paths.push(path);
         }
     }
@@ -65,12 +110,20 @@ enum Step<'a> {
 }
 
 impl Step<'_> {
-    fn path(self) -> String {
+    fn write(self, path: &mut String) {
         match self {
-            Self::Document => String::new(),
-            Self::Field(Self::Document, name) => name.to_owned(),
-            Self::Field(parent, name) => format!("{}.{name}", parent.path()),
-            Self::Item(parent, index) => format!("{}[{index}]", parent.path()),
+            Self::Document => {}
+            Self::Field(parent, name) => {
+                parent.write(path);
+                if !matches!(parent, Self::Document) {
+                    path.push('.');
+                }
+                path.push_str(name);
+            }
+            Self::Item(parent, index) => {
+                parent.write(path);
+                path.push_str(&format!("[{index}]"));
+            }
         }
     }
 }
@@ -154,7 +207,7 @@ impl<'de> Visitor<'de> for Node<'_> {
         while let Some(name) = fields.next_key::<String>()? {
             let step = Step::Field(&self.step, &name);
             if map.contains_key(&name) {
-                self.found.borrow_mut().add(step.path());
+                self.found.borrow_mut().add(step);
             }
             let value = fields.next_value_seed(Node { found: self.found, step, depth })?;
             map.insert(name, value);
@@ -191,6 +244,20 @@ mod tests {
         assert!(json_with_duplicates(nested(JSON_DEPTH_MAX).as_bytes()).is_ok());
         assert!(json_with_duplicates(nested(JSON_DEPTH_MAX + 1).as_bytes()).is_err());
         assert!(json_with_duplicates(nested(100_000).as_bytes()).is_err());
+    }
+
+    #[test]
+    fn what_is_no_character_is_replaced() {
+        for (text, value) in [
+            (br#""\ud800""#.as_slice(), "\u{fffd}"),
+            (br#""\uDC00x""#, "\u{fffd}x"),
+            (br#""\ud83d\udc4d""#, "\u{1F44D}"),
+            (br#""\ud83d\ud83d\udc4d""#, "\u{fffd}\u{1F44D}"),
+            (br#""\\ud800""#, r"\ud800"),
+            (b"\"a\xffb\"", "a\u{fffd}b"),
+        ] {
+            assert_eq!(json_with_duplicates(text).unwrap().0, value);
+        }
     }
 
     #[test]

@@ -122,6 +122,21 @@ impl FieldError {
         Self::plain(ErrorKind::Invalid, path, &detail)
     }
 
+    /// A malformed value that is shown as `printed`.
+    pub(crate) fn invalid_printed(path: &FieldPath, printed: &str, detail: &str) -> Self {
+        Self::plain(ErrorKind::Invalid, path, &format!("{printed}: {detail}"))
+    }
+
+    /// A value that breaks a rule; lists and maps are not shown
+    /// (`fieldErrorForReason`, apiextensions-apiserver/pkg/apiserver/schema/cel/validation.go).
+    pub(crate) fn of_rule(kind: ErrorKind, path: &FieldPath, value: Option<&Value>, detail: &str) -> Self {
+        let detail = if kind == ErrorKind::Duplicate { "" } else { detail };
+        match value.filter(|_| matches!(kind, ErrorKind::Invalid | ErrorKind::Duplicate)) {
+            Some(value) => Self::with_value(kind, path, value, detail),
+            None => Self::plain(kind, path, detail),
+        }
+    }
+
     /// A value of the wrong type.
     pub fn type_invalid(path: &FieldPath, value: &Value, detail: &str) -> Self {
         Self::with_value(ErrorKind::TypeInvalid, path, value, detail)
@@ -144,12 +159,18 @@ impl FieldError {
 
     /// A value outside of an enumeration.
     pub fn not_supported<S: AsRef<str>>(path: &FieldPath, value: &Value, valid: &[S]) -> Self {
+        Self::not_supported_printed(path, &printed(value), valid)
+    }
+
+    /// A value outside of an enumeration that is shown as `printed`.
+    pub(crate) fn not_supported_printed<S: AsRef<str>>(path: &FieldPath, printed: &str, valid: &[S]) -> Self {
         let mut detail = String::new();
         for (i, choice) in valid.iter().enumerate() {
             detail.push_str(if i == 0 { "supported values: " } else { ", " });
             detail.push_str(&print::quoted(choice.as_ref()));
         }
-        Self::with_value(ErrorKind::NotSupported, path, value, &detail)
+        let separator = if detail.is_empty() { "" } else { ": " };
+        Self::plain(ErrorKind::NotSupported, path, &format!("{printed}{separator}{detail}"))
     }
 
     /// A value that is not permitted here.

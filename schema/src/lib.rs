@@ -13,6 +13,10 @@ pub mod field;
 /// Structural schemas: compile, prune, default, validate.
 pub mod structural;
 
+/// The Common Expression Language.
+#[allow(dead_code, reason = "being built")]
+mod cel;
+
 /// kubectl's JSONPath.
 pub mod jsonpath;
 
@@ -33,6 +37,9 @@ pub mod priority;
 
 /// Which definition holds a name.
 pub mod names;
+
+/// What a new definition takes away from those who rely on the old one.
+pub mod compatibility;
 
 /// From a definition to a kind.
 pub mod compile;

@@ -136,6 +136,7 @@ impl Columns {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::column::Details;
 
     fn now() -> Timestamp {
         "2026-01-01T12:00:00Z".parse().unwrap()
@@ -147,7 +148,15 @@ mod tests {
     }
 
     fn columns() -> Columns {
-        Columns::new(vec![Column::compile("Size", "string", None, Some("How large."), None, ".spec.size").unwrap()])
+        Columns::new(vec![
+            Column::compile(
+                "Size",
+                "string",
+                Details { description: Some("How large."), ..Details::default() },
+                ".spec.size",
+            )
+            .unwrap(),
+        ])
     }
 
     #[test]

@@ -43,6 +43,9 @@ pub mod kindsmith;
 /// `kindsmith dev` as a process.
 pub mod dev;
 
+/// One kind served by both, asked the same.
+pub mod twin;
+
 pub use control_plane::{Builder, ControlPlane};
 pub use dev::Dev;
 pub use kindsmith::Kindsmith;

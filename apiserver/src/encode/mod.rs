@@ -5,3 +5,6 @@ pub mod status;
 
 /// Responses: bodies, content types, compression.
 pub mod response;
+
+/// A Status in protobuf.
+pub mod protobuf;

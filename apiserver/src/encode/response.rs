@@ -8,8 +8,11 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Full};
 use serde_json::Value;
 
-use super::status::ApiError;
-use crate::server::Body;
+use super::{protobuf, status::ApiError};
+use crate::{
+    request::{Pretty, StatusFormat},
+    server::Body,
+};
 
 /// Answers below this many bytes are not compressed, as in k8s.io/apiserver.
 const COMPRESSED_BYTES_MIN: usize = 128 * 1024;
@@ -37,11 +40,28 @@ pub fn json(code: StatusCode, value: &Value) -> Response<Body> {
     answer(code, "application/json", Bytes::from(value.to_string()))
 }
 
+/// A Status in the format that the client takes.
+#[must_use]
+pub fn status(code: StatusCode, status: &Value, format: StatusFormat) -> Response<Body> {
+    match format {
+        StatusFormat::Json(Pretty::No) => json(code, status),
+        StatusFormat::Json(Pretty::Yes) => {
+            let text = serde_json::to_string_pretty(status).map(|text| text + "\n");
+            answer(code, "application/json", Bytes::from(text.unwrap_or_else(|_| status.to_string())))
+        }
+        StatusFormat::Yaml => match serde_saphyr::to_string(status) {
+            Ok(text) => answer(code, "application/yaml", Bytes::from(text)),
+            Err(_) => json(code, status),
+        },
+        StatusFormat::Protobuf => answer(code, protobuf::MEDIA_TYPE, Bytes::from(protobuf::status(status))),
+    }
+}
+
 /// The answer to a request that was not done.
 #[must_use]
-pub fn error(error: &ApiError) -> Response<Body> {
+pub fn error(error: &ApiError, format: StatusFormat) -> Response<Body> {
     let code = StatusCode::from_u16(error.code()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = json(code, &error.to_status());
+    let mut response = status(code, &error.to_status(), format);
     if let Some(seconds) = error.retry_after() {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }

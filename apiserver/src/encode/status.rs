@@ -98,6 +98,14 @@ pub enum ApiError {
     /// The verb is not there for this resource.
     #[error("the server does not allow this method on the requested resource")]
     MethodNotAllowed,
+    /// The resource is there, but not for this verb.
+    #[error("{verb} is not supported on resources of kind {:?}", .named.qualified())]
+    MethodNotSupported {
+        /// The resource, without a name.
+        named: Named,
+        /// The verb.
+        verb: String,
+    },
     /// None of the media types that the client takes can be made.
     #[error("{0}")]
     NotAcceptable(String),
@@ -148,6 +156,12 @@ pub enum ApiError {
     /// A fault of ours.
     #[error("Internal error occurred: {0}")]
     Internal(String),
+    /// A fault that Kubernetes reports with its text alone, without a reason.
+    #[error("{0}")]
+    Plain(String),
+    /// A patch that cannot be applied.
+    #[error("the server rejected our request due to an error in our request")]
+    Rejected,
     /// A Status from elsewhere that is already what the client should see.
     #[error("{}", .0.get("message").and_then(Value::as_str).unwrap_or_default())]
     Passed(Box<Value>),
@@ -176,15 +190,15 @@ impl ApiError {
             Self::Unauthorized => 401,
             Self::Forbidden { .. } => 403,
             Self::NotFound(_) | Self::NoSuchPath => 404,
-            Self::MethodNotAllowed => 405,
+            Self::MethodNotAllowed | Self::MethodNotSupported { .. } => 405,
             Self::NotAcceptable(_) => 406,
             Self::AlreadyExists(_) | Self::Conflict { .. } => 409,
             Self::Expired { .. } => 410,
             Self::TooLarge { .. } => 413,
             Self::UnsupportedMediaType(_) => 415,
-            Self::Invalid { .. } => 422,
+            Self::Invalid { .. } | Self::Rejected => 422,
             Self::TooManyRequests { .. } => 429,
-            Self::Internal(_) => 500,
+            Self::Internal(_) | Self::Plain(_) => 500,
             Self::Unavailable { .. } => 503,
             Self::TooLargeResourceVersion { .. } | Self::Timeout(_) => 504,
             Self::Passed(status) => {
@@ -199,14 +213,15 @@ impl ApiError {
             Self::Unauthorized => "Unauthorized",
             Self::Forbidden { .. } => "Forbidden",
             Self::NotFound(_) | Self::NoSuchPath => "NotFound",
-            Self::MethodNotAllowed => "MethodNotAllowed",
+            Self::MethodNotAllowed | Self::MethodNotSupported { .. } => "MethodNotAllowed",
             Self::NotAcceptable(_) => "NotAcceptable",
             Self::AlreadyExists(_) => "AlreadyExists",
             Self::Conflict { .. } => "Conflict",
             Self::Expired { .. } => "Expired",
             Self::TooLarge { .. } => "RequestEntityTooLarge",
             Self::UnsupportedMediaType(_) => "UnsupportedMediaType",
-            Self::Invalid { .. } => "Invalid",
+            Self::Invalid { .. } | Self::Rejected => "Invalid",
+            Self::Plain(_) => "",
             Self::TooManyRequests { .. } => "TooManyRequests",
             Self::Internal(_) | Self::Passed(_) => "InternalError",
             Self::Unavailable { .. } => "ServiceUnavailable",
@@ -244,7 +259,10 @@ impl ApiError {
             }
         };
         match self {
-            Self::NotFound(named) | Self::AlreadyExists(named) | Self::Conflict { named, .. } => {
+            Self::NotFound(named)
+            | Self::AlreadyExists(named)
+            | Self::Conflict { named, .. }
+            | Self::MethodNotSupported { named, .. } => {
                 put(&mut details, named, &named.resource);
             }
             Self::Forbidden { named, causes, .. } => {
@@ -286,7 +304,13 @@ impl ApiError {
             "reason": self.reason(),
             "code": self.code(),
         });
-        let empty_details = matches!(self, Self::Forbidden { .. } | Self::NoSuchPath | Self::MethodNotAllowed);
+        if self.reason().is_empty()
+            && let Some(status) = status.as_object_mut()
+        {
+            status.remove("reason");
+        }
+        let empty_details =
+            matches!(self, Self::Forbidden { .. } | Self::NoSuchPath | Self::MethodNotAllowed | Self::Rejected);
         if !details.is_empty() || empty_details {
             status["details"] = Value::Object(details);
         }
@@ -400,15 +424,7 @@ impl From<crate::request::OptionsError> for ApiError {
                 },
                 causes: causes(invalid.causes),
             },
-            OptionsError::InvalidWatch(held) => Self::Invalid {
-                named: Named {
-                    group: String::new(),
-                    resource: String::new(),
-                    kind: "ListOptions".to_owned(),
-                    name: String::new(),
-                },
-                causes: causes(held),
-            },
+            OptionsError::Plain(message) => Self::Plain(message),
         }
     }
 }

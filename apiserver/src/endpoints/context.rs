@@ -1,9 +1,10 @@
 //! What every verb works with: the kind, resolved once, the names, the options.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use kindsmith_schema::kind::Kind;
 use serde_json::Value;
 
 use super::represent;
@@ -16,7 +17,7 @@ use crate::{
     registry::Resource,
     request::{
         BodyFormat, Expected as Purpose, FieldValidation, NegotiationError, Representation, ResourceTarget,
-        WriteOptions as ClientOptions,
+        StatusFormat, WriteOptions as ClientOptions,
     },
     server::Body,
     storage::{
@@ -44,8 +45,21 @@ pub struct Context {
     pub api_version: String,
     /// Where namespaces are, when the backend does not check them itself.
     pub namespaces: Option<Arc<dyn Host>>,
-    /// Whether the user may create, asked only when an update would.
+    /// What a write may change.
     pub write_target: WriteTarget,
+    /// What the client's user is told besides the answer, whether that is an error or not.
+    pub warnings: Mutex<Vec<String>>,
+}
+
+/// An object of a kind, as errors name it.
+#[must_use]
+pub fn named(kind: &Kind, name: &str) -> Named {
+    Named {
+        group: kind.group.clone(),
+        resource: kind.names.plural.clone(),
+        kind: kind.names.kind.clone(),
+        name: name.to_owned(),
+    }
 }
 
 impl Context {
@@ -58,13 +72,7 @@ impl Context {
     /// The object as errors name it.
     #[must_use]
     pub fn named(&self, name: &str) -> Named {
-        let kind = self.projection.kind();
-        Named {
-            group: kind.group.clone(),
-            resource: kind.names.plural.clone(),
-            kind: kind.names.kind.clone(),
-            name: name.to_owned(),
-        }
+        named(self.projection.kind(), name)
     }
 
     /// The object that the path names, as errors name it.
@@ -145,15 +153,25 @@ impl Context {
         code: StatusCode,
         representation: &Representation,
         instance: &Value,
-        warnings: &[String],
     ) -> Result<Response<Body>, ApiError> {
         let body = represent::object(representation, &self.projection, instance)?;
-        let mut answer = self.body(code, representation.content_type(), body);
-        response::warn(answer.headers_mut(), warnings);
-        if let Some(deprecation) = &self.projection.version().deprecation {
-            response::warn(answer.headers_mut(), std::slice::from_ref(deprecation));
+        Ok(self.body(code, representation.content_type(), body))
+    }
+
+    /// Tells the client's user something besides the answer; what was said before is not said again.
+    pub fn warn(&self, warnings: impl IntoIterator<Item = String>) {
+        let mut held = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        for warning in warnings {
+            if !held.contains(&warning) {
+                held.push(warning);
+            }
         }
-        Ok(answer)
+    }
+
+    /// An answer with a Status, in the format that the client takes.
+    #[must_use]
+    pub fn status_format(&self) -> StatusFormat {
+        StatusFormat::negotiate(self.header(header::ACCEPT), self.query.as_deref(), self.header(header::USER_AGENT))
     }
 
     /// An answer with a body, compressed when that pays and the client takes it.
@@ -177,13 +195,16 @@ impl Context {
         complaints: Vec<String>,
         validation: FieldValidation,
         strict: impl FnOnce(String) -> ApiError,
-    ) -> Result<Vec<String>, ApiError> {
+    ) -> Result<(), ApiError> {
         match validation {
-            FieldValidation::Ignore => Ok(Vec::new()),
-            FieldValidation::Warn => Ok(complaints),
-            FieldValidation::Strict if complaints.is_empty() => Ok(Vec::new()),
-            FieldValidation::Strict => Err(strict(format!("strict decoding error: {}", complaints.join(", ")))),
+            FieldValidation::Ignore => {}
+            FieldValidation::Warn => self.warn(complaints),
+            FieldValidation::Strict if complaints.is_empty() => {}
+            FieldValidation::Strict => {
+                return Err(strict(format!("strict decoding error: {}", complaints.join(", "))));
+            }
         }
+        Ok(())
     }
 
     /// The error of strict decoding for a whole object.

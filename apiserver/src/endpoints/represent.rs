@@ -178,6 +178,8 @@ pub fn list(
         }
         (As::PartialMetadata { version } | As::PartialMetadataList { version }, _) => {
             let items: Vec<Value> = trees(items)?.iter().map(|instance| partial(instance, version)).collect();
+            // Go writes an empty list that was never made as null, and clients know it so.
+            let items = if items.is_empty() { Value::Null } else { Value::Array(items) };
             let list = json!({"apiVersion": version.api_version(), "kind": "PartialObjectMetadataList", "items": items,
                 "metadata": meta.to_value()});
             encode(representation, &list)

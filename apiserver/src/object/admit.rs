@@ -8,11 +8,19 @@ use serde_json::Value;
 
 use crate::storage::host::WriteTarget;
 
-/// Drops unknown fields and fills in defaults. Returns the paths of what was dropped, sorted.
+/// Drops unknown fields and fills in defaults. Returns the paths of what was dropped, sorted, those inside of the
+/// metadata of embedded resources last.
 ///
 /// What the stored object already has, unchanged, is kept even if the schema does not know it: it was put there by a hand
 /// other than the client's, and losing it silently would be worse than carrying it on.
-pub fn shape(object: &mut Value, stored: Option<&Value>, version: &KindVersion) -> Vec<String> {
+///
+/// # Errors
+/// An embedded resource that cannot be read.
+pub fn shape(
+    object: &mut Value,
+    stored: Option<&Value>,
+    version: &KindVersion,
+) -> Result<Vec<String>, Box<FieldError>> {
     let before = stored.map(|_| object.clone());
     let mut dropped = version.schema.prune(object);
     if let (false, Some(before), Some(stored)) = (dropped.is_empty(), before, stored) {
@@ -20,8 +28,9 @@ pub fn shape(object: &mut Value, stored: Option<&Value>, version: &KindVersion) 
         let kept = version.schema.prune(&mut object.clone());
         dropped.retain(|path| !kept.contains(path));
     }
+    dropped.extend(version.schema.coerce(object)?);
     version.schema.default(object);
-    dropped
+    Ok(dropped)
 }
 
 /// Puts back members that pruning took although they are as they were stored.
@@ -69,11 +78,12 @@ pub fn keep_untargeted(object: &mut Value, stored: Option<&Value>, version: &Kin
     }
 }
 
-/// All faults by the schema; on an update those of unchanged values are let be.
+/// All faults by the schema; on an update those of unchanged values are let be, and of a status only its own are told.
 #[must_use]
-pub fn validate(object: &Value, stored: Option<&Value>, version: &KindVersion) -> Vec<FieldError> {
-    match stored {
-        Some(stored) => version.schema.validate_update(object, stored),
-        None => version.schema.validate(object),
+pub fn validate(object: &Value, stored: Option<&Value>, version: &KindVersion, target: WriteTarget) -> Vec<FieldError> {
+    match (stored, target) {
+        (None, _) => version.schema.validate(object),
+        (Some(stored), WriteTarget::Main) => version.schema.validate_update(object, stored),
+        (Some(stored), WriteTarget::Status) => version.schema.validate_status_update(object, stored),
     }
 }

@@ -2,8 +2,11 @@
 //!
 //! Source: k8s.io/apiserver/pkg/endpoints/handlers/create.go and rest.go (transformDecodeError).
 
-use kindsmith_schema::decode;
-use serde_json::Value;
+use kindsmith_schema::{
+    decode,
+    field::{FieldError, FieldPath},
+};
+use serde_json::{Value, json};
 
 use crate::{encode::status::ApiError, request::BodyFormat};
 
@@ -52,50 +55,105 @@ pub fn value(body: &[u8], format: BodyFormat, expected: Expected<'_>) -> Result<
     }
 }
 
-/// Decodes a body into an object of the expected kind.
+/// Decodes a body into an object that says what it is.
 ///
 /// # Errors
-/// 400 when it is not one.
+/// 400 when it does not.
 pub fn object(body: &[u8], format: BodyFormat, expected: Expected<'_>) -> Result<Decoded, ApiError> {
     let decoded = value(body, format, expected)?;
-    check(&decoded.object, expected)?;
+    if !decoded.object.is_object() || kind_of(&decoded.object).is_empty() {
+        return Err(ApiError::BadRequest(format!(
+            "the object provided is unrecognized (must be of type {}): Object 'Kind' is missing in '{}' ({})",
+            expected.kind,
+            excerpt(&decoded.object),
+            summary(body)
+        )));
+    }
     Ok(decoded)
 }
 
-/// Checks that a value is an object of the expected kind.
+/// The `kind` of an object; empty when it has none.
+#[must_use]
+pub fn kind_of(object: &Value) -> &str {
+    object.get("kind").and_then(Value::as_str).unwrap_or_default()
+}
+
+fn api_version_of(object: &Value) -> &str {
+    object.get("apiVersion").and_then(Value::as_str).unwrap_or_default()
+}
+
+/// Whether an object is of the expected kind.
+#[must_use]
+pub fn is_kind(object: &Value, expected: Expected<'_>) -> bool {
+    kind_of(object) == expected.kind
+}
+
+/// Checks that an object is in the version of the request's path.
 ///
 /// # Errors
 /// 400 when it is not.
-pub fn check(object: &Value, expected: Expected<'_>) -> Result<(), ApiError> {
-    let text = |member: &str| object.get(member).and_then(Value::as_str).unwrap_or_default();
-    let (kind, api_version) = (text("kind"), text("apiVersion"));
-    if !object.is_object() || kind.is_empty() {
-        return Err(ApiError::BadRequest(format!(
-            "the object provided is unrecognized (must be of type {}): Object 'Kind' is missing in '{}'",
+pub fn check_api_version(object: &Value, expected: Expected<'_>) -> Result<(), ApiError> {
+    let found = api_version_of(object);
+    if found == expected.api_version {
+        return Ok(());
+    }
+    Err(ApiError::BadRequest(format!(
+        "the API version in the data ({found}) does not match the expected API version ({})",
+        expected.api_version
+    )))
+}
+
+/// What is unknown in an object of our kind in a version that there is not: every field.
+#[must_use]
+pub fn fields_of_no_schema(object: &Value, expected: Expected<'_>) -> Vec<String> {
+    let group = |text: &str| text.split_once('/').map(|(group, _)| group.to_owned());
+    if !is_kind(object, expected) || group(api_version_of(object)) != group(expected.api_version) {
+        return Vec::new();
+    }
+    let fields = object.as_object().into_iter().flatten().map(|(name, _)| name.as_str());
+    let fields = fields.filter(|name| !matches!(*name, "apiVersion" | "kind" | "metadata"));
+    fields.map(|name| format!("unknown field {name:?}")).collect()
+}
+
+/// What is wrong with `kind` and `apiVersion` (apiextensions' ValidateTypeMeta).
+#[must_use]
+pub fn type_faults(object: &Value, expected: Expected<'_>) -> Vec<FieldError> {
+    let fields =
+        [("kind", kind_of(object), expected.kind), ("apiVersion", api_version_of(object), expected.api_version)];
+    fields
+        .into_iter()
+        .filter(|(_, found, wanted)| found != wanted)
+        .map(|(field, found, wanted)| {
+            FieldError::invalid(&FieldPath::root().child(field), &json!(found), &format!("must be {wanted}"))
+        })
+        .collect()
+}
+
+/// What is wrong with the shape of an object (`transformDecodeError`).
+#[must_use]
+pub fn fault(object: &Value, expected: Expected<'_>, body: &[u8], text: &str) -> ApiError {
+    let kind = kind_of(object);
+    if kind.is_empty() {
+        return ApiError::BadRequest(format!(
+            "the object provided is unrecognized (must be of type {}): {text} ({})",
             expected.kind,
-            excerpt(object)
-        )));
+            summary(body)
+        ));
     }
-    if api_version != expected.api_version {
-        return Err(ApiError::BadRequest(format!(
-            "the API version in the data ({api_version}) does not match the expected API version ({})",
-            expected.api_version
-        )));
-    }
-    if kind != expected.kind {
-        let group = expected.api_version.split_once('/').map_or("", |(group, _)| group);
-        return Err(ApiError::BadRequest(format!(
-            "{kind} in version {:?} cannot be handled as a {}: no kind {kind:?} is registered for {group}/{}",
-            expected.version, expected.kind, expected.version
-        )));
-    }
-    if object.get("metadata").is_some_and(|metadata| !metadata.is_object() && !metadata.is_null()) {
-        return Err(ApiError::BadRequest(format!(
-            "{kind} in version {:?} cannot be handled as a {}: metadata must be an object",
-            expected.version, expected.kind
-        )));
-    }
-    Ok(())
+    let version = api_version_of(object).rsplit('/').next().unwrap_or_default();
+    ApiError::BadRequest(format!("{kind} in version {version:?} cannot be handled as a {}: {text}", expected.kind))
+}
+
+/// The beginning of a body, for messages (`summarizeData`).
+fn summary(body: &[u8]) -> String {
+    const SUMMARY_BYTES_MAX: usize = 30;
+    let shown = &body[..body.len().min(SUMMARY_BYTES_MAX)];
+    let text = match body.first() {
+        None => return "<empty>".to_owned(),
+        Some(b'{') => String::from_utf8_lossy(shown).into_owned(),
+        Some(_) => shown.iter().map(|byte| format!("{byte:02x}")).collect(),
+    };
+    if body.len() > SUMMARY_BYTES_MAX { format!("{text} ...") } else { text }
 }
 
 /// The beginning of an object, for messages.

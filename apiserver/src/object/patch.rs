@@ -2,9 +2,10 @@
 //!
 //! Source: k8s.io/apiserver/pkg/endpoints/handlers/patch.go.
 
+use kindsmith_schema::decode;
 use serde_json::Value;
 
-use crate::encode::status::{ApiError, Cause, Named};
+use crate::encode::status::ApiError;
 
 /// The most operations of one JSON patch.
 pub const OPERATIONS_MAX: usize = 10_000;
@@ -19,49 +20,63 @@ pub enum Patch {
 }
 
 impl Patch {
-    /// Reads a JSON patch.
+    /// Reads a JSON patch. Complaints are about duplicate fields; who is lenient wants none.
     ///
     /// # Errors
-    /// 400 when it is none, 413 when it has too many operations.
-    pub fn json(body: &[u8]) -> Result<Self, ApiError> {
-        let patch: json_patch::Patch = serde_json::from_slice(body)
-            .map_err(|error| ApiError::BadRequest(format!("error decoding patch: {error}")))?;
-        if patch.0.len() > OPERATIONS_MAX {
+    /// 400 when it is no list of operations, 413 when there are too many, 422 when one is none that there is.
+    pub fn json(body: &[u8], lenient: bool) -> Result<(Self, Vec<String>), ApiError> {
+        let (operations, complaints) = read(body, "json patch ")?;
+        let Value::Array(operations) = operations else {
+            return Err(undecodable(&operations, "[]handlers.jsonPatchOp"));
+        };
+        if operations.len() > OPERATIONS_MAX {
             return Err(ApiError::TooLarge { limit: OPERATIONS_MAX });
         }
-        Ok(Self::Json(patch))
+        let patch = serde_json::from_value(Value::Array(operations)).map_err(|_| ApiError::Rejected)?;
+        Ok((Self::Json(patch), if lenient { Vec::new() } else { complaints }))
     }
 
-    /// Reads a merge patch.
+    /// Reads a merge patch. Complaints are about duplicate fields; who is lenient wants none.
     ///
     /// # Errors
-    /// 400 when it is none.
-    pub fn merge(body: &[u8]) -> Result<Self, ApiError> {
-        match serde_json::from_slice(body) {
-            Ok(patch @ Value::Object(_)) => Ok(Self::Merge(patch)),
-            Ok(_) => Err(ApiError::BadRequest("error decoding patch: a merge patch must be an object".to_owned())),
-            Err(error) => Err(ApiError::BadRequest(format!("error decoding patch: {error}"))),
+    /// 400 when it is no object.
+    pub fn merge(body: &[u8], lenient: bool) -> Result<(Self, Vec<String>), ApiError> {
+        let (patch, complaints) = read(body, "")?;
+        if !patch.is_object() {
+            return Err(undecodable(&patch, "map[string]interface {}"));
         }
+        Ok((Self::Merge(patch), if lenient { Vec::new() } else { complaints }))
     }
 
     /// Applies the patch.
     ///
     /// # Errors
     /// 422 when an operation cannot be done or a test fails.
-    pub fn apply(&self, object: &mut Value, named: &Named) -> Result<(), ApiError> {
+    pub fn apply(&self, object: &mut Value) -> Result<(), ApiError> {
         match self {
-            Self::Json(patch) => json_patch::patch(object, patch).map_err(|error| ApiError::Invalid {
-                named: named.clone(),
-                causes: vec![Cause {
-                    reason: "FieldValueInvalid".to_owned(),
-                    message: format!("the patch cannot be applied: {error}"),
-                    field: "patch".to_owned(),
-                }],
-            }),
+            Self::Json(patch) => json_patch::patch(object, patch).map_err(|_| ApiError::Rejected),
             Self::Merge(patch) => {
                 json_patch::merge(object, patch);
                 Ok(())
             }
         }
     }
+}
+
+fn read(body: &[u8], about: &str) -> Result<(Value, Vec<String>), ApiError> {
+    let (patch, duplicates) = decode::json_with_duplicates(body)
+        .map_err(|error| ApiError::BadRequest(format!("error decoding patch: {error}")))?;
+    Ok((patch, duplicates.iter().map(|path| format!("{about}duplicate field {path:?}")).collect()))
+}
+
+fn undecodable(found: &Value, wanted: &str) -> ApiError {
+    let found = match found {
+        Value::Null => "null",
+        Value::Bool(_) => "bool",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    };
+    ApiError::BadRequest(format!("error decoding patch: json: cannot unmarshal {found} into Go value of type {wanted}"))
 }

@@ -8,9 +8,6 @@ use std::collections::HashMap;
 use prost::Message;
 use serde_json::{Map, Value, json};
 
-/// The media type.
-pub const MEDIA_TYPE: &str = "application/vnd.kubernetes.protobuf";
-
 /// What every such body begins with.
 const MAGIC: &[u8] = b"k8s\0";
 

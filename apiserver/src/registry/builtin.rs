@@ -2,7 +2,7 @@
 
 use kindsmith_crds::Scope;
 use kindsmith_schema::{
-    column::Column,
+    column::{Column, Details},
     field::{FieldError, FieldPath},
     kind::{Kind, KindBackend, KindNames, KindVersion, Origin, Serving, StatusRole, StorageRole},
     structural::Schema,
@@ -80,7 +80,7 @@ impl Template {
         let columns = self
             .columns
             .iter()
-            .map(|(name, kind, path)| Column::compile(name, kind, None, None, None, path))
+            .map(|(name, kind, path)| Column::compile(name, kind, Details::default(), path))
             .collect::<Result<Vec<_>, _>>()
             .map_err(|errors| {
                 failed(errors.iter().map(|error| FieldError::internal(&at, &error.to_string())).collect())

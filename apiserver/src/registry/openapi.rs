@@ -2,6 +2,7 @@
 //! is first asked for after a swap.
 
 use std::{
+    borrow::Cow,
     collections::BTreeMap,
     sync::{Arc, OnceLock},
 };
@@ -117,7 +118,7 @@ fn publishable(served: &ServedKind, index: usize) -> openapi::Publishable<'_> {
             kindsmith_crds::Scope::Namespaced => openapi::Scope::Namespaced,
             kindsmith_crds::Scope::Cluster => openapi::Scope::Cluster,
         },
-        schema: version.schema.raw(),
+        schema: Cow::Owned(version.schema.raw()),
         status: match version.status {
             StatusRole::Field => openapi::Subresource::Absent,
             StatusRole::Subresource | StatusRole::Computed => openapi::Subresource::Served,

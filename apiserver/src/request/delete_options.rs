@@ -53,6 +53,7 @@ pub struct DeleteOptions {
 #[serde(default, rename_all = "camelCase")]
 struct Wire {
     kind: Option<String>,
+    api_version: Option<String>,
     grace_period_seconds: Option<i64>,
     preconditions: Option<Map<String, Value>>,
     orphan_dependents: Option<bool>,
@@ -107,9 +108,14 @@ fn from_body(body: &[u8]) -> Result<Decoded, OptionsError> {
     let preconditions = serde_json::from_value(Value::Object(preconditions)).map_err(malformed)?;
     match wire.kind.as_deref() {
         None | Some("" | "DeleteOptions") => Ok(Decoded { wire, preconditions }),
-        Some(_) => {
-            let message = "decoded object cannot be converted to DeleteOptions";
-            Err(OptionsError::BadRequest(message.to_owned()))
+        Some(kind) => {
+            let version = wire.api_version.as_deref().unwrap_or_default();
+            Err(OptionsError::BadRequest(match version {
+                "" | "v1" | "meta.k8s.io/v1" => "decoded object cannot be converted to DeleteOptions".to_owned(),
+                _ => format!(
+                    "no kind {kind:?} is registered for version {version:?} in scheme \"pkg/runtime/scheme.go:111\""
+                ),
+            }))
         }
     }
 }

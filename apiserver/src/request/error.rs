@@ -96,10 +96,9 @@ pub enum OptionsError {
     /// 422 about the options.
     #[error(transparent)]
     Invalid(#[from] Invalid),
-    /// 422 whose kind and group are the **resource's** plural and group: what a storage's refusal of a watch looks
-    /// like (apiserver pkg/storage/errors/storage.go, InterpretWatchError).
-    #[error("{}", aggregate(.0))]
-    InvalidWatch(Vec<Cause>),
+    /// 500 without a reason: a fault that Kubernetes passes on as it is.
+    #[error("{0}")]
+    Plain(String),
 }
 
 impl From<BadRequest> for OptionsError {

@@ -93,7 +93,7 @@ impl ListOptions {
         decoded.default_watch();
         check(KIND, decoded.watch_causes())?;
         let resource_version = ResourceVersion::parse(decoded.resource_version)
-            .map_err(|cause| OptionsError::InvalidWatch(vec![cause]))?;
+            .map_err(|cause| OptionsError::Plain(aggregate(&[cause])))?;
         // A watch does not page: a token in its query has no meaning and is not read.
         Ok(decoded.finish(resource_version, None))
     }
@@ -380,7 +380,7 @@ mod tests {
     #[test]
     fn a_watch_from_an_unreadable_version_is_invalid() {
         let refusal = ListOptions::for_watch(Some("resourceVersion=x")).unwrap_err();
-        assert!(matches!(&refusal, OptionsError::InvalidWatch(causes) if causes[0].field == "resourceVersion"));
+        assert!(matches!(&refusal, OptionsError::Plain(text) if text.starts_with("resourceVersion: ")));
     }
 
     #[test]

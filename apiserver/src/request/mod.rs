@@ -25,6 +25,7 @@ mod list_options;
 mod query;
 mod representation;
 mod resource_version;
+mod status_format;
 mod target;
 mod write_options;
 
@@ -42,5 +43,6 @@ pub use list_options::{Bookmarks, InitialEvents, ListOptions, authorization_sele
 pub use query::{QUERY_BYTES_MAX, QUERY_PARAMETERS_MAX};
 pub use representation::{As, Expected, Format, IncludeObject, MetaVersion, Pretty, Representation};
 pub use resource_version::{ResourceVersion, ResourceVersionMatch};
+pub use status_format::StatusFormat;
 pub use target::{ResourceTarget, Target, Verb, target};
 pub use write_options::{DryRun, FIELD_MANAGER_BYTES_MAX, FieldValidation, Force, GetOptions, WriteOptions};

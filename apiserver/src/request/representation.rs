@@ -282,6 +282,11 @@ fn pretty(choice: &Choice<'_>, query: &Query<'_>, user_agent: Option<&str>, expe
     if choice.pretty == Pretty::Yes {
         return Pretty::Yes;
     }
+    wants_pretty(query, user_agent)
+}
+
+/// Whether an answer is to be read by a person.
+pub(super) fn wants_pretty(query: &Query<'_>, user_agent: Option<&str>) -> Pretty {
     let wanted = match query.filled("pretty") {
         // Go's strconv.ParseBool.
         Some(value) => matches!(value, "1" | "t" | "T" | "true" | "TRUE" | "True"),

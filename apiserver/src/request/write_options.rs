@@ -1,9 +1,9 @@
 //! The options of get, create, update and patch (apimachinery pkg/apis/meta/v1/validation/validation.go).
 
 use super::body::PatchType;
+use super::error::aggregate;
 use super::error::{Cause, OptionsError, check};
 use super::go_text;
-use super::list_options::bad_version;
 use super::query::Query;
 use super::resource_version::ResourceVersion;
 
@@ -21,7 +21,8 @@ impl GetOptions {
     /// Reads the query.
     pub fn parse(query: Option<&str>) -> Result<Self, OptionsError> {
         let query = Query::parse(query)?;
-        let resource_version = ResourceVersion::parse(query.first("resourceVersion")).map_err(bad_version)?;
+        let resource_version = ResourceVersion::parse(query.first("resourceVersion"))
+            .map_err(|cause| OptionsError::Plain(aggregate(&[cause])))?;
         Ok(Self { resource_version })
     }
 }
@@ -232,8 +233,7 @@ mod tests {
         assert_eq!(version(Some("resourceVersion=5")), Ok(ResourceVersion::At(5)));
         assert_eq!(
             version(Some("resourceVersion=x")).unwrap_err().to_string(),
-            "invalid resource version: resourceVersion: Invalid value: \"x\": strconv.ParseUint: parsing \"x\": \
-             invalid syntax"
+            "resourceVersion: Invalid value: \"x\": strconv.ParseUint: parsing \"x\": invalid syntax"
         );
     }
 }

@@ -26,9 +26,6 @@ mod apply;
 /// The kubeconfig for kubectl.
 mod kubeconfig;
 
-/// Manifests of files and directories.
-mod manifests;
-
 /// Ends the deletion of namespaces, as kube-controller-manager does in a cluster.
 mod namespaces;
 
@@ -61,7 +58,7 @@ const START_MAX: Duration = Duration::from_secs(20);
 /// Runs until Ctrl-C.
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let shutdown = crate::in_cluster::until_signal()?;
-    let manifests = manifests::read(&arguments.manifests)?;
+    let manifests = crate::manifests::read(&arguments.manifests)?;
     let listener = TcpListener::bind(arguments.listen)
         .await
         .with_context(|| format!("{} cannot be listened on; choose another address with --listen", arguments.listen))?;

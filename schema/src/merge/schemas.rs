@@ -22,7 +22,7 @@ impl ObjectType {
     /// The type of the objects that follow `schema`.
     pub fn of_schema(schema: &Schema) -> Self {
         let mut builder = Builder::new();
-        let root = builder.build(schema.raw(), Unknown::Refused, Place::Root);
+        let root = builder.build(&schema.raw(), Unknown::Refused, Place::Root);
         Self::new(builder.types, root)
     }
 }

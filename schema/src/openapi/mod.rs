@@ -25,6 +25,8 @@ mod schema;
 mod v2;
 mod v3;
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 pub use names::model_name;
@@ -69,7 +71,7 @@ pub struct Publishable<'a> {
     /// Whether it is namespaced.
     pub scope: Scope,
     /// The `openAPIV3Schema` as written: structural, checked before.
-    pub schema: &'a Value,
+    pub schema: Cow<'a, Value>,
     /// Whether `/status` is served.
     pub status: Subresource,
     /// Whether `/scale` is served.

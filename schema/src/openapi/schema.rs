@@ -67,9 +67,9 @@ type Schema = Map<String, Value>;
 impl Publishable<'_> {
     /// The published schema of the kind itself.
     pub(super) fn object_schema(&self, dialect: Dialect) -> Value {
-        let mut out = match structural(self.schema, dialect) {
+        let mut out = match structural(&self.schema, dialect) {
             // kubectl complains about every field that a published root does not name.
-            Some(_) if dialect == Dialect::V2 && is_true(self.schema, PRESERVE) => bare_object(),
+            Some(_) if dialect == Dialect::V2 && is_true(&self.schema, PRESERVE) => bare_object(),
             None => bare_object(),
             Some(mut out) => {
                 add_embedded(&mut out, dialect);

@@ -47,7 +47,7 @@ fn publishable(schema: &Value) -> Publishable<'_> {
         list_kind: "RedisList",
         plural: "redises",
         scope: Scope::Namespaced,
-        schema,
+        schema: Cow::Borrowed(schema),
         status: Subresource::Served,
         scale: Subresource::Served,
         selectable_fields: vec![".spec.engine"],

@@ -7,7 +7,8 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use super::node::{Node, Type, is_meta_field};
+use super::node::{Additional, Node, Type, is_meta_field};
+use crate::cel::rules::{self, Costs, Scope, Step};
 use crate::field::{FieldError, FieldPath};
 
 /// What holds where a schema stands.
@@ -18,60 +19,103 @@ struct Context<'a> {
     in_metadata: bool,
     /// Why defaults are forbidden, if they are.
     no_defaults: Option<&'a str>,
+    /// What the expressions of rules see; none inside of alternatives, and none in schemas with other faults.
+    scope: Option<&'a Scope<'a>>,
+    /// The highest schema above whose values of before and after do not correspond.
+    uncorrelatable: Option<&'a FieldPath>,
+}
+
+/// Whether the expressions of rules are compiled.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Expressions {
+    /// They are.
+    Compiled,
+    /// They are not: the schema is faulty already.
+    Ignored,
 }
 
 /// Everything that a schema of a resource must not say.
-pub(super) fn check(schema: &Node, at: &FieldPath) -> Vec<FieldError> {
-    let mut errors = Vec::new();
-    walk(schema, Context { root: true, ..Context::default() }, at, &mut errors);
+pub(super) fn check(schema: &Node, at: &FieldPath, expressions: Expressions) -> Vec<FieldError> {
+    let mut faults = Faults::default();
+    let scope = Scope::root(schema);
+    let scope = (expressions == Expressions::Compiled).then_some(&scope);
+    walk(schema, Context { root: true, scope, ..Context::default() }, at, &mut faults);
+    let mut errors = faults.errors;
+    errors.append(&mut faults.of_rules);
+    errors.extend(faults.costs.errors(at));
     errors
 }
 
-fn walk(schema: &Node, context: Context<'_>, at: &FieldPath, errors: &mut Vec<FieldError>) {
+/// What was found; what is wrong with expressions comes after all else.
+#[derive(Default)]
+struct Faults {
+    errors: Vec<FieldError>,
+    of_rules: Vec<FieldError>,
+    costs: Costs,
+}
+
+fn walk(schema: &Node, context: Context<'_>, at: &FieldPath, faults: &mut Faults) {
+    let before = faults.errors.len();
+    let errors = &mut faults.errors;
     standard(schema, context, at, errors);
     if schema.annotations.unique_items {
         let detail = "uniqueItems cannot be set to true since the runtime complexity becomes quadratic";
         errors.push(FieldError::forbidden(&at.child("uniqueItems"), detail));
     }
-    let inner = Context { root: false, ..context };
+    let inner = Context { root: false, scope: None, ..context };
     if let Some(additional) = &schema.additional {
         let at = at.child("additionalProperties");
-        if !schema.properties.is_empty() && *additional != super::node::Additional::Any(true) {
+        if !schema.properties.is_empty() && *additional != Additional::Any(true) {
             let detail = "additionalProperties and properties are mutual exclusive";
             errors.push(FieldError::forbidden(&at, detail));
         }
         if let Some(entry) = additional.schema() {
             let reason = "inside additionalProperties applying to object metadata";
             let no_defaults = if context.in_metadata { Some(reason) } else { context.no_defaults };
-            walk(entry, Context { no_defaults, ..inner }, &at, errors);
+            let scope = context.scope.map(|scope| scope.child(entry, Step::Inside));
+            walk(entry, Context { no_defaults, scope: scope.as_ref(), ..inner }, &at, faults);
         }
     }
     for (name, field) in &schema.properties {
         let reason = format!("in top-level {name}");
-        let mut inner = inner;
+        let scope = context.scope.map(|scope| scope.child(field, Step::Field(name)));
+        let mut inner = Context { scope: scope.as_ref(), ..inner };
+        if !schema.is_correlatable_map() {
+            inner.uncorrelatable = inner.uncorrelatable.or(Some(at));
+        }
         if (context.root || schema.extensions.embedded_resource) && is_meta_field(name) {
             inner.in_metadata = true;
             if context.root {
                 inner.no_defaults = Some(&reason);
             }
         }
-        walk(field, inner, &at.child("properties").key(name), errors);
+        walk(field, inner, &at.child("properties").key(name), faults);
     }
     if let Some(not) = &schema.not {
-        walk(not, inner, &at.child("not"), errors);
+        walk(not, inner, &at.child("not"), faults);
     }
     for (keyword, parts) in [("allOf", &schema.all_of), ("oneOf", &schema.one_of), ("anyOf", &schema.any_of)] {
         for (i, part) in parts.iter().enumerate() {
-            walk(part, inner, &at.child(keyword).index(i), errors);
+            walk(part, inner, &at.child(keyword).index(i), faults);
         }
     }
     if let Some(items) = &schema.items {
-        walk(items, inner, &at.child("items"), errors);
+        let scope = context.scope.map(|scope| scope.child(items, Step::Inside));
+        let mut inner = Context { scope: scope.as_ref(), ..inner };
+        if schema.list_type() != "map" {
+            inner.uncorrelatable = inner.uncorrelatable.or(Some(at));
+        }
+        walk(items, inner, &at.child("items"), faults);
     }
+    let errors = &mut faults.errors;
     extensions(schema, at, errors);
     list_map(schema, at, errors);
     list_items(schema, at, errors);
-    rules(schema, at, errors);
+    errors.extend(rules::faults(schema, at));
+    // Expressions are not compiled where the schema itself has faults, here or inside.
+    if let Some(scope) = context.scope.filter(|_| faults.errors.len() == before) {
+        faults.of_rules.extend(faults.costs.check(scope, at, context.uncorrelatable));
+    }
 }
 
 /// `specStandardValidatorV3`.
@@ -238,45 +282,6 @@ fn list_items(schema: &Node, at: &FieldPath, errors: &mut Vec<FieldError>) {
         if field.nullable {
             let detail = "this property is in x-kubernetes-list-map-keys, so it cannot be nullable";
             errors.push(FieldError::forbidden(&at.child("nullable"), detail));
-        }
-    }
-}
-
-/// The shape of `x-kubernetes-validations`; expressions are not looked at.
-fn rules(schema: &Node, at: &FieldPath, errors: &mut Vec<FieldError>) {
-    const REASONS: [&str; 4] =
-        ["FieldValueDuplicate", "FieldValueForbidden", "FieldValueInvalid", "FieldValueRequired"];
-    let has_newline = |text: &str| text.contains(['\n', '\r']);
-    for (i, rule) in schema.extensions.rules.iter().enumerate() {
-        let at = at.child("x-kubernetes-validations").index(i);
-        let text = |name: &str| rule.get(name).and_then(Value::as_str).unwrap_or_default();
-        let message = text("message");
-        if text("rule").trim().is_empty() {
-            errors.push(FieldError::required(&at.child("rule"), "rule is not specified"));
-        } else if !message.is_empty() && message.trim().is_empty() {
-            errors.push(FieldError::invalid_text(&at.child("message"), message, "must be non-empty if specified"));
-        } else if has_newline(message.trim()) {
-            errors.push(FieldError::invalid_text(&at.child("message"), message, "must not contain line breaks"));
-        } else if has_newline(text("rule").trim()) && message.trim().is_empty() {
-            let detail = "message must be specified if rule contains line breaks";
-            errors.push(FieldError::required(&at.child("message"), detail));
-        }
-        let expression = text("messageExpression");
-        if !expression.is_empty() && expression.trim().is_empty() {
-            let detail = "messageExpression must be non-empty if specified";
-            errors.push(FieldError::required(&at.child("messageExpression"), detail));
-        }
-        if let Some(reason) = rule.get("reason").filter(|reason| !reason.is_null())
-            && !reason.as_str().is_some_and(|reason| REASONS.contains(&reason))
-        {
-            errors.push(FieldError::not_supported(&at.child("reason"), reason, &REASONS));
-        }
-        let path = text("fieldPath");
-        if !path.is_empty() && path.trim().is_empty() {
-            errors.push(FieldError::invalid_text(&at.child("fieldPath"), path, "must be non-empty if specified"));
-        }
-        if has_newline(path) {
-            errors.push(FieldError::invalid_text(&at.child("fieldPath"), path, "must not contain line breaks"));
         }
     }
 }

@@ -1,14 +1,16 @@
 //! Resources inside of an object (`x-kubernetes-embedded-resource`): their type and the shape of their metadata.
 //!
-//! Follows apiextensions-apiserver/pkg/apiserver/schema/objectmeta/validation.go. Of the metadata the name, the
-//! namespace, labels and annotations are checked for their types.
+//! Follows apiextensions-apiserver/pkg/apiserver/schema/objectmeta/{coerce,algorithm,validation}.go.
 
 use std::sync::LazyLock;
 
 use regex::Regex;
 use serde_json::{Map, Value};
 
+use super::bounds::Collector;
 use super::node::{Additional, Node};
+use super::object_meta;
+use super::prune::Level;
 use super::trail::Trail;
 use crate::field::{FieldError, FieldPath};
 
@@ -17,23 +19,29 @@ static KIND: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new("^[a-z]([-a-z
 /// The longest kind, in bytes.
 const KIND_LENGTH_MAX: usize = 63;
 
-/// What is wrong with the resources inside of `value`, reported below `base`.
-pub(super) fn check(value: &Value, schema: &Node, base: &FieldPath) -> Vec<FieldError> {
-    let mut walk = Walk { base, errors: Vec::new() };
+/// What is wrong with the resources inside of `value`, reported below `base`; whether it is one itself says `level`.
+pub(super) fn check(value: &Value, schema: &Node, level: Level, base: &FieldPath) -> Vec<FieldError> {
+    let mut walk = Walk { base, errors: Collector::default() };
+    if let (Value::Object(map), Level::Resource, false) = (value, level, schema.extensions.embedded_resource) {
+        resource(map, base, &mut walk.errors);
+    }
     walk.value(value, schema, Trail::Root);
-    walk.errors
+    walk.errors.into_errors()
 }
 
 struct Walk<'a> {
     base: &'a FieldPath,
-    errors: Vec<FieldError>,
+    errors: Collector,
 }
 
 impl Walk<'_> {
     fn value(&mut self, value: &Value, schema: &Node, trail: Trail<'_>) {
+        if schema.absent.resources {
+            return;
+        }
         match value {
             Value::Object(map) => {
-                if schema.extensions.embedded_resource {
+                if schema.extensions.embedded_resource && !self.errors.is_full() && !looks_sound(map) {
                     resource(map, &trail.path(self.base), &mut self.errors);
                 }
                 for (name, value) in map {
@@ -56,7 +64,74 @@ impl Walk<'_> {
     }
 }
 
-fn resource(map: &Map<String, Value>, at: &FieldPath, errors: &mut Vec<FieldError>) {
+/// Makes the resources inside of `value` what kube-apiserver takes them for: their metadata is read and written back.
+/// Returns the paths of the fields of metadata that are not known, sorted; the error is the first value of a wrong type.
+pub(super) fn coerce(value: &mut Value, schema: &Node) -> Result<Vec<String>, FieldError> {
+    let mut unknown = Vec::new();
+    coerce_value(value, schema, Trail::Root, &mut unknown)?;
+    unknown.sort();
+    Ok(unknown)
+}
+
+fn coerce_value(
+    value: &mut Value,
+    schema: &Node,
+    trail: Trail<'_>,
+    unknown: &mut Vec<String>,
+) -> Result<(), FieldError> {
+    match value {
+        Value::Object(map) => {
+            if schema.extensions.embedded_resource {
+                coerce_resource(map, trail, unknown)?;
+            }
+            for (name, value) in map.iter_mut() {
+                if let Some(field) = schema.properties.get(name) {
+                    coerce_value(value, field, Trail::Field(&trail, name), unknown)?;
+                } else if let Some(entry) = schema.additional.as_ref().and_then(Additional::schema) {
+                    coerce_value(value, entry, Trail::Entry(&trail, name), unknown)?;
+                }
+            }
+        }
+        Value::Array(items) => {
+            if let Some(item_schema) = schema.items.as_deref() {
+                for (i, item) in items.iter_mut().enumerate() {
+                    coerce_value(item, item_schema, Trail::Item(&trail, i), unknown)?;
+                }
+            }
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+fn coerce_resource(
+    map: &mut Map<String, Value>,
+    trail: Trail<'_>,
+    unknown: &mut Vec<String>,
+) -> Result<(), FieldError> {
+    for name in ["apiVersion", "kind"] {
+        if let Some(value) = map.get(name).filter(|value| !value.is_string()) {
+            let at = trail.path(&FieldPath::root()).child(name);
+            return Err(FieldError::invalid(&at, value, "must be a string"));
+        }
+    }
+    if let Some(value) = map.get_mut("metadata") {
+        let at = trail.path(&FieldPath::root()).child("metadata");
+        let (metadata, paths) = object_meta::read(value).map_err(|error| FieldError::invalid(&at, value, &error))?;
+        unknown.extend(paths.iter().map(|path| format!("{at}.{path}")));
+        *value = Value::Object(metadata);
+    }
+    Ok(())
+}
+
+/// Whether there is nothing to look at closely: most resources are right, and their paths need not be made.
+fn looks_sound(map: &Map<String, Value>) -> bool {
+    let mut errors = Collector::default();
+    resource(map, &FieldPath::root(), &mut errors);
+    errors.into_errors().is_empty()
+}
+
+fn resource(map: &Map<String, Value>, at: &FieldPath, errors: &mut Collector) {
     for name in ["apiVersion", "kind"] {
         if !map.contains_key(name) {
             errors.push(FieldError::required(&at.child(name), ""));
@@ -89,7 +164,11 @@ fn resource(map: &Map<String, Value>, at: &FieldPath, errors: &mut Vec<FieldErro
         }
     }
     if let Some(value) = map.get("metadata") {
-        metadata(value, &at.child("metadata"), errors);
+        let at = at.child("metadata");
+        match object_meta::read(value) {
+            Ok((metadata, _)) => object_meta::check(&metadata, &at).into_iter().for_each(|error| errors.push(error)),
+            Err(error) => errors.push(FieldError::invalid(&at, value, &error)),
+        }
     }
 }
 
@@ -97,7 +176,7 @@ fn resource(map: &Map<String, Value>, at: &FieldPath, errors: &mut Vec<FieldErro
 fn kind_mistakes(kind: &str) -> Vec<String> {
     let mut mistakes = Vec::new();
     if kind.len() > KIND_LENGTH_MAX {
-        mistakes.push(format!("must be no more than {KIND_LENGTH_MAX} bytes"));
+        mistakes.push(format!("must be no more than {KIND_LENGTH_MAX} characters"));
     }
     if !KIND.as_ref().is_some_and(|pattern| pattern.is_match(kind)) {
         mistakes.push(
@@ -108,45 +187,4 @@ fn kind_mistakes(kind: &str) -> Vec<String> {
         );
     }
     mistakes
-}
-
-fn metadata(value: &Value, at: &FieldPath, errors: &mut Vec<FieldError>) {
-    let Value::Object(map) = value else {
-        if !value.is_null() {
-            let found = match value {
-                Value::String(_) => "string",
-                Value::Number(_) => "number",
-                Value::Bool(_) => "bool",
-                _ => "array",
-            };
-            let detail = format!("json: cannot unmarshal {found} into Go value of type v1.ObjectMeta");
-            errors.push(FieldError::invalid(at, value, &detail));
-        }
-        return;
-    };
-    for name in ["name", "generateName", "namespace"] {
-        if let Some(other) = map.get(name).filter(|value| !value.is_string() && !value.is_null()) {
-            errors.push(FieldError::invalid(&at.child(name), other, "must be a string"));
-        }
-    }
-    for name in ["labels", "annotations"] {
-        match map.get(name) {
-            None | Some(Value::Null) => {}
-            Some(Value::Object(entries)) => {
-                for (key, value) in entries.iter().filter(|(_, value)| !value.is_string()) {
-                    errors.push(FieldError::invalid(&at.child(name).key(key), value, "must be a string"));
-                }
-            }
-            Some(other) => errors.push(FieldError::invalid(&at.child(name), other, "must be an object")),
-        }
-    }
-    if let Some(Value::String(name)) = map.get("name") {
-        let at = at.child("name");
-        if name == "." || name == ".." {
-            errors.push(FieldError::invalid_text(&at, name, &format!("may not be '{name}'")));
-        }
-        for illegal in ["/", "%"].into_iter().filter(|illegal| name.contains(illegal)) {
-            errors.push(FieldError::invalid_text(&at, name, &format!("may not contain '{illegal}'")));
-        }
-    }
 }

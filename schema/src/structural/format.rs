@@ -13,7 +13,7 @@ use super::node::Type;
 
 /// A format that is checked.
 #[derive(Debug, Clone)]
-pub(super) struct Format {
+pub(crate) struct Format {
     /// As written in the schema.
     text: String,
     check: Option<fn(&str) -> bool>,
@@ -41,7 +41,7 @@ impl Format {
     }
 
     /// As written in the schema.
-    pub(super) fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         &self.text
     }
 
@@ -54,6 +54,11 @@ impl Format {
     pub(super) fn accepts(&self, value: &str) -> bool {
         self.check.is_none_or(|check| check(value))
     }
+}
+
+/// Whether a string has the format of that name, without dashes; none has one that is not known.
+pub(crate) fn has_format(name: &str, value: &str) -> bool {
+    string_check(name).is_some_and(|check| check(value))
 }
 
 /// The check of a format of strings, by its name without dashes.
@@ -103,7 +108,7 @@ mod tests {
         &["2024-01-01", "2024-01-01T24:00:00Z", "2024-01-01T10:00:00", "x"]
     )]
     #[case("duration", &["1h30m", "5s", "-1.5h", "22 ns", "3 days", "2 weeks", "0"], &["", "1", "x", "h"])]
-    #[case("email", &["a@b.c", "A B <a@b>", "\"a b\"@c", "a@[1.2.3.4]"], &["a", "a@", "@b", "a b@c", "a@b@c", ""])]
+    #[case("email", &["a@b.c", "A B <a@b>", "\"a b\"@c", "a@[1.2.3.4]", "a@b (c)", "g: a@b;"], &["g:;", "g: a@b, c@d;", "a", "a@", "@b", "a b@c", "a@b@c", ""])]
     #[case(
         "hostname",
         &["a", "example.com", "a-b.example.london", "1.example.com", "bücher.de"],
@@ -114,8 +119,8 @@ mod tests {
     #[case("cidr", &["10.0.0.0/8", "::/0", "010.0.0.0/8"], &["10.0.0.0", "10.0.0.0/33", "::/129", "/8"])]
     #[case(
         "mac",
-        &["00:00:5e:00:53:01", "02-00-5e-10-00-00-00-01", "0000.5e00.5301"],
-        &["00:00:5e:00:53", "00:00-5e:00:53:01", "x"]
+        &["00:00:5e:00:53:01", "02-00-5e-10-00-00-00-01", "0000.5e00.5301", "00005e005301"],
+        &["00:00:5e:00:53", "00005e0053", "00:00-5e:00:53:01", "x"]
     )]
     #[case(
         "uri",

@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 
-use super::node::{Additional, Node};
+use super::node::{Additional, Node, TypeName};
 use crate::field::{FieldError, FieldPath};
 
 /// Where a schema stands.
@@ -38,9 +38,9 @@ pub(super) fn children(schema: &Node) -> impl Iterator<Item = &Node> {
         .values()
         .chain(schema.items.as_deref())
         .chain(additional)
-        .chain(&schema.all_of)
-        .chain(&schema.any_of)
-        .chain(&schema.one_of)
+        .chain(schema.all_of.iter())
+        .chain(schema.any_of.iter())
+        .chain(schema.one_of.iter())
         .chain(schema.not.as_deref())
 }
 
@@ -143,8 +143,8 @@ fn metadata(schema: &Node, level: Level, at: &FieldPath, errors: &mut Vec<FieldE
         if rest.properties.keys().all(|name| name == "name" || name == "generateName") {
             rest.properties.clear();
         }
-        rest.type_name.clear();
-        rest.types.clear();
+        rest.type_name = TypeName::default();
+        rest.types = &[];
         rest.default = None;
         if rest != Node::default() {
             let detail = "must not specify anything other than name and generateName, but metadata is implicitly \
@@ -158,8 +158,7 @@ fn metadata(schema: &Node, level: Level, at: &FieldPath, errors: &mut Vec<FieldE
 fn is_int_or_string(any_of: &[Node]) -> bool {
     let [first, second] = any_of else { return false };
     [(first, "integer"), (second, "string")].into_iter().all(|(node, name)| {
-        node.type_name == name
-            && Node { type_name: String::new(), types: Vec::new(), ..node.clone() } == Node::default()
+        node.type_name == name && Node { type_name: TypeName::default(), types: &[], ..node.clone() } == Node::default()
     })
 }
 

@@ -4,39 +4,50 @@
 //!
 //! - `parse` → `node`: from JSON to typed keywords, bounded; `format` and `pattern` are compiled here
 //! - `invariants`, `checks`, `defaults`: may a resource have this schema
+//! - `settle`: what kube-apiserver makes of a checked schema
 //! - `prune`: drop what the schema does not know
 //! - `default`: drop nulls that may not be, fill in defaults
 //! - `validate` with `numbers`, `outcome`, `ratchet`: is the object right
-//! - `embedded`, `list_type`: what validation in kube-apiserver does besides
+//! - `embedded` with `object_meta`, `list_type`: what validation in kube-apiserver does besides; last come the rules
+//!   (`cel::rules`)
 //!
-//! `trail` is where each of these walks stands. Nothing here does I/O; recursion follows the schema, whose depth is
+//! `trail` is where each of these walks stands, `bounds` how far they go. Nothing here does I/O; recursion follows the schema, whose depth is
 //! bounded by [`SCHEMA_DEPTH_MAX`], or an object, whose depth the decoder bounds.
 
+mod bounds;
 mod checks;
+mod compact;
 mod default;
 mod defaults;
 mod embedded;
-mod format;
+pub(crate) mod format;
 mod invariants;
 mod list_type;
-mod node;
+pub(crate) mod node;
 mod numbers;
+pub mod object_meta;
 mod outcome;
-mod parse;
-mod pattern;
+pub(crate) mod parse;
+pub(crate) mod pattern;
 mod prune;
-mod ratchet;
+pub(crate) mod ratchet;
+mod settle;
 mod trail;
 mod validate;
 
 #[cfg(test)]
 mod tests;
 
+use std::io::{BufReader, Read as _};
 use std::sync::Arc;
 
+use flate2::Compression;
+use flate2::read::{DeflateDecoder, DeflateEncoder};
 use serde_json::Value;
 
+use crate::cel::rules::{self, Budget, Ratcheting, RuleTree};
 use crate::field::{FieldError, FieldPath};
+use checks::Expressions;
 use node::{Additional, Node};
 
 pub use parse::{SCHEMA_DEPTH_MAX, SCHEMA_NODES_MAX};
@@ -59,8 +70,10 @@ pub enum Dialect {
 
 #[derive(Debug)]
 struct Compiled {
-    raw: Value,
+    /// As JSON text, deflated: a small part of what the value takes, and rarely read.
+    raw: Box<[u8]>,
     root: Node,
+    rules: Option<RuleTree>,
 }
 
 impl Schema {
@@ -68,8 +81,8 @@ impl Schema {
     ///
     /// # Errors
     /// Everything that kube-apiserver would refuse in a CustomResourceDefinition, with its words: what makes the
-    /// schema not structural, forbidden keywords, patterns that do not compile, defaults that are not valid. CEL
-    /// expressions are not looked at, see [`Schema::rules`].
+    /// schema not structural, forbidden keywords, patterns and rules that do not compile, rules that may cost
+    /// too much, defaults that are not valid.
     pub fn compile(openapi_v3_schema: &Value, at: &FieldPath) -> Result<Self, Vec<FieldError>> {
         Self::compile_dialect(openapi_v3_schema, at, Dialect::CustomResource)
     }
@@ -85,14 +98,24 @@ impl Schema {
             errors.push(FieldError::forbidden(&at.child("nullable"), "nullable cannot be true at the root"));
         }
         let expressible = invariants::is_expressible(&root);
+        let mut rules = None;
+        let mut expressions = Expressions::Ignored;
         if expressible {
             let structural = invariants::check(&root, at);
-            if structural.is_empty() && dialect == Dialect::CustomResource {
-                errors.extend(defaults::check(&root, at));
+            if structural.is_empty() {
+                rules = RuleTree::compile(&root);
+                let of_defaults = match dialect {
+                    Dialect::CustomResource => defaults::check(&root, rules.as_ref(), at),
+                    Dialect::ChartValues => Vec::new(),
+                };
+                if of_defaults.is_empty() {
+                    expressions = Expressions::Compiled;
+                }
+                errors.extend(of_defaults);
             }
             errors.extend(structural);
         }
-        errors.extend(checks::check(&root, at));
+        errors.extend(checks::check(&root, at, expressions));
         if errors.is_empty() && !expressible {
             let detail = "OpenAPIV3Schema 'schema' is not supported";
             errors.push(FieldError::invalid_text(at, "", detail));
@@ -100,29 +123,38 @@ impl Schema {
         if !errors.is_empty() {
             return Err(errors);
         }
-        if dialect == Dialect::ChartValues {
-            open_free_form(&mut root);
+        match dialect {
+            Dialect::CustomResource => settle::settle(&mut root),
+            Dialect::ChartValues => open_free_form(&mut root),
         }
-        Ok(Self { inner: Arc::new(Compiled { raw: schema.clone(), root }) })
+        root.note_absent();
+        Ok(Self { inner: Arc::new(Compiled { raw: deflated(schema), root, rules }) })
     }
 
-    /// The schema as it was written.
-    pub fn raw(&self) -> &Value {
-        &self.inner.raw
+    /// The schema as it was written, made anew from its text: for publishing, not for every request.
+    pub fn raw(&self) -> Value {
+        serde_json::from_reader(BufReader::new(DeflateDecoder::new(&*self.inner.raw))).unwrap_or_default()
     }
 
-    /// Where `x-kubernetes-validations` stand, as paths in objects; the object itself is the empty path, items and
-    /// entries of maps are `[*]`.
-    pub fn rules(&self) -> Vec<String> {
-        let mut paths = Vec::new();
-        collect_rules(&self.inner.root, "", &mut paths);
-        paths
+    /// The compiled form.
+    pub(crate) fn root(&self) -> &Node {
+        &self.inner.root
     }
 
     /// Drops the fields that the schema does not know and returns their paths, sorted. `apiVersion`, `kind` and
     /// `metadata` stay as they are, also in embedded resources.
     pub fn prune(&self, object: &mut Value) -> Vec<String> {
         prune::prune(object, &self.inner.root, prune::Level::Resource)
+    }
+
+    /// Makes the resources inside of the object what kube-apiserver takes them for, after pruning: of their metadata it
+    /// keeps what it knows. Returns the paths of the other fields of metadata, sorted.
+    ///
+    /// # Errors
+    /// A value of a wrong type in the type or the metadata of a resource: kube-apiserver cannot read such an object.
+    pub fn coerce(&self, object: &mut Value) -> Result<Vec<String>, FieldError> {
+        default::drop_nulls(object, &self.inner.root);
+        embedded::coerce(object, &self.inner.root)
     }
 
     /// Drops non-nullable nulls that have no default, and fills in defaults.
@@ -132,15 +164,16 @@ impl Schema {
 
     /// Fills in defaults and leaves nulls, as kube-apiserver does with the outcome of a server-side apply.
     pub fn fill_in(&self, object: &mut Value) {
-        default::fill_in(object, &self.inner.root);
+        default::add_defaults(object, &self.inner.root);
     }
 
     /// What is wrong with an object that is created.
     pub fn validate(&self, object: &Value) -> Vec<FieldError> {
         let root = &self.inner.root;
         let mut errors = validate::validate(root, object, None, &FieldPath::root());
-        errors.extend(embedded::check(object, root, &FieldPath::root()));
+        errors.extend(embedded::check(object, root, prune::Level::Value, &FieldPath::root()));
         errors.extend(list_type::duplicates(object, root));
+        self.add_rules(object, None, &mut errors);
         errors
     }
 
@@ -148,8 +181,9 @@ impl Schema {
     pub fn validate_update(&self, object: &Value, old: &Value) -> Vec<FieldError> {
         let root = &self.inner.root;
         let mut errors = validate::validate(root, object, Some(old), &FieldPath::root());
-        errors.extend(embedded::check(object, root, &FieldPath::root()));
+        errors.extend(embedded::check(object, root, prune::Level::Value, &FieldPath::root()));
         errors.extend(self.new_duplicates(object, old));
+        self.add_rules(object, Some(old), &mut errors);
         errors
     }
 
@@ -162,7 +196,23 @@ impl Schema {
             errors = validate::validate(schema, status, old.get("status"), &at);
         }
         errors.extend(self.new_duplicates(object, old));
+        self.add_rules(object, Some(old), &mut errors);
         errors
+    }
+
+    /// Adds the rules that the object breaks, all of them also where only its status is validated. They do not run
+    /// on objects that would only make them fail (`hasBlockingErr`).
+    fn add_rules(&self, object: &Value, old: Option<&Value>, errors: &mut Vec<FieldError>) {
+        let Some(tree) = &self.inner.rules else { return };
+        let at = FieldPath::root();
+        if errors.iter().any(|error| error.kind.blocks_rules()) {
+            let detail = "some validation rules were not checked because the object was invalid; correct the existing \
+                          errors to complete validation";
+            errors.push(FieldError::invalid(&at, &Value::Null, detail));
+            return;
+        }
+        let root = &self.inner.root;
+        errors.extend(rules::validate(tree, root, object, old, Ratcheting::Forgiving, &at, &mut Budget::default()));
     }
 
     /// Duplicates, unless the old object had some already.
@@ -173,6 +223,15 @@ impl Schema {
         }
         duplicates
     }
+}
+
+/// A value as deflated JSON.
+fn deflated(value: &Value) -> Box<[u8]> {
+    let mut bytes = Vec::new();
+    let read = DeflateEncoder::new(value.to_string().as_bytes(), Compression::fast()).read_to_end(&mut bytes);
+    // Reading memory does not fail.
+    debug_assert!(read.is_ok());
+    bytes.into_boxed_slice()
 }
 
 /// Lets objects that specify no fields hold any.
@@ -193,16 +252,11 @@ fn open_free_form(schema: &mut Node) {
     schema.properties.values_mut().for_each(open_free_form);
 }
 
-fn collect_rules(schema: &Node, path: &str, paths: &mut Vec<String>) {
-    if !schema.extensions.rules.is_empty() {
-        paths.push(path.to_owned());
-    }
-    let inside = format!("{path}[*]");
-    for child in schema.items.as_deref().into_iter().chain(schema.additional.as_ref().and_then(Additional::schema)) {
-        collect_rules(child, &inside, paths);
-    }
-    for (name, field) in &schema.properties {
-        let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-        collect_rules(field, &path, paths);
-    }
+/// Whether the default of `schema`, with the defaults inside of it filled in, is a value of the schema.
+pub(crate) fn default_holds(schema: &Node) -> bool {
+    let Some(mut value) = schema.default.clone() else { return true };
+    default::default(&mut value, schema);
+    validate::validate(schema, &value, None, &FieldPath::root()).is_empty()
+        && embedded::check(&value, schema, prune::Level::Value, &FieldPath::root()).is_empty()
+        && list_type::duplicates(&value, schema).is_empty()
 }

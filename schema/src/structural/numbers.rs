@@ -60,6 +60,10 @@ impl Num {
         }
     }
 
+    fn is_int32(self) -> bool {
+        matches!(self, Self::Int(int) if i32::try_from(int).is_ok())
+    }
+
     fn value(self) -> Value {
         match self {
             Self::Int(int) => Value::from(int),
@@ -182,8 +186,10 @@ fn in_range(
     trail: Trail<'_>,
 ) -> Fits {
     let [kind] = schema.types[..] else { return Fits::Yes };
-    let format = schema.format.as_ref().map_or("", super::format::Format::text);
+    let format = schema.format.as_deref().map_or("", super::format::Format::text);
     let fits = match (kind, format) {
+        (Type::Integer, "int32") if matches!(num, Num::Int(_)) => num.is_int32(),
+        (Type::Integer, _) if matches!(num, Num::Int(_)) => true,
         (Type::Integer, "int32") => num.plain().parse::<i32>().is_ok(),
         (Type::Integer, _) => num.plain().parse::<i64>().is_ok(),
         (Type::Number, "float") => is_single(num.as_float()),

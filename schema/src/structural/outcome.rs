@@ -7,11 +7,9 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
+use super::bounds::{ERROR_TEXT_BYTES_MAX, ERRORS_MAX, Work};
 use super::trail::Trail;
 use crate::field::{FieldError, FieldPath, print};
-
-/// How many problems of one object are reported; the first ones are kept.
-const PROBLEMS_MAX: usize = 1000;
 
 /// One problem; problems of the same message are one.
 struct Problem {
@@ -19,10 +17,17 @@ struct Problem {
     error: FieldError,
 }
 
+impl Problem {
+    fn text_bytes(&self) -> usize {
+        self.message.len() + self.error.field.len() + self.error.detail.len()
+    }
+}
+
 /// What a validator found.
 #[derive(Default)]
 pub(super) struct Outcome {
     problems: Vec<Problem>,
+    text_bytes: usize,
     /// How many checks were made and passed: tells which alternative of an `anyOf` was nearly meant.
     pub(super) matches: u64,
 }
@@ -30,7 +35,7 @@ pub(super) struct Outcome {
 impl Outcome {
     /// One check passed.
     pub(super) fn passed() -> Self {
-        Self { problems: Vec::new(), matches: 1 }
+        Self { matches: 1, ..Self::default() }
     }
 
     /// Whether nothing was found.
@@ -39,19 +44,24 @@ impl Outcome {
     }
 
     /// Adds what another validator found.
-    pub(super) fn merge(&mut self, mut other: Self) {
+    pub(super) fn merge(&mut self, other: Self) {
         self.matches += other.matches;
+        if other.problems.is_empty() {
+            return;
+        }
         if self.problems.is_empty() {
-            self.problems = other.problems;
+            (self.problems, self.text_bytes) = (other.problems, other.text_bytes);
         } else {
-            self.problems.append(&mut other.problems);
-            self.problems.truncate(PROBLEMS_MAX);
+            for problem in other.problems {
+                self.keep(problem);
+            }
         }
     }
 
     /// Forgives what was found.
     pub(super) fn forgive(&mut self) {
         self.problems.clear();
+        self.text_bytes = 0;
     }
 
     /// The errors, each once.
@@ -60,9 +70,11 @@ impl Outcome {
         self.problems.into_iter().filter(|p| seen.insert(p.message.clone())).map(|p| p.error).collect()
     }
 
-    fn push(&mut self, message: String, error: FieldError) {
-        if self.problems.len() < PROBLEMS_MAX {
-            self.problems.push(Problem { message, error });
+    /// Keeps a problem, unless there are too many; one is always kept.
+    fn keep(&mut self, problem: Problem) {
+        if self.problems.len() < ERRORS_MAX && self.text_bytes < ERROR_TEXT_BYTES_MAX {
+            self.text_bytes += problem.text_bytes();
+            self.problems.push(problem);
         }
     }
 }
@@ -71,12 +83,19 @@ impl Outcome {
 #[derive(Clone, Copy)]
 pub(super) struct Report<'a> {
     base: &'a FieldPath,
+    work: &'a Work,
 }
 
 impl<'a> Report<'a> {
-    /// Reports below `base`.
-    pub(super) fn below(base: &'a FieldPath) -> Self {
-        Self { base }
+    /// Reports below `base`; what it costs comes from `work`.
+    pub(super) fn below(base: &'a FieldPath, work: &'a Work) -> Self {
+        Self { base, work }
+    }
+
+    fn push(self, outcome: &mut Outcome, message: String, error: FieldError) {
+        let problem = Problem { message, error };
+        self.work.spend_text(problem.text_bytes());
+        outcome.keep(problem);
     }
 
     fn path(self, name: &str) -> FieldPath {
@@ -91,7 +110,7 @@ impl<'a> Report<'a> {
         let name = trail.in_body();
         let message = format!("{name} in body must be of type {wanted}: {}", print::quoted(found));
         let error = FieldError::type_invalid(&self.path(&name), &Value::from(found), &message);
-        outcome.push(message, error);
+        self.push(outcome, message, error);
     }
 
     /// A value that breaks a rule; `rule` continues `<path> in body …`.
@@ -99,7 +118,7 @@ impl<'a> Report<'a> {
         let name = trail.in_body();
         let message = format!("{name} in body {rule}");
         let error = FieldError::invalid(&self.path(&name), value, &message);
-        outcome.push(message, error);
+        self.push(outcome, message, error);
     }
 
     /// A factor that is not positive, which is the schema's fault.
@@ -111,28 +130,28 @@ impl<'a> Report<'a> {
         };
         let message = format!("factor MultipleOf declared for {name} must be positive: {text}");
         let error = FieldError::invalid(&self.path(&name), factor, &message);
-        outcome.push(message, error);
+        self.push(outcome, message, error);
     }
 
     /// A string with too many characters.
     pub(super) fn too_long(self, outcome: &mut Outcome, trail: Trail<'_>, max: i64) {
         let name = trail.in_body();
         let error = FieldError::too_long(&self.path(&name), max);
-        outcome.push(format!("{name} in body should be at most {max} chars long"), error);
+        self.push(outcome, format!("{name} in body should be at most {max} chars long"), error);
     }
 
     /// A list or map with too many entries; `what` is `items` or `properties`.
     pub(super) fn too_many(self, outcome: &mut Outcome, trail: Trail<'_>, actual: i64, max: i64, what: &str) {
         let name = trail.in_body();
         let error = FieldError::too_many(&self.path(&name), actual, max);
-        outcome.push(format!("{name} in body should have at most {max} {what}"), error);
+        self.push(outcome, format!("{name} in body should have at most {max} {what}"), error);
     }
 
     /// A field that must be there, and is not.
     pub(super) fn missing(self, outcome: &mut Outcome, trail: Trail<'_>, field: &str) {
         let name = format!("{}.{field}", trail.in_body());
         let error = FieldError::required(&self.path(&name), "");
-        outcome.push(format!("{name} in body is required"), error);
+        self.push(outcome, format!("{name} in body is required"), error);
     }
 
     /// A field that must not be there.
@@ -140,7 +159,7 @@ impl<'a> Report<'a> {
         let name = trail.in_body();
         let message = format!("{name}.{field} in body is a forbidden property");
         let error = FieldError::invalid(&self.path(&name), &Value::from(field), &message);
-        outcome.push(message, error);
+        self.push(outcome, message, error);
     }
 
     /// A value that is none of `choices`.
@@ -154,7 +173,7 @@ impl<'a> Report<'a> {
             })
             .collect();
         let error = FieldError::not_supported(&self.path(&name), value, &choices);
-        outcome.push(format!("{name} in body should be one of {choices:?}"), error);
+        self.push(outcome, format!("{name} in body should be one of {choices:?}"), error);
     }
 
     /// A problem that kube-openapi does not tie to a field; `rule` follows the quoted path.
@@ -165,6 +184,6 @@ impl<'a> Report<'a> {
     /// A problem that kube-openapi does not tie to a field.
     pub(super) fn untied(self, outcome: &mut Outcome, message: String) {
         let error = FieldError::invalid(self.base, &Value::from(""), &message);
-        outcome.push(message, error);
+        self.push(outcome, message, error);
     }
 }

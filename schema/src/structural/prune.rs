@@ -7,6 +7,29 @@ use serde_json::{Map, Value};
 use super::node::{Additional, Node, is_meta_field};
 use super::trail::Trail;
 
+/// How many unknown fields are named; the others are dropped without a word.
+pub(super) const UNKNOWN_FIELDS_MAX: usize = 1000;
+
+/// How much text the names of unknown fields have in all, in bytes; the last one may exceed it.
+const UNKNOWN_TEXT_BYTES_MAX: usize = 1 << 20;
+
+/// The paths of unknown fields, as many as are named.
+#[derive(Default)]
+struct Unknown {
+    paths: Vec<String>,
+    text_bytes: usize,
+}
+
+impl Unknown {
+    fn add(&mut self, trail: Trail<'_>, name: &str) {
+        if self.paths.len() < UNKNOWN_FIELDS_MAX && self.text_bytes < UNKNOWN_TEXT_BYTES_MAX {
+            let path = trail.unknown(name);
+            self.text_bytes += path.len();
+            self.paths.push(path);
+        }
+    }
+}
+
 /// Whether the fields that every resource has are kept.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Level {
@@ -18,7 +41,7 @@ pub(super) enum Level {
 
 /// Drops unknown fields; their paths, sorted.
 pub(super) fn prune(object: &mut Value, schema: &Node, level: Level) -> Vec<String> {
-    let mut unknown = Vec::new();
+    let mut unknown = Unknown::default();
     match object {
         Value::Object(map) if level == Level::Resource => {
             let mode = Mode { embedded: true, preserving: schema.preserves_unknown_fields() };
@@ -26,8 +49,8 @@ pub(super) fn prune(object: &mut Value, schema: &Node, level: Level) -> Vec<Stri
         }
         other => prune_value(other, Some(schema), Trail::Root, &mut unknown),
     }
-    unknown.sort();
-    unknown
+    unknown.paths.sort();
+    unknown.paths
 }
 
 /// How the fields of one object are treated.
@@ -37,7 +60,7 @@ struct Mode {
     preserving: bool,
 }
 
-fn prune_value(value: &mut Value, schema: Option<&Node>, trail: Trail<'_>, unknown: &mut Vec<String>) {
+fn prune_value(value: &mut Value, schema: Option<&Node>, trail: Trail<'_>, unknown: &mut Unknown) {
     let preserving = schema.is_some_and(Node::preserves_unknown_fields);
     match value {
         Value::Object(map) => match schema {
@@ -46,7 +69,7 @@ fn prune_value(value: &mut Value, schema: Option<&Node>, trail: Trail<'_>, unkno
                 prune_map(map, schema, mode, trail, unknown);
             }
             None => {
-                unknown.extend(map.keys().map(|name| trail.unknown(name)));
+                map.keys().for_each(|name| unknown.add(trail, name));
                 map.clear();
             }
         },
@@ -66,7 +89,7 @@ fn prune_value(value: &mut Value, schema: Option<&Node>, trail: Trail<'_>, unkno
 }
 
 /// Below a list that preserves unknown fields: only what is specified is pruned (`skipPrune`).
-fn keep_value(value: &mut Value, schema: &Node, trail: Trail<'_>, unknown: &mut Vec<String>) {
+fn keep_value(value: &mut Value, schema: &Node, trail: Trail<'_>, unknown: &mut Unknown) {
     match value {
         Value::Object(map) => {
             let mode = Mode { embedded: schema.extensions.embedded_resource, preserving: true };
@@ -83,26 +106,33 @@ fn keep_value(value: &mut Value, schema: &Node, trail: Trail<'_>, unknown: &mut 
     }
 }
 
-fn prune_map(map: &mut Map<String, Value>, schema: &Node, mode: Mode, trail: Trail<'_>, unknown: &mut Vec<String>) {
-    map.retain(|name, value| {
+fn prune_map(map: &mut Map<String, Value>, schema: &Node, mode: Mode, trail: Trail<'_>, unknown: &mut Unknown) {
+    let is_known = |name: &str| {
+        mode.preserving
+            || schema.additional.is_some()
+            || (mode.embedded && is_meta_field(name))
+            || schema.properties.contains_key(name)
+    };
+    let mut dropped = false;
+    let mut fields = schema.properties.in_order();
+    for (name, value) in map.iter_mut() {
         if mode.embedded && is_meta_field(name) {
-            return true;
+            continue;
         }
-        if let Some(field) = schema.properties.get(name) {
+        if let Some(field) = fields.get(name) {
             prune_value(value, Some(field), Trail::Field(&trail, name), unknown);
-            return true;
-        }
-        if let Some(additional) = &schema.additional {
+        } else if let Some(additional) = &schema.additional {
             // A bare boolean says nothing about what is inside, which is pruned as a whole.
             prune_value(value, Additional::schema(additional), Trail::Field(&trail, name), unknown);
-            return true;
+        } else if !mode.preserving {
+            dropped = true;
+            if !is_meta_field(name) || !matches!(trail, Trail::Root) {
+                unknown.add(trail, name);
+            }
         }
-        if mode.preserving {
-            return true;
-        }
-        if !is_meta_field(name) || !matches!(trail, Trail::Root) {
-            unknown.push(trail.unknown(name));
-        }
-        false
-    });
+    }
+    // Taking entries out of a map costs more than all of the above, and there is mostly nothing to take.
+    if dropped {
+        map.retain(|name, _| is_known(name));
+    }
 }

@@ -13,9 +13,9 @@ use crate::field::print;
 
 /// A new value's old value and the structural schema of both.
 #[derive(Clone, Copy)]
-pub(super) struct Pair<'a> {
-    pub(super) old: &'a Value,
-    pub(super) schema: &'a Node,
+pub(crate) struct Pair<'a> {
+    pub(crate) old: &'a Value,
+    pub(crate) schema: &'a Node,
 }
 
 /// Old items by their keys.
@@ -23,14 +23,14 @@ type KeyedItems<'a> = HashMap<String, &'a Value>;
 
 /// What was found out during one validation; each pair is compared once.
 #[derive(Default)]
-pub(super) struct Ratchet<'a> {
+pub(crate) struct Ratchet<'a> {
     equal: RefCell<HashMap<(usize, usize), bool>>,
     keyed: RefCell<HashMap<usize, KeyedItems<'a>>>,
 }
 
 impl<'a> Pair<'a> {
     /// The pair of the field `name`.
-    pub(super) fn field(self, name: &str) -> Option<Self> {
+    pub(crate) fn field(self, name: &str) -> Option<Self> {
         let old = self.old.as_object()?.get(name)?;
         let schema = self.schema.field(name)?;
         Some(Self { old, schema })
@@ -39,7 +39,7 @@ impl<'a> Pair<'a> {
 
 impl<'a> Ratchet<'a> {
     /// The pair of the item `new` of a list.
-    pub(super) fn item(&self, pair: Pair<'a>, new: &Value) -> Option<Pair<'a>> {
+    pub(crate) fn item(&self, pair: Pair<'a>, new: &Value) -> Option<Pair<'a>> {
         let keys = map_keys(pair.schema)?;
         let schema = pair.schema.items.as_deref()?;
         let old = pair.old.as_array()?;
@@ -58,7 +58,7 @@ impl<'a> Ratchet<'a> {
     }
 
     /// Whether the new value is the old one.
-    pub(super) fn unchanged(&self, pair: Pair<'a>, new: &Value) -> bool {
+    pub(crate) fn unchanged(&self, pair: Pair<'a>, new: &Value) -> bool {
         let key = (address(pair.old), address(new));
         if let Some(known) = self.equal.borrow().get(&key) {
             return *known;
@@ -110,7 +110,7 @@ fn item_key(item: &Map<String, Value>, keys: &[String]) -> Option<String> {
 }
 
 /// A text that two scalars share when Go holds them equal: integers and floats differ.
-pub(super) fn scalar_key(value: &Value) -> String {
+pub(crate) fn scalar_key(value: &Value) -> String {
     match value {
         Value::String(text) => print::quoted(text),
         Value::Number(number) => match number.as_i64() {

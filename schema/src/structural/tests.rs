@@ -1,9 +1,11 @@
 //! Behaviours of structural schemas, from a schema and an object to errors.
 
+mod bounds;
 mod compiling;
 mod objects;
 mod properties;
 mod real_schemas;
+mod rules;
 
 use serde_json::{Value, json};
 

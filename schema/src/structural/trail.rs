@@ -28,10 +28,7 @@ impl Trail<'_> {
             Self::Root => {}
             Self::Field(parent, name) => {
                 parent.write_in_body(text);
-                if !text.is_empty() {
-                    text.push('.');
-                }
-                text.push_str(name);
+                push_field(text, name);
             }
             Self::Entry(parent, name) => {
                 parent.write_in_body(text);
@@ -57,19 +54,30 @@ impl Trail<'_> {
 
     /// As `unknown field` warnings spell it.
     pub(super) fn unknown(self, name: &str) -> String {
-        let mut text = self.in_fields();
-        if !text.is_empty() {
-            text.push('.');
-        }
-        text.push_str(name);
+        let mut text = String::new();
+        self.write_in_fields(&mut text);
+        push_field(&mut text, name);
         text
     }
 
-    fn in_fields(self) -> String {
+    fn write_in_fields(self, text: &mut String) {
         match self {
-            Self::Root => String::new(),
-            Self::Field(parent, name) | Self::Entry(parent, name) => parent.unknown(name),
-            Self::Item(parent, index) => format!("{}[{index}]", parent.in_fields()),
+            Self::Root => {}
+            Self::Field(parent, name) | Self::Entry(parent, name) => {
+                parent.write_in_fields(text);
+                push_field(text, name);
+            }
+            Self::Item(parent, index) => {
+                parent.write_in_fields(text);
+                text.push_str(&format!("[{index}]"));
+            }
         }
     }
+}
+
+fn push_field(text: &mut String, name: &str) {
+    if !text.is_empty() {
+        text.push('.');
+    }
+    text.push_str(name);
 }

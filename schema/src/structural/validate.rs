@@ -2,28 +2,44 @@
 //!
 //! Follows kube-openapi/pkg/validation/validate/*.go and, for updates,
 //! apiextensions-apiserver/pkg/apiserver/validation/ratcheting.go. Two deviations: an integer is never a choice that is
-//! a string (Go converts 97 to "a"), and of more than a thousand problems the first thousand are reported.
+//! a string (Go converts 97 to "a"), and both the work and what is reported of it are bounded (see `bounds`).
 
 use serde_json::{Map, Value};
 
+use super::bounds::{WORK_STEPS_MAX, Work};
 use super::node::{Additional, Node, Type};
 use super::numbers::{self, Num};
 use super::outcome::{Outcome, Report};
+use super::pattern::Pattern;
 use super::ratchet::{Pair, Ratchet};
 use super::trail::Trail;
 use crate::field::{FieldError, FieldPath};
 
 /// What is wrong with `value`, reported below `base`. Where there is an old value, what did not change is forgiven.
 pub(super) fn validate(schema: &Node, value: &Value, old: Option<&Value>, base: &FieldPath) -> Vec<FieldError> {
-    let walk = Walk { report: Report::below(base), ratchet: Ratchet::default(), subject: Subject::Object };
-    let pair = old.map(|old| Pair { old, schema });
-    walk.value(schema, value, Trail::Root, pair).into_errors()
+    // Most objects have nothing to forgive: what is old is not looked at before there is something.
+    let errors = run(schema, value, None, base, Subject::Object);
+    if errors.is_empty() || old.is_none() {
+        return errors;
+    }
+    run(schema, value, old, base, Subject::Object)
 }
 
 /// What is wrong with the default `value` of `schema`, reported below `base`.
 pub(super) fn validate_default(schema: &Node, value: &Value, base: &FieldPath) -> Vec<FieldError> {
-    let walk = Walk { report: Report::below(base), ratchet: Ratchet::default(), subject: Subject::Default };
-    walk.value(schema, value, Trail::Root, None).into_errors()
+    run(schema, value, None, base, Subject::Default)
+}
+
+fn run(schema: &Node, value: &Value, old: Option<&Value>, base: &FieldPath, subject: Subject) -> Vec<FieldError> {
+    let work = Work::default();
+    let walk = Walk { report: Report::below(base, &work), work: &work, ratchet: Ratchet::default(), subject };
+    let pair = old.map(|old| Pair { old, schema });
+    let mut errors = walk.value(schema, value, Trail::Root, pair).into_errors();
+    if work.is_spent() {
+        let detail = format!("validating it by its schema takes more than {WORK_STEPS_MAX} steps");
+        errors.push(FieldError::forbidden(base, &detail));
+    }
+    errors
 }
 
 /// What is validated.
@@ -36,6 +52,7 @@ enum Subject {
 
 struct Walk<'a> {
     report: Report<'a>,
+    work: &'a Work,
     ratchet: Ratchet<'a>,
     subject: Subject,
 }
@@ -43,6 +60,10 @@ struct Walk<'a> {
 impl<'a> Walk<'a> {
     /// `ratchetingValueValidator`: all checks, forgiven if nothing changed.
     fn value(&self, schema: &Node, value: &Value, trail: Trail<'_>, pair: Option<Pair<'a>>) -> Outcome {
+        // What is left is not looked at: the error about the work is there already.
+        if !self.work.afford(1) {
+            return Outcome::default();
+        }
         let mut outcome = self.checks(schema, value, trail, pair);
         if !outcome.is_valid() && pair.is_some_and(|pair| self.ratchet.unchanged(pair, value)) {
             outcome.forgive();
@@ -69,7 +90,7 @@ impl<'a> Walk<'a> {
         match value {
             Value::String(text) => {
                 add(self.string(schema, value, text, trail));
-                if schema.format.as_ref().is_some_and(super::format::Format::is_of_strings) {
+                if schema.format.as_deref().is_some_and(super::format::Format::is_of_strings) {
                     add(self.format(schema, text, trail));
                 }
             }
@@ -212,10 +233,14 @@ impl<'a> Walk<'a> {
             self.report.too_long(&mut outcome, trail, max);
         } else if let Some(min) = sizes.min_length.filter(|min| length < *min) {
             self.report.broken(&mut outcome, trail, value, &format!("should be at least {min} chars long"));
-        } else if let Some(pattern) = schema.pattern.as_ref().filter(|pattern| !pattern.matches(text)) {
+        } else if let Some(pattern) = schema.pattern.as_ref().filter(|pattern| !self.matches(pattern, text)) {
             self.report.broken(&mut outcome, trail, value, &format!("should match '{}'", pattern.text()));
         }
         outcome
+    }
+
+    fn matches(&self, pattern: &Pattern, text: &str) -> bool {
+        self.work.afford(pattern.steps(text.len())) && pattern.matches(text)
     }
 
     fn format(&self, schema: &Node, text: &str, trail: Trail<'_>) -> Outcome {
@@ -228,8 +253,12 @@ impl<'a> Walk<'a> {
 
     fn choice(&self, schema: &Node, value: &Value, trail: Trail<'_>) -> Outcome {
         let mut outcome = Outcome::default();
+        if schema.choices.is_empty() {
+            return outcome;
+        }
+        self.work.spend(schema.choices.len());
         let chosen = |choice: &Value| !choice.is_null() && is_same(value, choice);
-        if !schema.choices.is_empty() && !schema.choices.iter().any(chosen) {
+        if !schema.choices.iter().any(chosen) {
             self.report.no_choice(&mut outcome, trail, value, &schema.choices);
         }
         outcome
@@ -266,7 +295,7 @@ impl<'a> Walk<'a> {
         if let Some(max) = schema.sizes.max_properties.filter(|max| size > *max) {
             self.report.too_many(&mut outcome, trail, size, max, "properties");
         }
-        let others = map.iter().filter(|(name, _)| !schema.properties.contains_key(*name));
+        let others = map.iter().filter(|(name, _)| !schema.properties.contains_key(name));
         match &schema.additional {
             Some(Additional::Any(false)) => {
                 for (name, _) in others {
@@ -281,8 +310,10 @@ impl<'a> Walk<'a> {
             }
             Some(Additional::Any(true)) | None => {}
         }
-        for (name, field) in &schema.properties {
-            if let Some(value) = map.get(name) {
+        // In the order of the names, which is that of the map.
+        let mut fields = schema.properties.in_order();
+        for (name, value) in map {
+            if let Some(field) = fields.get(name) {
                 let pair = field_pair(pair, name, trail);
                 outcome.merge(self.value(field, value, Trail::Field(&trail, name), pair));
             }

@@ -9,6 +9,9 @@ mod kindsmith;
 /// The main job, on a cluster and without one.
 mod main_job;
 
+/// Ours and theirs, asked the same.
+mod twin;
+
 /// Definitions that change while their kinds are in use.
 mod live_definitions;
 
@@ -26,3 +29,6 @@ mod merge;
 
 /// Server-side apply against the tests of its Go library.
 mod merge_calls;
+
+/// The schema engine beside kube-apiserver's: what one says, the other says.
+mod differential;

@@ -5,14 +5,14 @@
 use http::{Response, StatusCode, header};
 
 use crate::{
-    encode::status::ApiError,
+    encode::{protobuf as wire, status::ApiError},
     endpoints::context::Context,
     object::{
         admit,
         decode::{self, Decoded},
         metadata, protobuf,
     },
-    request::{Expected as Purpose, WriteOptions},
+    request::{BodyFormat, Expected as Purpose, WriteOptions},
     server::Body,
     storage::{host::WriteTarget, kind_store::check_namespace},
 };
@@ -22,50 +22,76 @@ const GENERATED_NAME_TRIES: usize = 8;
 
 pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
     let representation = context.representation(Purpose::Object)?;
+    let format = if is_protobuf_namespace(context) { BodyFormat::Json } else { context.body_format()? };
     let options = WriteOptions::for_create(context.query.as_deref())?;
-    let decoded = decoded(context)?;
-    let mut object = decoded.object;
+    let Decoded { mut object, mut complaints } = decoded(context, format)?;
     let version = context.projection.version();
     let kind = context.projection.kind();
-    let mut complaints = decoded.complaints;
-    complaints.extend(admit::shape(&mut object, None, version).iter().map(|path| format!("unknown field {path:?}")));
-    let warnings =
-        context.judge_complaints(complaints, options.field_validation, |text| context.strict_object(&text))?;
+    let expected = context.expected();
+    complaints.extend(
+        metadata::typed::coerce(&mut object)
+            .map_err(|text| decode::fault(&object, expected, &context.body, &text))?
+            .into_iter()
+            .map(|path| format!("unknown field {path:?}")),
+    );
+    if decode::check_api_version(&object, expected).is_err() {
+        complaints.extend(decode::fields_of_no_schema(&object, expected));
+    } else if decode::is_kind(&object, expected) {
+        let dropped = admit::shape(&mut object, None, version);
+        let dropped = dropped.map_err(|error| decode::fault(&object, expected, &context.body, &error.to_string()))?;
+        complaints.extend(dropped.iter().map(|path| format!("unknown field \"{path}\"")));
+    }
+    context.judge_complaints(complaints, options.field_validation, |text| {
+        decode::fault(&object, expected, &context.body, &text)
+    })?;
+    decode::check_api_version(&object, expected)?;
     admit::keep_untargeted(&mut object, None, version, WriteTarget::Main);
     metadata::settle_namespace(&mut object, context.namespace())?;
+    let version_sent = metadata::member(&object, "resourceVersion").to_owned();
     let template = object;
     let mut tries = 0;
     loop {
         tries += 1;
         let mut object = template.clone();
-        metadata::prepare_create(&mut object)?;
-        let named = context.named(metadata::member(&object, "name"));
+        metadata::prepare_create(&mut object);
+        let mut named = context.named(metadata::member(&object, "name"));
         if let (Some(host), Some(namespace)) = (&context.namespaces, context.namespace()) {
             check_namespace(host.as_ref(), namespace, &named).await?;
         }
-        let mut errors = metadata::validate(&object, kind);
-        errors.extend(admit::validate(&object, None, version));
+        let mut errors = decode::type_faults(&object, expected);
+        if errors.is_empty() {
+            errors.extend(metadata::rules::on_create(&object, kind));
+            errors.extend(admit::validate(&object, None, version, WriteTarget::Main));
+        }
         if !errors.is_empty() {
+            decode::kind_of(&object).clone_into(&mut named.kind);
             return Err(ApiError::invalid(named, &errors));
+        }
+        context.warn(metadata::rules::finalizer_warnings(&object, None));
+        if !version_sent.is_empty() && version_sent != "0" {
+            return Err(ApiError::Plain("resourceVersion should not be set on objects to be created".to_owned()));
         }
         let generated = metadata::member(&template, "name").is_empty();
         let options = context.write_options(&options);
         match context.store().create(&context.projection, object, &options, &named).await {
             Err(ApiError::AlreadyExists(_)) if generated && tries < GENERATED_NAME_TRIES => {}
             Err(error) => return Err(error),
-            Ok(created) => return context.object(StatusCode::CREATED, &representation, &created, &warnings),
+            Ok(created) => return context.object(StatusCode::CREATED, &representation, &created),
         }
     }
 }
 
-/// The object in the body.
-fn decoded(context: &Context) -> Result<Decoded, ApiError> {
+fn is_protobuf_namespace(context: &Context) -> bool {
     let content_type = context.header(header::CONTENT_TYPE).unwrap_or_default();
-    if content_type.starts_with(protobuf::MEDIA_TYPE)
-        && context.projection.kind().group.is_empty()
+    content_type.starts_with(wire::MEDIA_TYPE) && context.projection.kind().group.is_empty()
+}
+
+/// The object in the body.
+fn decoded(context: &Context, format: BodyFormat) -> Result<Decoded, ApiError> {
+    if is_protobuf_namespace(context)
         && let Some(object) = protobuf::namespace(&context.body)
     {
         return Ok(Decoded { object, complaints: Vec::new() });
     }
-    decode::object(&context.body, context.body_format()?, context.expected())
+    decode::object(&context.body, format, context.expected())
 }

@@ -42,8 +42,8 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
         .delete(&context.projection, context.namespace(), context.name(), &host_options(&options), &named)
         .await?;
     match removed {
-        Removed::Gone(last) => Ok(response::json(StatusCode::OK, &success(&named, &last))),
-        Removed::Finalizing(now) => context.object(StatusCode::OK, &representation, &now, &[]),
+        Removed::Gone(last) => Ok(response::status(StatusCode::OK, &success(&named, &last), context.status_format())),
+        Removed::Finalizing(now) => context.object(StatusCode::OK, &representation, &now),
     }
 }
 

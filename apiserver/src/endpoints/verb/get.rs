@@ -16,8 +16,8 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
     let cache = context.resource.view.cache();
     if options.resource_version == ResourceVersion::Any && cache.is_ready() {
         let entry = cache.get(context.namespace(), context.name()).ok_or(ApiError::NotFound(named))?;
-        return context.object(StatusCode::OK, &representation, &represent::tree(&entry.json)?, &[]);
+        return context.object(StatusCode::OK, &representation, &represent::tree(&entry.json)?);
     }
     let read = context.store().get(&context.projection, context.namespace(), context.name(), &named).await?;
-    context.object(StatusCode::OK, &representation, &read.instance, &[])
+    context.object(StatusCode::OK, &representation, &read.instance)
 }

@@ -1,9 +1,15 @@
 //! Verbs on resources: one file each, and the one place that lists them.
 
+use std::sync::PoisonError;
+
 use http::Response;
 
 use super::context::Context;
-use crate::{encode::status::ApiError, request::Verb, server::Body};
+use crate::{
+    encode::{response, status::ApiError},
+    request::Verb,
+    server::Body,
+};
 
 /// Reads one object.
 mod get;
@@ -32,20 +38,37 @@ mod deletecollection;
 /// What update and patch share: read, change, admit, write.
 mod write;
 
-/// Does what a request asks for.
-///
-/// # Errors
-/// The error that a Kubernetes API gives.
-pub async fn run(context: Context) -> Result<Response<Body>, ApiError> {
+/// Does what a request asks for; what cannot be done is answered as a Kubernetes API answers it.
+pub async fn run(context: Context) -> Response<Body> {
+    let format = context.status_format();
+    if let Some(deprecation) = &context.projection.version().deprecation {
+        context.warn([deprecation.clone()]);
+    }
+    let mut answer = dispatch(&context).await.unwrap_or_else(|error| {
+        if matches!(error, ApiError::Internal(_)) {
+            tracing::error!(%error, "request failed");
+        }
+        response::error(&error, format)
+    });
+    let warnings = context.warnings.into_inner().unwrap_or_else(PoisonError::into_inner);
+    response::warn(answer.headers_mut(), &warnings);
+    answer
+}
+
+async fn dispatch(context: &Context) -> Result<Response<Body>, ApiError> {
     match (context.target.verb, context.target.name.is_some()) {
-        (Verb::Get, true) => get::run(&context).await,
-        (Verb::List, _) => list::run(&context).await,
-        (Verb::Watch, _) => watch::run(&context).await,
-        (Verb::Create, false) => create::run(&context).await,
-        (Verb::Update, true) => update::run(&context).await,
-        (Verb::Patch, true) => patch::run(&context).await,
-        (Verb::Delete, true) => delete::run(&context).await,
-        (Verb::DeleteCollection, false) => deletecollection::run(&context).await,
-        _ => Err(ApiError::MethodNotAllowed),
+        (Verb::Get, true) => get::run(context).await,
+        (Verb::List, _) => list::run(context).await,
+        (Verb::Watch, _) => watch::run(context).await,
+        (Verb::Create, _) => create::run(context).await,
+        (Verb::Update, true) => update::run(context).await,
+        (Verb::Patch, true) => patch::run(context).await,
+        (Verb::Delete, true) => delete::run(context).await,
+        (Verb::DeleteCollection, false) => deletecollection::run(context).await,
+        (Verb::Update | Verb::Patch, false) => Err(ApiError::BadRequest("name must be provided".to_owned())),
+        (verb, _) => {
+            let verb = verb.as_str().to_owned();
+            Err(ApiError::MethodNotSupported { named: context.named(""), verb })
+        }
     }
 }

@@ -8,7 +8,7 @@ use super::write::{self, Next, Revision};
 use crate::{
     encode::status::ApiError,
     endpoints::context::Context,
-    object::decode,
+    object::{admit, decode, metadata},
     request::{Expected as Purpose, WriteOptions},
     server::Body,
 };
@@ -16,9 +16,27 @@ use crate::{
 pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
     let representation = context.representation(Purpose::Object)?;
     let options = WriteOptions::for_update(context.query.as_deref())?;
-    let decoded = decode::object(&context.body, context.body_format()?, context.expected())?;
+    let expected = context.expected();
+    let mut decoded = decode::object(&context.body, context.body_format()?, expected)?;
+    let fault = |object: &_, text: &str| decode::fault(object, expected, &context.body, text);
+    let unknown = metadata::typed::coerce(&mut decoded.object).map_err(|text| fault(&decoded.object, &text))?;
+    decoded.complaints.extend(unknown.into_iter().map(|path| format!("unknown field {path:?}")));
+    if let Err(error) = decode::check_api_version(&decoded.object, expected) {
+        let unknown = decode::fields_of_no_schema(&decoded.object, expected);
+        context.judge_complaints(unknown, options.field_validation, |text| fault(&decoded.object, &text))?;
+        return Err(error);
+    }
+    metadata::settle_namespace(&mut decoded.object, context.namespace())?;
+    metadata::check_name(&decoded.object, context.name())?;
     let change = |_: &_| Ok(Next { object: decoded.object.clone(), complaints: decoded.complaints.clone() });
-    let strict = |text: String| context.strict_object(&text);
-    let (written, warnings) = write::run(context, &options, Revision::Required, change, strict).await?;
-    context.object(StatusCode::OK, &representation, &written, &warnings)
+    let written = write::run(context, &options, Revision::Required, change, fault).await;
+    if let Err(ApiError::NotFound(_)) = &written {
+        // What is wrong with the body is said all the same.
+        let (mut object, mut complaints) = (decoded.object.clone(), decoded.complaints.clone());
+        let dropped = admit::shape(&mut object, None, context.projection.version());
+        let dropped = dropped.map_err(|error| fault(&object, &error.to_string()))?;
+        complaints.extend(dropped.iter().map(|path| format!("unknown field \"{path}\"")));
+        context.judge_complaints(complaints, options.field_validation, |text| fault(&object, &text))?;
+    }
+    context.object(StatusCode::OK, &representation, &written?)
 }

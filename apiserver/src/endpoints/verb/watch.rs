@@ -229,7 +229,7 @@ impl Follow {
     /// An empty object that says up to which revision everything was sent.
     fn bookmark(&self, revision: u64, annotations: Value) -> Bytes {
         let kind: &Kind = self.projection.kind();
-        let mut metadata = json!({"resourceVersion": revision.to_string(), "creationTimestamp": null});
+        let mut metadata = json!({"resourceVersion": revision.to_string()});
         if annotations.as_object().is_some_and(|annotations| !annotations.is_empty()) {
             metadata["annotations"] = annotations;
         }

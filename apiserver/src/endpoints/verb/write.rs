@@ -33,17 +33,18 @@ pub(super) struct Next {
     pub(super) complaints: Vec<String>,
 }
 
-/// Changes the object that the path names. Returns it with the warnings for the client.
+/// Changes the object that the path names. `fault` tells what is wrong with the shape of an object.
 pub(super) async fn run(
     context: &Context,
     options: &WriteOptions,
     revision: Revision,
     change: impl Fn(&Value) -> Result<Next, ApiError>,
-    strict: impl Fn(String) -> ApiError,
-) -> Result<(Value, Vec<String>), ApiError> {
+    fault: impl Fn(&Value, &str) -> ApiError,
+) -> Result<Value, ApiError> {
     let version = context.projection.version();
     if context.write_target == WriteTarget::Status && version.status == StatusRole::Computed {
-        return Err(ApiError::MethodNotAllowed);
+        let verb = context.target.verb.as_str().to_owned();
+        return Err(ApiError::MethodNotSupported { named: context.named(""), verb });
     }
     let named = context.target_named();
     let mut tries = 0;
@@ -51,8 +52,16 @@ pub(super) async fn run(
         tries += 1;
         let read = context.store().get(&context.projection, context.namespace(), context.name(), &named).await?;
         let Next { mut object, mut complaints } = change(&read.instance)?;
-        decode::check(&object, context.expected())?;
         let sent = metadata::member(&object, "resourceVersion").to_owned();
+        if decode::is_kind(&object, context.expected()) {
+            let before = object.clone();
+            let dropped = admit::shape(&mut object, Some(&read.instance), version);
+            let dropped = dropped.map_err(|error| fault(&before, &error.to_string()))?;
+            complaints.extend(dropped.iter().map(|path| format!("unknown field \"{path}\"")));
+            context.judge_complaints(complaints, options.field_validation, |text| fault(&before, &text))?;
+        }
+        metadata::settle_namespace(&mut object, context.namespace())?;
+        metadata::check_uid(&object, &read.instance, &named)?;
         if revision == Revision::Required && (sent.is_empty() || sent == "0") {
             return Err(ApiError::Invalid {
                 named,
@@ -63,13 +72,13 @@ pub(super) async fn run(
                 }],
             });
         }
-        let dropped = admit::shape(&mut object, Some(&read.instance), version);
-        complaints.extend(dropped.iter().map(|path| format!("unknown field {path:?}")));
-        let warnings = context.judge_complaints(complaints, options.field_validation, &strict)?;
-        metadata::settle_namespace(&mut object, context.namespace())?;
-        metadata::prepare_update(&mut object, &read.instance, context.name(), &named)?;
+        metadata::check_revision(&object, &read.instance, &named)?;
+        metadata::prepare_update(&mut object, &read.instance);
         admit::keep_untargeted(&mut object, Some(&read.instance), version, context.write_target);
         validate(context, &object, &read)?;
+        if context.write_target == WriteTarget::Main {
+            context.warn(metadata::rules::finalizer_warnings(&object, Some(&read.instance)));
+        }
         let host_options = context.write_options(options);
         let written = context
             .store()
@@ -80,13 +89,24 @@ pub(super) async fn run(
             // race of ours to settle: the next round compares anew.
             Err(ApiError::Conflict { .. }) if tries < CONFLICT_TRIES => {}
             Err(error) => return Err(error),
-            Ok(written) => return Ok((written, warnings)),
+            Ok(written) => return Ok(written),
         }
     }
 }
 
 fn validate(context: &Context, object: &Value, read: &Read) -> Result<(), ApiError> {
-    let mut errors = metadata::validate(object, context.projection.kind());
-    errors.extend(admit::validate(object, Some(&read.instance), context.projection.version()));
-    if errors.is_empty() { Ok(()) } else { Err(ApiError::invalid(context.target_named(), &errors)) }
+    let mut errors = metadata::rules::on_update(object, &read.instance, context.projection.kind());
+    let faults = decode::type_faults(object, context.expected());
+    if faults.is_empty() {
+        errors.extend(metadata::rules::on_custom_update(object, &read.instance));
+        let version = context.projection.version();
+        errors.extend(admit::validate(object, Some(&read.instance), version, context.write_target));
+    }
+    errors.extend(faults);
+    if errors.is_empty() {
+        return Ok(());
+    }
+    let mut named = context.named(metadata::member(object, "name"));
+    decode::kind_of(object).clone_into(&mut named.kind);
+    Err(ApiError::invalid(named, &errors))
 }

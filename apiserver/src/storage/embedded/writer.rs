@@ -250,7 +250,12 @@ fn one(
         }
     };
     let next_revision = *revision + 1;
-    let stamp = |object: &mut Value| object["metadata"]["resourceVersion"] = json!(next_revision.to_string());
+    // A dry run has no revision of its own: the object keeps the one it has, a new one has none.
+    let stamp = |object: &mut Value| {
+        if persistence == Persistence::Durable {
+            object["metadata"]["resourceVersion"] = json!(next_revision.to_string());
+        }
+    };
     let (written, after, last) = match outcome {
         Outcome::Unchanged(object) => return Ok((Written::Kept(object), None)),
         Outcome::Store(mut object) => {

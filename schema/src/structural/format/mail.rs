@@ -1,76 +1,189 @@
-//! Mail addresses of RFC 5322, as Go's `net/mail.ParseAddress` reads them.
+//! Mail addresses of RFC 5322, as Go's `net/mail.ParseAddress` reads them: an address, a name with an address in angle
+//! brackets, or a group of one; with comments.
 
-/// One address, with or without a name before it.
+/// How deep comments may nest.
+const COMMENT_DEPTH_MAX: usize = 100;
+
+/// One address, with or without a name.
 pub(super) fn is_email(text: &str) -> bool {
-    let text = text.trim_matches([' ', '\t']);
-    if let Some(inner) = text.strip_suffix('>') {
-        let Some(open) = inner.rfind('<') else { return false };
-        let (name, address) = inner.split_at(open);
-        return is_display_name(name) && is_address(&address[1..]);
-    }
-    is_address(text)
+    let mut rest = Rest(text);
+    let addresses = rest.address(Groups::Allowed);
+    addresses == Some(1) && rest.skip_comments().is_some() && rest.0.is_empty()
 }
 
-/// Words, quoted or not.
-fn is_display_name(name: &str) -> bool {
-    let mut rest = name.trim_matches([' ', '\t']);
-    while !rest.is_empty() {
-        rest = match quoted(rest) {
-            Some(after) => after,
-            None => {
-                let end = rest.find([' ', '\t', '"']).unwrap_or(rest.len());
-                let (word, after) = rest.split_at(end);
-                if word.is_empty() || !word.chars().all(|c| is_atom(c) || c == '.') {
-                    return false;
-                }
-                after
+/// Whether a list of addresses with a name may stand for one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Groups {
+    Allowed,
+    Forbidden,
+}
+
+/// What is not read yet. Methods that fail with `None` may have read something.
+#[derive(Clone, Copy)]
+struct Rest<'a>(&'a str);
+
+impl<'a> Rest<'a> {
+    fn skip_space(&mut self) {
+        self.0 = self.0.trim_start_matches([' ', '\t']);
+    }
+
+    fn take(&mut self, c: char) -> bool {
+        let rest = self.0.strip_prefix(c);
+        self.0 = rest.unwrap_or(self.0);
+        rest.is_some()
+    }
+
+    fn skip_comments(&mut self) -> Option<()> {
+        self.skip_space();
+        while self.take('(') {
+            self.comment()?;
+            self.skip_space();
+        }
+        Some(())
+    }
+
+    /// After `(`: up to the `)` that belongs to it.
+    fn comment(&mut self) -> Option<()> {
+        let mut depth = 1usize;
+        let mut characters = self.0.char_indices();
+        while let Some((i, c)) = characters.next() {
+            match c {
+                '\\' => drop(characters.next()?),
+                '(' if depth == COMMENT_DEPTH_MAX => return None,
+                '(' => depth += 1,
+                ')' => depth -= 1,
+                _ => {}
+            }
+            if depth == 0 {
+                self.0 = &self.0[i + 1..];
+                return Some(());
             }
         }
-        .trim_start_matches([' ', '\t']);
+        None
     }
-    true
-}
 
-/// `local@domain`.
-fn is_address(text: &str) -> bool {
-    let (local, domain) = if let Some(after) = quoted(text) {
-        let Some(domain) = after.strip_prefix('@') else { return false };
-        (None, domain)
-    } else {
-        let Some((local, domain)) = text.split_once('@') else { return false };
-        (Some(local), domain)
-    };
-    local.is_none_or(is_dot_atom) && (is_dot_atom(domain) || is_literal(domain))
-}
+    /// How many addresses are here.
+    fn address(&mut self, groups: Groups) -> Option<usize> {
+        self.skip_space();
+        let mut ahead = *self;
+        if ahead.addr_spec().is_some() {
+            *self = ahead;
+            self.skip_space();
+            if self.take('(') {
+                self.comment()?;
+            }
+            return Some(1);
+        }
+        if !self.0.starts_with('<') {
+            self.phrase()?;
+        }
+        self.skip_space();
+        if groups == Groups::Allowed && self.take(':') {
+            return self.group();
+        }
+        let whole = self.take('<') && self.addr_spec().is_some() && self.take('>');
+        whole.then_some(1)
+    }
 
-/// After a quoted string at the start of `text`.
-fn quoted(text: &str) -> Option<&str> {
-    let mut escaped = false;
-    let inner = text.strip_prefix('"')?;
-    for (i, c) in inner.char_indices() {
-        match c {
-            _ if escaped => escaped = false,
-            '\\' => escaped = true,
-            '"' if i == 0 => return None,
-            '"' => return Some(&inner[i + 1..]),
-            c if c.is_control() && c != '\t' => return None,
-            _ => {}
+    /// After the `:` of a group.
+    fn group(&mut self) -> Option<usize> {
+        self.skip_space();
+        let mut count = 0;
+        if !self.take(';') {
+            loop {
+                count += self.address(Groups::Forbidden)?;
+                self.skip_comments()?;
+                if self.take(';') {
+                    break;
+                }
+                if !self.take(',') {
+                    return None;
+                }
+            }
+        }
+        self.skip_comments()?;
+        Some(count)
+    }
+
+    /// `local@domain`.
+    fn addr_spec(&mut self) -> Option<()> {
+        self.skip_space();
+        if self.0.starts_with('"') {
+            let quoted = self.quoted()?;
+            if quoted.is_empty() {
+                return None;
+            }
+        } else {
+            self.dot_atom()?;
+        }
+        if !self.take('@') {
+            return None;
+        }
+        self.skip_space();
+        if self.take('[') { self.literal() } else { self.dot_atom() }
+    }
+
+    /// Words, quoted or not; comments between them.
+    fn phrase(&mut self) -> Option<()> {
+        let mut words = 0usize;
+        loop {
+            if words > 0 {
+                self.skip_comments()?;
+            }
+            self.skip_space();
+            let mut ahead = *self;
+            let word = if ahead.0.starts_with('"') { ahead.quoted().map(drop) } else { ahead.atom().map(drop) };
+            if self.0.is_empty() || word.is_none() {
+                return (words > 0 || self.0.is_empty()).then_some(());
+            }
+            *self = ahead;
+            words += 1;
         }
     }
-    None
+
+    fn quoted(&mut self) -> Option<&'a str> {
+        let inner = self.0.strip_prefix('"')?;
+        let mut escaped = false;
+        for (i, c) in inner.char_indices() {
+            match c {
+                _ if escaped && (is_visible(c) || c == ' ' || c == '\t') => escaped = false,
+                '\\' if !escaped => escaped = true,
+                '"' if !escaped => {
+                    self.0 = &inner[i + 1..];
+                    return Some(&inner[..i]);
+                }
+                c if !escaped && (is_visible(c) || c == ' ' || c == '\t') => {}
+                _ => return None,
+            }
+        }
+        None
+    }
+
+    fn atom(&mut self) -> Option<&'a str> {
+        let end = self.0.find(|c| !is_atom(c) && c != '.').unwrap_or(self.0.len());
+        let (atom, rest) = self.0.split_at(end);
+        self.0 = rest;
+        (!atom.is_empty()).then_some(atom)
+    }
+
+    fn dot_atom(&mut self) -> Option<()> {
+        let atom = self.atom()?;
+        (!atom.starts_with('.') && !atom.ends_with('.') && !atom.contains("..")).then_some(())
+    }
+
+    /// After `[`: an address instead of a domain.
+    fn literal(&mut self) -> Option<()> {
+        let (address, rest) = self.0.split_once(']')?;
+        self.0 = rest;
+        address.parse::<std::net::IpAddr>().ok().map(drop)
+    }
 }
 
-fn is_dot_atom(text: &str) -> bool {
-    text.split('.').all(|atom| !atom.is_empty() && atom.chars().all(is_atom))
+fn is_visible(c: char) -> bool {
+    ('!'..='~').contains(&c) || !c.is_ascii()
 }
 
-/// `[…]`: an address instead of a domain.
-fn is_literal(text: &str) -> bool {
-    text.strip_prefix('[')
-        .and_then(|text| text.strip_suffix(']'))
-        .is_some_and(|address| address.parse::<std::net::IpAddr>().is_ok())
-}
-
+/// A letter of an atom.
 fn is_atom(c: char) -> bool {
-    c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c) || (!c.is_ascii() && !c.is_control())
+    is_visible(c) && !r#"()<>[]:;@\,"."#.contains(c)
 }

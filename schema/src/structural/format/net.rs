@@ -79,13 +79,13 @@ fn decimal(text: &str) -> Option<u32> {
     if digits { text.parse().ok() } else { None }
 }
 
-/// A hardware address of 6, 8 or 20 bytes, with colons, dashes, or dots between pairs of bytes.
+/// A hardware address of 6, 8 or 20 bytes; with colons, dashes, dots between pairs of bytes, or nothing in between.
 pub(super) fn is_mac(text: &str) -> bool {
     let (separator, digits) = match text.as_bytes() {
         [_, _, b':', ..] => (':', 2),
         [_, _, b'-', ..] => ('-', 2),
         [_, _, _, _, b'.', ..] => ('.', 4),
-        _ => return false,
+        plain => return matches!(plain.len(), 12 | 16 | 40) && plain.iter().all(u8::is_ascii_hexdigit),
     };
     let mut bytes = 0;
     let whole = text.split(separator).all(|group| {

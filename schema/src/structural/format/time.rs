@@ -52,7 +52,7 @@ fn is_go_duration(text: &str) -> bool {
     if rest == "0" {
         return true;
     }
-    let mut nanoseconds = 0f64;
+    let mut nanoseconds = 0u128;
     if rest.is_empty() {
         return false;
     }
@@ -62,20 +62,32 @@ fn is_go_duration(text: &str) -> bool {
         let unit_end = tail.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(tail.len());
         let (unit, tail) = tail.split_at(unit_end);
         let scale = match unit {
-            "ns" => 1.0,
-            "us" | "µs" | "μs" => 1e3,
-            "ms" => 1e6,
-            "s" => 1e9,
-            "m" => 60e9,
-            "h" => 3600e9,
+            "ns" => 1,
+            "us" | "µs" | "μs" => 1_000,
+            "ms" => 1_000_000,
+            "s" => 1_000_000_000,
+            "m" => 60_000_000_000,
+            "h" => 3_600_000_000_000,
             _ => return false,
         };
-        let Ok(count) = number.parse::<f64>() else { return false };
-        nanoseconds += count * scale;
+        let Some(count) = nanoseconds_of(number, scale) else { return false };
+        nanoseconds += count;
         rest = tail;
     }
     // Go holds a duration in 63 bits of nanoseconds.
-    nanoseconds <= 9_223_372_036_854_775_808.0
+    nanoseconds <= if text.starts_with('-') { 1 << 63 } else { i64::MAX.unsigned_abs().into() }
+}
+
+/// `number` units of `scale` nanoseconds: the whole part exactly, the fraction as a float.
+fn nanoseconds_of(number: &str, scale: u64) -> Option<u128> {
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+    if (whole.is_empty() && fraction.is_empty()) || !digits(whole) || !digits(fraction) {
+        return None;
+    }
+    let count = if whole.is_empty() { 0 } else { whole.parse::<u64>().ok()? };
+    let rest = format!("0.{fraction}0").parse::<f64>().ok()? * scale as f64;
+    Some(u128::from(count) * u128::from(scale) + rest as u128)
 }
 
 fn is_scala_duration(text: &str) -> bool {

@@ -3,6 +3,8 @@
 use serde_json::{Value, json};
 
 use super::{compile, texts, with_spec};
+use crate::field::FieldPath;
+use crate::structural::Schema;
 
 /// What is said of one value.
 #[derive(serde::Deserialize)]
@@ -126,4 +128,38 @@ fn the_errors_of_one_object_are_bounded() {
     let schema = compile(&with_spec(&json!({"a": {"type": "array", "items": {"type": "string"}}})));
     let items: Vec<Value> = (0..5000).map(Value::from).collect();
     assert_eq!(schema.validate(&json!({"spec": {"a": items}})).len(), 1000);
+}
+
+#[test]
+fn the_metadata_of_resources_inside_is_what_kubernetes_knows_of_it() {
+    let schema = json!({"type": "object", "properties": {"spec": {
+        "type": "object", "x-kubernetes-embedded-resource": true, "x-kubernetes-preserve-unknown-fields": true,
+    }}});
+    let schema = Schema::compile(&schema, &FieldPath::root()).unwrap();
+    let with = |metadata: Value| json!({"spec": {"apiVersion": "v1", "kind": "A", "metadata": metadata}});
+    let kept = [
+        (json!({"name": "", "labels": {"a": null}, "x": 1}), json!({"labels": {"a": ""}})),
+        (
+            json!({"creationTimestamp": "2024-01-01T01:00:00+01:00"}),
+            json!({"creationTimestamp": "2024-01-01T00:00:00Z"}),
+        ),
+        (
+            json!({"ownerReferences": [{"name": "n", "controller": false, "y": 1}]}),
+            json!({"ownerReferences": [{"apiVersion": "", "kind": "", "name": "n", "uid": "", "controller": false}]}),
+        ),
+        (Value::Null, json!({})),
+    ];
+    let mut unknown = Vec::new();
+    for (sent, expected) in kept {
+        let mut object = with(sent);
+        unknown.extend(schema.coerce(&mut object).unwrap());
+        assert_eq!(object, with(expected));
+    }
+    assert_eq!(unknown, ["spec.metadata.x", "spec.metadata.ownerReferences[0].y"]);
+    let text = "Go struct field OwnerReference.ownerReferences.uid of type types.UID";
+    let error = schema.coerce(&mut with(json!({"ownerReferences": [{"uid": 1}]}))).unwrap_err();
+    assert!(error.detail.ends_with(text), "{error}");
+    let errors = schema.validate(&with(json!({"labels": {"a b": "c"}, "generation": -1, "namespace": "a.b"})));
+    let fields: Vec<_> = errors.iter().map(|error| error.field.as_str()).collect();
+    assert_eq!(fields, ["spec.metadata.namespace", "spec.metadata.labels", "spec.metadata.generation"]);
 }

@@ -1,0 +1,156 @@
+//! Metadata: what clients cannot choose is set here; `typed` reads it, `rules` judges what they can choose.
+//!
+//! Source: k8s.io/apiserver/pkg/registry/rest/{create,update,meta}.go.
+
+/// Metadata as the type that it is.
+pub mod typed;
+
+/// What clients may choose.
+pub mod rules;
+
+use rand::Rng as _;
+use serde_json::{Map, Value, json};
+
+use crate::encode::status::{ApiError, Named};
+
+/// The longest `generateName` that is used; five random characters follow.
+const GENERATED_BASE_BYTES_MAX: usize = 58;
+
+/// Characters of generated names: no vowels and no digits that look like them, so that no words come out.
+const GENERATED_ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
+
+/// The metadata of an object, made an object if it is none.
+fn metadata_mut(object: &mut Value) -> Option<&mut Map<String, Value>> {
+    let metadata = object.as_object_mut()?.entry("metadata").or_insert_with(|| json!({}));
+    if !metadata.is_object() {
+        *metadata = json!({});
+    }
+    metadata.as_object_mut()
+}
+
+fn text<'a>(metadata: &'a Map<String, Value>, member: &str) -> &'a str {
+    metadata.get(member).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// A text member of an object's metadata; empty when there is none.
+#[must_use]
+pub fn member<'a>(object: &'a Value, name: &str) -> &'a str {
+    object.get("metadata").and_then(|metadata| metadata.get(name)).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// Sets the namespace to that of the request's path.
+///
+/// # Errors
+/// 400 when the object names another.
+pub fn settle_namespace(object: &mut Value, namespace: Option<&str>) -> Result<(), ApiError> {
+    let Some(metadata) = metadata_mut(object) else { return Ok(()) };
+    let held = text(metadata, "namespace");
+    let wanted = namespace.unwrap_or_default();
+    if !held.is_empty() && held != wanted {
+        return Err(ApiError::BadRequest(
+            "the namespace of the provided object does not match the namespace sent on the request".to_owned(),
+        ));
+    }
+    if wanted.is_empty() {
+        metadata.remove("namespace");
+    } else {
+        metadata.insert("namespace".to_owned(), json!(wanted));
+    }
+    Ok(())
+}
+
+/// Prepares the metadata of a new object: the host chooses what clients cannot. A name is made from `generateName`.
+pub fn prepare_create(object: &mut Value) {
+    let Some(metadata) = metadata_mut(object) else { return };
+    for member in [
+        "uid",
+        "creationTimestamp",
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+        "generation",
+        "resourceVersion",
+        "selfLink",
+        "managedFields",
+    ] {
+        metadata.remove(member);
+    }
+    let base: String = text(metadata, "generateName").chars().take(GENERATED_BASE_BYTES_MAX).collect();
+    if text(metadata, "name").is_empty() && !base.is_empty() {
+        let mut rng = rand::rng();
+        let suffix: String =
+            (0..5).map(|_| char::from(GENERATED_ALPHABET[rng.random_range(0..GENERATED_ALPHABET.len())])).collect();
+        metadata.insert("name".to_owned(), json!(format!("{base}{suffix}")));
+    }
+}
+
+/// Checks that an object has the name of the request's path.
+///
+/// # Errors
+/// 400 when it has another, or none.
+pub fn check_name(object: &Value, name: &str) -> Result<(), ApiError> {
+    let wanted = member(object, "name");
+    if wanted.is_empty() {
+        return Err(ApiError::BadRequest(format!(
+            "the name of the object ({name} based on URL) was undeterminable: name must be provided"
+        )));
+    }
+    if wanted != name {
+        return Err(ApiError::BadRequest(format!(
+            "the name of the object ({wanted}) does not match the name on the URL ({name})"
+        )));
+    }
+    Ok(())
+}
+
+/// Checks that a changed object means the stored one.
+///
+/// # Errors
+/// 409 when it has another uid.
+pub fn check_uid(object: &Value, stored: &Value, named: &Named) -> Result<(), ApiError> {
+    let (wanted, held) = (member(object, "uid"), member(stored, "uid"));
+    if wanted.is_empty() || wanted == held {
+        return Ok(());
+    }
+    Err(ApiError::Conflict {
+        named: named.clone(),
+        reason: format!("Precondition failed: UID in precondition: {wanted}, UID in object meta: {held}"),
+    })
+}
+
+/// Checks that a changed object was made from the stored revision, if it says from which.
+///
+/// # Errors
+/// 409 when it was made from another.
+pub fn check_revision(object: &Value, stored: &Value, named: &Named) -> Result<(), ApiError> {
+    let wanted = member(object, "resourceVersion");
+    if matches!(wanted, "" | "0") || wanted == member(stored, "resourceVersion") {
+        return Ok(());
+    }
+    Err(ApiError::Conflict {
+        named: named.clone(),
+        reason: "the object has been modified; please apply your changes to the latest version and try again"
+            .to_owned(),
+    })
+}
+
+/// Prepares the metadata of a changed object: what clients cannot change is as it was.
+pub fn prepare_update(object: &mut Value, current: &Value) {
+    let empty = Map::new();
+    let held = current.get("metadata").and_then(Value::as_object).unwrap_or(&empty);
+    let Some(metadata) = metadata_mut(object) else { return };
+    for member in [
+        "uid",
+        "creationTimestamp",
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+        "generation",
+        "resourceVersion",
+        "selfLink",
+        "managedFields",
+    ] {
+        match held.get(member) {
+            Some(value) => metadata.insert(member.to_owned(), value.clone()),
+            None => metadata.remove(member),
+        };
+    }
+}

@@ -1,0 +1,151 @@
+//! Judges definitions as kube-apiserver and the operator would.
+
+use anyhow::{Context as _, anyhow};
+use kindsmith_crds::{ApplicationDefinition, GROUP, VERSION};
+use kindsmith_schema::{
+    compatibility::{Break, compare_kinds},
+    compile::{OwnStorage, compile},
+    field::{FieldError, FieldPath},
+    kind::Kind,
+    names,
+    structural::Schema,
+};
+use serde_json::Value;
+
+use super::Document;
+
+/// Something wrong with a definition.
+#[derive(Debug)]
+pub(super) struct Fault {
+    /// The field; empty when it is the definition as a whole.
+    pub(super) field: String,
+    /// What is wrong with it.
+    pub(super) message: String,
+}
+
+impl From<FieldError> for Fault {
+    fn from(error: FieldError) -> Self {
+        Self { field: error.field, message: error.detail }
+    }
+}
+
+/// A definition, and what was found.
+#[derive(Debug)]
+pub(super) struct Judged {
+    pub(super) file: String,
+    /// `metadata.name`; may be empty.
+    pub(super) name: String,
+    /// The kind, when it compiles.
+    pub(super) kind: Option<Kind>,
+    pub(super) faults: Vec<Fault>,
+    /// What it takes away from those who use the old definition.
+    pub(super) breaks: Vec<Break>,
+}
+
+impl Judged {
+    /// Whether nothing was found.
+    pub(super) fn is_sound(&self) -> bool {
+        self.faults.is_empty() && self.breaks.is_empty()
+    }
+}
+
+/// Judges definitions.
+pub(super) struct Judge {
+    storage: OwnStorage,
+    /// The schema of ApplicationDefinition, by which kube-apiserver looks at one first.
+    schema: Schema,
+}
+
+impl Judge {
+    /// Judges by the storage there will be.
+    pub(super) fn new(storage: OwnStorage) -> anyhow::Result<Self> {
+        let crd =
+            kindsmith_crds::custom_resource_definition().context("the CustomResourceDefinition cannot be made")?;
+        let schema = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+        let schema = Schema::compile(schema, &FieldPath::root())
+            .map_err(|_| anyhow!("the schema of ApplicationDefinition does not compile"))?;
+        Ok(Self { storage, schema })
+    }
+
+    /// Judges each of them, and then their names together.
+    pub(super) fn judge(&self, documents: Vec<Document>) -> Vec<Judged> {
+        let mut judged: Vec<Judged> = documents.into_iter().map(|document| self.one(document)).collect();
+        let (with_kind, kinds): (Vec<usize>, Vec<&Kind>) =
+            judged.iter().enumerate().filter_map(|(index, one)| Some((index, one.kind.as_ref()?))).unzip();
+        let conflicts = names::conflicts(&kinds);
+        let mut faults = Vec::new();
+        for (index, conflicts) in with_kind.into_iter().zip(conflicts) {
+            let one = &judged[index];
+            let others = || judged.iter().enumerate().filter(|(at, _)| *at != index).map(|(_, other)| other);
+            if let Some(twin) = others().find(|other| other.name == one.name).filter(|_| !conflicts.is_empty()) {
+                let message = format!("{:?} is defined in {} too", one.name, twin.file);
+                faults.push((index, Fault { field: "metadata.name".to_owned(), message }));
+                continue;
+            }
+            for conflict in conflicts {
+                let file = others().find(|other| other.name == conflict.holder).map_or("", |other| &other.file);
+                let message = format!(
+                    "{:?} is asked for by ApplicationDefinition {:?} in {file} too; only one of them can have it",
+                    conflict.name, conflict.holder
+                );
+                faults.push((index, Fault { field: conflict.field.to_owned(), message }));
+            }
+        }
+        for (index, fault) in faults {
+            judged[index].faults.push(fault);
+        }
+        judged
+    }
+
+    fn one(&self, document: Document) -> Judged {
+        let Document { file, mut object } = document;
+        let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+        // As for the operator, the status does not matter.
+        if let Some(fields) = object.as_object_mut() {
+            fields.remove("status");
+        }
+        match self.compile(object) {
+            Ok(kind) => Judged { file, name, kind: Some(kind), faults: Vec::new(), breaks: Vec::new() },
+            Err(faults) => Judged { file, name, kind: None, faults, breaks: Vec::new() },
+        }
+    }
+
+    fn compile(&self, mut object: Value) -> Result<Kind, Vec<Fault>> {
+        let wanted = format!("{GROUP}/{VERSION}");
+        let api_version = object["apiVersion"].as_str().unwrap_or_default();
+        if api_version != wanted {
+            let message = format!("must be {wanted}, not {api_version:?}");
+            return Err(vec![Fault { field: "apiVersion".to_owned(), message }]);
+        }
+        let mut faults: Vec<Fault> = self
+            .schema
+            .prune(&mut object)
+            .into_iter()
+            .map(|field| Fault { field, message: "is no field of an ApplicationDefinition".to_owned() })
+            .collect();
+        self.schema.default(&mut object);
+        faults.extend(self.schema.validate(&object).into_iter().map(Fault::from));
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        let whole = |message: String| vec![Fault { field: String::new(), message }];
+        let definition: ApplicationDefinition =
+            serde_json::from_value(object).map_err(|error| whole(error.to_string()))?;
+        compile(&definition, self.storage).map_err(|errors| errors.into_iter().map(Fault::from).collect())
+    }
+}
+
+/// Compares definitions with old ones of the same name.
+pub(super) fn compare(judged: &mut [Judged], old: &[Judged]) {
+    for one in judged {
+        let Some(before) = old.iter().find(|before| before.name == one.name) else { continue };
+        match (&before.kind, &one.kind) {
+            (Some(before), Some(kind)) => one.breaks = compare_kinds(before, kind),
+            (None, Some(_)) => {
+                let message = format!("cannot be compared: the definition in {} is faulty itself", before.file);
+                one.faults.push(Fault { field: String::new(), message });
+            }
+            (_, None) => {}
+        }
+    }
+}

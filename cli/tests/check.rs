@@ -1,0 +1,195 @@
+//! Behaviours of `kindsmith check`, shown with the binary itself.
+
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+use std::{
+    fs,
+    io::Write as _,
+    path::Path,
+    process::{Command, Output, Stdio},
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+const REDIS: &str = "apiVersion: kindsmith.dev/v1alpha1
+kind: ApplicationDefinition
+metadata:
+  name: redises.apps.example.com
+spec:
+  group: apps.example.com
+  scope: Namespaced
+  names: {kind: Redis, plural: redises}
+  versions:
+  - name: v1
+    served: true
+    storage: true
+    schema:
+      openAPIV3Schema:
+        type: object
+        properties:
+          spec:
+            type: object
+            properties:
+              size: {type: integer, minimum: 1}
+              users:
+                type: array
+                items: {type: object, properties: {name: {type: string}}}
+  backend:
+    helmRelease: {prefix: redis-, chartRef: {kind: OCIRepository, name: redis, namespace: charts}}
+";
+
+fn folder(files: &[(&str, &str)]) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        fs::write(folder.path().join(name), text).unwrap();
+    }
+    folder
+}
+
+fn check(folder: &Path, args: &[&str], stdin: &str) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kindsmith"));
+    command.arg("check").args(args).current_dir(folder);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(stdin.as_bytes()).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+#[track_caller]
+fn says(output: &Output, code: i32, lines: &[&str]) {
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(printed.lines().collect::<Vec<_>>(), lines, "{errors}");
+    assert_eq!(output.status.code(), Some(code), "{errors}");
+}
+
+#[test]
+fn a_sound_definition_is_ok() {
+    let folder = folder(&[("redis.yaml", REDIS)]);
+    says(&check(folder.path(), &["redis.yaml"], ""), 0, &["redis.yaml: ok: apps.example.com/v1 Redis (redises)"]);
+    says(&check(folder.path(), &["-"], REDIS), 0, &["-: ok: apps.example.com/v1 Redis (redises)"]);
+}
+
+#[test]
+fn the_examples_are_sound_in_dev() {
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy");
+    let output = check(&examples, &["examples", "--in", "dev"], "");
+    says(
+        &output,
+        0,
+        &[
+            "examples/bucket.yaml: ok: apps.example.com/v1alpha1 Bucket (buckets)",
+            "examples/postgres.yaml: ok: apps.example.com/v1alpha1 Postgres (postgreses)",
+            "examples/redis.yaml: ok: apps.example.com/v1alpha1 Redis (redises)",
+        ],
+    );
+    let output = check(&examples, &["examples/bucket.yaml"], "");
+    says(
+        &output,
+        1,
+        &[
+            "examples/bucket.yaml: buckets.apps.example.com: spec.backend.store: Forbidden: there is no storage of \
+             our own in this cluster; use helmRelease",
+            "1 fault",
+        ],
+    );
+}
+
+#[test]
+fn each_fault_is_a_line_with_its_field() {
+    let faulty = REDIS
+        .replace("size: {type: integer,", "size: {type: objekt,")
+        .replace("kind: Redis,", "kind: Redis_,")
+        .replace("  scope: Namespaced", "  scope: Namespaced\n  colour: red");
+    let output = check(folder(&[]).path(), &["-"], &faulty);
+    says(&output, 1, &["-: redises.apps.example.com: spec.colour: is no field of an ApplicationDefinition", "1 fault"]);
+    let output = check(folder(&[]).path(), &["-"], &faulty.replace("  colour: red\n", ""));
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(printed.contains("-: redises.apps.example.com: spec.names.kind: Invalid value: \"redis_\""), "{printed}");
+    assert!(
+        printed.contains(
+            "spec.versions[0].schema.openAPIV3Schema.properties[spec].properties[size].type: Unsupported value: \
+             \"objekt\": supported values: \"array\", \"boolean\", \"integer\", \"number\", \"object\", \"string\""
+        ),
+        "{printed}"
+    );
+}
+
+#[test]
+fn two_definitions_that_ask_for_one_name_are_told() {
+    let other = REDIS.replace("redises", "caches");
+    let folder = folder(&[("a.yaml", &format!("{REDIS}---\n{other}")), ("b.yaml", REDIS)]);
+    let output = check(folder.path(), &["a.yaml"], "");
+    says(
+        &output,
+        1,
+        &[
+            "a.yaml: redises.apps.example.com: spec.names.singular: \"redis\" is asked for by ApplicationDefinition \
+             \"caches.apps.example.com\" in a.yaml too; only one of them can have it",
+            "a.yaml: redises.apps.example.com: spec.names.kind: \"Redis\" is asked for by ApplicationDefinition \
+             \"caches.apps.example.com\" in a.yaml too; only one of them can have it",
+            "a.yaml: redises.apps.example.com: spec.names.listKind: \"RedisList\" is asked for by \
+             ApplicationDefinition \"caches.apps.example.com\" in a.yaml too; only one of them can have it",
+            "a.yaml: ok: apps.example.com/v1 Redis (caches)",
+            "3 faults",
+        ],
+    );
+    let output = check(folder.path(), &["b.yaml", "b.yaml"], "");
+    says(
+        &output,
+        1,
+        &[
+            "b.yaml: ok: apps.example.com/v1 Redis (redises)",
+            "b.yaml: redises.apps.example.com: metadata.name: \"redises.apps.example.com\" is defined in b.yaml too",
+            "1 fault",
+        ],
+    );
+}
+
+#[test]
+fn what_a_change_breaks_is_told() {
+    let new = REDIS.replace("minimum: 1", "minimum: 2").replace("{name: {type: string}}", "{}");
+    let folder = folder(&[("new.yaml", &new), ("old.yaml", REDIS)]);
+    let breaks = [
+        "new.yaml: ok: apps.example.com/v1 Redis (redises)",
+        "new.yaml: redises.apps.example.com: breaks v1 spec.size: had to be at least 1 and must be at least 2 \
+         [hurts stored instances and clients]",
+        "new.yaml: redises.apps.example.com: breaks v1 spec.users[*].name: the field is no longer in the schema and is \
+         dropped; keep it, or set x-kubernetes-preserve-unknown-fields [hurts stored instances and clients]",
+        "2 breaking changes",
+    ];
+    says(&check(folder.path(), &["new.yaml", "--against", "old.yaml"], ""), 1, &breaks);
+    says(&check(folder.path(), &["new.yaml", "--against", "-"], REDIS), 1, &breaks);
+    says(
+        &check(folder.path(), &["old.yaml", "--against", "old.yaml"], ""),
+        0,
+        &["old.yaml: ok: apps.example.com/v1 Redis (redises)"],
+    );
+    let output = check(folder.path(), &["new.yaml", "--against", "old.yaml", "-o", "json"], "");
+    assert_eq!(output.status.code(), Some(1));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["sound"], false);
+    let definition = &report["definitions"][0];
+    assert_eq!(definition["kind"]["servedVersions"], serde_json::json!(["v1"]));
+    assert_eq!(definition["faults"], serde_json::json!([]));
+    assert_eq!(definition["breaks"][1]["path"], "spec.users[*].name");
+    assert_eq!(definition["breaks"][1]["hurts"], serde_json::json!({"stored": true, "clients": true}));
+}
+
+#[test]
+fn what_cannot_be_read_is_said_at_once() {
+    let folder = folder(&[("no.yaml", "kind: Namespace\n"), ("broken.yaml", "a: [\n")]);
+    for (args, text) in [
+        (&["absent.yaml"][..], "kindsmith: absent.yaml does not exist"),
+        (&["no.yaml"], "kindsmith: there is no ApplicationDefinition in no.yaml"),
+        (&["broken.yaml"], "kindsmith: broken.yaml cannot be read: "),
+        (&["-", "--against", "-"], "kindsmith: the standard input can be read once only"),
+    ] {
+        let output = check(folder.path(), args, "");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(errors.starts_with(text), "{errors}");
+        assert_eq!(output.status.code(), Some(1));
+        assert!(output.stdout.is_empty());
+    }
+}

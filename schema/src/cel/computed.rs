@@ -1,0 +1,72 @@
+//! A value that an expression computes from an object, for a cell of a table.
+
+use std::sync::Arc;
+
+use serde_json::{Number, Value as Json};
+
+use super::check::{Environment, check};
+use super::declared::{Declared, Place};
+use super::plan::Program;
+use super::standard::time;
+use super::value::Value;
+use crate::structural::node::Node;
+
+/// What one cell may cost. A list of a thousand objects then costs less than the rules of one may.
+const CELL_COST_MAX: u64 = 10_000;
+
+/// The name of the object in the expression.
+const SELF: &str = "self";
+
+/// An expression over an object.
+#[derive(Debug, Clone)]
+pub(crate) struct Computed {
+    text: String,
+    program: Arc<Program>,
+    declared: Arc<Declared>,
+}
+
+impl PartialEq for Computed {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Computed {
+    /// Compiles `text` over resources of the schema `root`.
+    ///
+    /// # Errors
+    /// What is wrong with the expression.
+    pub(crate) fn compile(text: &str, root: &Node) -> Result<Self, String> {
+        let declared = Declared::from_schema(root, Place::Resource)
+            .ok_or_else(|| "the schema has nothing that an expression could see".to_owned())?;
+        let checked = check(text, &[(SELF, declared.cel_type("self"))], Environment::kubernetes())
+            .map_err(|error| format!("compilation failed: {error}"))?;
+        let program = Program::new(&checked, &[SELF]).map_err(|error| format!("compilation failed: {error}"))?;
+        Ok(Self { text: text.to_owned(), program: Arc::new(program), declared })
+    }
+
+    /// The expression.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The value for an object; none where the expression has none, fails, or costs too much.
+    pub(crate) fn value(&self, object: &Json) -> Option<Json> {
+        let object = Value::from_json(object, &self.declared).ok()?;
+        let (outcome, _) = self.program.evaluate(&[object], CELL_COST_MAX);
+        json(&outcome.ok()?)
+    }
+}
+
+fn json(value: &Value<'_>) -> Option<Json> {
+    Some(match value {
+        Value::Null | Value::Optional(None) => return None,
+        Value::Optional(Some(value)) => return json(value),
+        Value::Bool(value) => Json::from(*value),
+        Value::Int(value) => Json::from(*value),
+        Value::Uint(value) => Json::from(*value),
+        Value::Double(value) => Number::from_f64(*value).map_or(Json::Null, Json::Number),
+        Value::Timestamp(at) => Json::from(time::print_timestamp(*at)),
+        other => Json::from(other.print()),
+    })
+}

@@ -1,0 +1,60 @@
+//! What is known of a size or of a cost before anything runs: at least and at most, in arithmetic that saturates.
+//!
+//! Follows `SizeEstimate` and `CostEstimate` in cel-go's checker/cost.go.
+
+/// 2⁶⁴, which 64 bits cannot hold.
+const TWO_TO_64: f64 = 18_446_744_073_709_551_616.0;
+
+/// A size or a cost between two bounds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Range {
+    /// At least.
+    pub(crate) min: u64,
+    /// At most.
+    pub(crate) max: u64,
+}
+
+impl Range {
+    /// Nothing is known.
+    pub(crate) const UNKNOWN: Self = Self { min: 0, max: u64::MAX };
+
+    /// What every union begins with.
+    pub(crate) const NOTHING: Self = Self { min: u64::MAX, max: 0 };
+
+    /// Exactly `value`.
+    pub(crate) const fn fixed(value: u64) -> Self {
+        Self { min: value, max: value }
+    }
+
+    /// The sum.
+    pub(crate) fn add(self, other: Self) -> Self {
+        Self { min: self.min.saturating_add(other.min), max: self.max.saturating_add(other.max) }
+    }
+
+    /// The product.
+    pub(crate) fn times(self, other: Self) -> Self {
+        Self { min: self.min.saturating_mul(other.min), max: self.max.saturating_mul(other.max) }
+    }
+
+    /// The product with a factor, rounded up.
+    pub(crate) fn scaled(self, factor: f64) -> Self {
+        Self { min: scale(self.min, factor), max: scale(self.max, factor) }
+    }
+
+    /// Either of the two.
+    pub(crate) fn union(self, other: Self) -> Self {
+        Self { min: self.min.min(other.min), max: self.max.max(other.max) }
+    }
+}
+
+/// `multiplyByCostFactor`. Floats above 2⁵³ are as inexact as they are in Go, so that limits agree.
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the same conversions as cel-go's"
+)]
+fn scale(value: u64, factor: f64) -> u64 {
+    let product = (value as f64 * factor).ceil();
+    if product >= TWO_TO_64 { u64::MAX } else { product as u64 }
+}

@@ -1,0 +1,27 @@
+//! Differences that are meant, each with its reason; docs/differences.md tells users of them.
+
+use super::answer::Answer;
+
+/// Where Go's decoder speaks: what follows is about its own types.
+const GO_DECODER: [&str; 4] = ["json parse error: ", "error decoding patch: ", "couldn't get version/kind", "yaml: "];
+
+/// Why two answers may differ, if they may.
+#[must_use]
+pub fn reason(ours: &Answer, theirs: &Answer) -> Option<&'static str> {
+    if ours.code != theirs.code {
+        return None;
+    }
+    let text = |answer: &Answer| answer.body["message"].as_str().unwrap_or_default().to_owned();
+    let is_malformed = |text: &str| GO_DECODER.iter().any(|words| text.contains(words));
+    if ours.code == 400 && is_malformed(&text(theirs)) {
+        return Some("what is no JSON is told in the words of another decoder");
+    }
+    let names_kind = |answer: &Answer| {
+        let causes = answer.body["details"]["causes"].as_array();
+        causes.into_iter().flatten().any(|cause| cause["field"] == "kind")
+    };
+    if ours.code == 422 && names_kind(ours) && names_kind(theirs) {
+        return Some("an object of another kind is not looked at further");
+    }
+    None
+}

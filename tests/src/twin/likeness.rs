@@ -1,0 +1,189 @@
+//! Whether two answers mean the same.
+//!
+//! Uids and resource versions stand for the same thing on both sides if they were always seen together. Times only have
+//! to be there. The group's name is the one thing that is known to differ.
+
+use std::collections::HashMap;
+
+use serde_json::{Map, Value, json};
+
+use super::answer::Answer;
+
+/// What was matched so far.
+#[derive(Debug, Default)]
+pub struct Likeness {
+    to_theirs: HashMap<String, String>,
+    to_ours: HashMap<String, String>,
+    /// Our group and theirs.
+    groups: (String, String),
+}
+
+/// Keys whose values are times.
+const TIMES: [&str; 3] = ["creationTimestamp", "deletionTimestamp", "lastTransitionTime"];
+
+impl Likeness {
+    /// Of kinds in these groups.
+    pub fn new(our_group: &str, their_group: &str) -> Self {
+        Self { groups: (our_group.to_owned(), their_group.to_owned()), ..Self::default() }
+    }
+
+    /// What differs, one line each; nothing if the answers mean the same.
+    pub fn differences(&mut self, ours: &Answer, theirs: &Answer) -> Vec<String> {
+        let mut found = Vec::new();
+        if ours.code != theirs.code {
+            found.push(format!("code: ours {}, theirs {}", ours.code, theirs.code));
+        }
+        let theirs_headers: Vec<_> =
+            theirs.headers.iter().map(|(name, value)| (*name, self.neutral(value, &self.groups.1))).collect();
+        let our_headers: Vec<_> =
+            ours.headers.iter().map(|(name, value)| (*name, self.neutral(value, &self.groups.0))).collect();
+        if our_headers != theirs_headers {
+            found.push(format!("headers: ours {our_headers:?}, theirs {theirs_headers:?}"));
+        }
+        self.values(&ours.body, &theirs.body, "body", &mut found);
+        found
+    }
+
+    fn values(&mut self, ours: &Value, theirs: &Value, at: &str, found: &mut Vec<String>) {
+        match (ours, theirs) {
+            (Value::Object(our_fields), Value::Object(their_fields)) => {
+                self.fields(our_fields, their_fields, at, found);
+            }
+            // Go's maps have no order, so errors of several fields have none.
+            (Value::Array(our_causes), Value::Array(their_causes)) if at.ends_with(".causes") => {
+                let sorted = |causes: &[Value], group: &str| {
+                    let mut texts: Vec<String> =
+                        causes.iter().map(|cause| self.neutral(&cause.to_string(), group)).collect();
+                    texts.sort_unstable();
+                    texts
+                };
+                let (ours, theirs) = (sorted(our_causes, &self.groups.0), sorted(their_causes, &self.groups.1));
+                if ours != theirs {
+                    found.push(format!("{at}: ours {ours:?}, theirs {theirs:?}"));
+                }
+            }
+            (Value::Array(our_items), Value::Array(their_items)) => {
+                if our_items.len() != their_items.len() {
+                    found.push(format!("{at}: ours has {} items, theirs {}", our_items.len(), their_items.len()));
+                }
+                for (index, (ours, theirs)) in our_items.iter().zip(their_items).enumerate() {
+                    self.values(ours, theirs, &format!("{at}[{index}]"), found);
+                }
+            }
+            (Value::String(ours), Value::String(theirs)) => {
+                let (left, right) = (self.neutral(ours, &self.groups.0), self.neutral(theirs, &self.groups.1));
+                if left != right && !(is_age(&left) && is_age(&right)) && !are_same_errors(&left, &right) {
+                    found.push(format!("{at}: ours {left:?}, theirs {right:?}"));
+                }
+            }
+            _ if ours == theirs => {}
+            _ => found.push(format!("{at}: ours {ours}, theirs {theirs}")),
+        }
+    }
+
+    fn fields(&mut self, ours: &Map<String, Value>, theirs: &Map<String, Value>, at: &str, found: &mut Vec<String>) {
+        let is_list = ours.contains_key("items") || ours.contains_key("rows");
+        for (name, our_value) in ours {
+            if name == "managedFields" {
+                continue;
+            }
+            let at = format!("{at}.{name}");
+            let Some(their_value) = theirs.get(name) else {
+                found.push(format!("{at}: ours {our_value}, theirs has none"));
+                continue;
+            };
+            match (name.as_str(), our_value, their_value) {
+                ("uid", Value::String(ours), Value::String(theirs)) => self.pair(ours, theirs, &at, found),
+                ("metadata", Value::Object(ours), Value::Object(theirs)) if is_list => {
+                    Self::list_metadata(ours, theirs, &at, found);
+                }
+                ("resourceVersion", Value::String(ours), Value::String(theirs)) if !ours.is_empty() => {
+                    self.pair(ours, theirs, &at, found);
+                }
+                (time, Value::String(_), Value::String(_)) if TIMES.contains(&time) => {}
+                _ => self.values(our_value, their_value, &at, found),
+            }
+        }
+        for (name, their_value) in theirs.iter().filter(|(name, _)| *name != "managedFields") {
+            if !ours.contains_key(name) {
+                found.push(format!("{at}.{name}: ours has none, theirs {their_value}"));
+            }
+        }
+    }
+
+    /// A list's revision is the store's, which others move too; its continue token is opaque.
+    fn list_metadata(ours: &Map<String, Value>, theirs: &Map<String, Value>, at: &str, found: &mut Vec<String>) {
+        // An empty token and none are the same: kube-apiserver writes both, as the list came from etcd or from memory.
+        let has = |list: &Map<String, Value>, name: &str| list.get(name).is_some_and(|value| value != "");
+        for name in ["resourceVersion", "continue"] {
+            if has(ours, name) != has(theirs, name) {
+                found.push(format!("{at}.{name}: ours {:?}, theirs {:?}", ours.get(name), theirs.get(name)));
+            }
+        }
+        if ours.get("remainingItemCount") != theirs.get("remainingItemCount") {
+            let (ours, theirs) = (ours.get("remainingItemCount"), theirs.get("remainingItemCount"));
+            found.push(format!("{at}.remainingItemCount: ours {ours:?}, theirs {theirs:?}"));
+        }
+    }
+
+    /// Two names of the same thing.
+    fn pair(&mut self, ours: &str, theirs: &str, at: &str, found: &mut Vec<String>) {
+        let known = (self.to_theirs.get(ours), self.to_ours.get(theirs));
+        match known {
+            (None, None) => {
+                self.to_theirs.insert(ours.to_owned(), theirs.to_owned());
+                self.to_ours.insert(theirs.to_owned(), ours.to_owned());
+            }
+            (Some(known), _) if known == theirs => {}
+            (known_theirs, known_ours) => found.push(format!(
+                "{at}: ours {ours} was theirs {known_theirs:?}, theirs {theirs} was ours {known_ours:?}"
+            )),
+        }
+    }
+
+    /// A text without what is known to differ: the group, uids and revisions inside of it.
+    fn neutral(&self, text: &str, group: &str) -> String {
+        // How far back a store remembers is its own affair.
+        if let Some((about, _)) = text.split_once("too old resource version: ") {
+            return format!("{about}too old resource version");
+        }
+        let mut neutral = text.replace(group, "GROUP");
+        let is_word = |c: char| c.is_ascii_alphanumeric() || c == '-';
+        let words: Vec<&str> = text.split(|c| !is_word(c)).filter(|word| word.len() > 1).collect();
+        for word in words {
+            let partner = self.to_theirs.get(word).map_or(self.to_ours.get(word), Some);
+            if let Some(partner) = partner {
+                let mut both = [word, partner];
+                both.sort_unstable();
+                neutral = neutral.replace(word, &both.join("|"));
+            }
+        }
+        neutral
+    }
+}
+
+/// Messages with the same errors in another order.
+fn are_same_errors(left: &str, right: &str) -> bool {
+    let parts = |text: &str| {
+        let (about, errors) = text.split_once(" is invalid: [")?;
+        let mut errors: Vec<String> = errors.trim_end_matches(']').split(", ").map(str::to_owned).collect();
+        errors.sort_unstable();
+        Some((about.to_owned(), errors))
+    };
+    parts(left).is_some_and(|left| Some(left) == parts(right))
+}
+
+/// Times since, as columns have them.
+fn is_age(text: &str) -> bool {
+    text.strip_suffix('s').is_some_and(|seconds| seconds.parse::<u32>().is_ok()) || text == "<unknown>"
+}
+
+/// How much of two bodies a report shows.
+const BODIES_CHARS_MAX: usize = 1500;
+
+/// A difference as a report has it.
+pub fn report(step: &str, differences: &[String], ours: &Answer, theirs: &Answer) -> String {
+    let bodies = json!({"ours": ours.body, "theirs": theirs.body}).to_string();
+    let bodies: String = bodies.chars().take(BODIES_CHARS_MAX).collect();
+    format!("{step}\n    {}\n    {bodies}", differences.join("\n    "))
+}

@@ -1,0 +1,159 @@
+//! Random requests, sent to a kind of ours and to its twin: a CRD in the real kube-apiserver.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use kindsmith_tests::twin::pair::{Pair, Side};
+use kindsmith_tests::twin::plan::{Step, sequence};
+use kindsmith_tests::{ControlPlane, Dev, wait};
+use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
+use serde_json::{Value, json};
+
+/// How many requests are sent when this variable does not say another number.
+const REQUESTS: (&str, usize) = ("KINDSMITH_TWIN_REQUESTS", 3000);
+
+/// Where random sequences start from, when this variable does not say another number.
+const SEED: (&str, u64) = ("KINDSMITH_TWIN_SEED", 1);
+
+/// How many sequences run at once.
+const WORKERS: u64 = 4;
+
+/// After how many requests the progress is told.
+const PROGRESS: usize = 500;
+
+const GROUP: &str = "twins.example.com";
+
+fn version() -> Value {
+    json!({
+        "name": "v1", "served": true, "storage": true,
+        "subresources": {"status": {}},
+        "selectableFields": [{"jsonPath": ".spec.mode"}],
+        "additionalPrinterColumns": [
+            {"name": "Size", "type": "integer", "jsonPath": ".spec.size"},
+            {"name": "Mode", "type": "string", "jsonPath": ".spec.mode", "priority": 1},
+            {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}
+        ],
+        "schema": {"openAPIV3Schema": {"type": "object", "required": ["spec"], "properties": {
+            "spec": {"type": "object", "properties": {
+                "size": {"type": "integer", "minimum": 0, "maximum": 10, "default": 1},
+                "mode": {"type": "string", "enum": ["fast", "safe"]},
+                "ports": {"type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"],
+                    "maxItems": 3, "items": {"type": "object", "required": ["name"], "properties": {
+                        "name": {"type": "string"}, "number": {"type": "integer", "format": "int32"},
+                        "protocol": {"type": "string", "default": "TCP"}}}},
+                "tags": {"type": "array", "x-kubernetes-list-type": "set", "items": {"type": "string"}},
+                "settings": {"type": "object", "additionalProperties": {"type": "string"}},
+                "free": {"type": "object", "x-kubernetes-preserve-unknown-fields": true, "nullable": true}}},
+            "status": {"type": "object", "properties": {"phase": {"type": "string"}}}
+        }}}
+    })
+}
+
+fn manifest(kind: &str) -> Value {
+    let names = json!({"kind": "Twin", "plural": "twins", "singular": "twin", "listKind": "TwinList"});
+    let mut spec = json!({"group": GROUP, "scope": "Namespaced", "names": names, "versions": [version()]});
+    let api_version = if kind == "ApplicationDefinition" {
+        spec["backend"] = json!({"store": {}});
+        "kindsmith.dev/v1alpha1"
+    } else {
+        "apiextensions.k8s.io/v1"
+    };
+    json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": format!("twins.{GROUP}")}, "spec": spec})
+}
+
+fn number<T: std::str::FromStr>((name, otherwise): (&str, T)) -> T {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
+}
+
+/// What the workers count.
+#[derive(Default)]
+struct Tally {
+    requests: AtomicUsize,
+    sequences: AtomicUsize,
+    differences: Mutex<BTreeMap<String, String>>,
+}
+
+async fn run(ours: &Side, theirs: &Side, namespace: &str, steps: &[Step]) -> Result<(usize, Vec<String>)> {
+    let mut pair = Pair::new(ours, theirs, namespace).await?;
+    for step in steps {
+        if let Some(difference) = pair.step(step).await? {
+            return Ok((pair.requests, vec![difference]));
+        }
+    }
+    pair.finish().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 6)]
+async fn a_kind_of_ours_answers_as_its_twin_does() -> Result<()> {
+    let control_plane = ControlPlane::start().await?;
+    let dev = Dev::start(Vec::<String>::new()).await?;
+    control_plane.apply(&manifest("CustomResourceDefinition").to_string()).await?;
+    dev.kubectl(["apply", "-f", "-"]).stdin(&manifest("ApplicationDefinition").to_string()).ok().await?;
+    let ours = Side { client: dev.client().await?, group: GROUP.to_owned() };
+    let theirs = Side { client: control_plane.client().await?, group: GROUP.to_owned() };
+    for side in [&ours, &theirs] {
+        wait::until("the kind is served", Duration::from_secs(20), async || {
+            let path = format!("/apis/{GROUP}/v1/twins");
+            Ok(side.client.request_text(http::Request::get(path).body(Vec::new())?).await.map(drop)?)
+        })
+        .await?;
+    }
+
+    let (wanted, seed) = (number(REQUESTS), number(SEED));
+    let tally = Arc::new(Tally::default());
+    let mut workers = Vec::new();
+    for worker in 0..WORKERS {
+        let (ours, theirs, tally) = (ours.clone(), theirs.clone(), Arc::clone(&tally));
+        let runtime = tokio::runtime::Handle::current();
+        workers.push(tokio::task::spawn_blocking(move || {
+            let mut bytes = [0; 32];
+            bytes[..8].copy_from_slice(&(seed * WORKERS + worker).to_le_bytes());
+            let config = Config { cases: 1, max_shrink_iters: 60, failure_persistence: None, ..Config::default() };
+            let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
+            while tally.requests.load(Ordering::Relaxed) < wanted {
+                let outcome = runner.run(&sequence(), |steps| {
+                    let index = tally.sequences.fetch_add(1, Ordering::Relaxed);
+                    let namespace = format!("twin-{index}");
+                    match runtime.block_on(run(&ours, &theirs, &namespace, &steps)) {
+                        Ok((requests, differences)) => {
+                            let before = tally.requests.fetch_add(requests, Ordering::Relaxed);
+                            if before / PROGRESS != (before + requests) / PROGRESS {
+                                println!("twin: {} of {wanted} requests", before + requests);
+                            }
+                            match differences.first() {
+                                None => Ok(()),
+                                Some(first) => Err(TestCaseError::fail(first.clone())),
+                            }
+                        }
+                        Err(error) => Err(TestCaseError::fail(format!("{error:#}"))),
+                    }
+                });
+                if let Err(proptest::test_runner::TestError::Fail(reason, steps)) = outcome {
+                    let reason = reason.to_string();
+                    let headline = reason.lines().nth(1).unwrap_or(&reason).trim().to_owned();
+                    let steps: Vec<String> = steps.iter().map(|step| format!("  {step:?}")).collect();
+                    let report = format!("in\n{}\nat {reason}", steps.join("\n"));
+                    tally.differences.lock().unwrap_or_else(PoisonError::into_inner).entry(headline).or_insert(report);
+                }
+            }
+        }));
+    }
+    for worker in workers {
+        worker.await?;
+    }
+    let differences = tally.differences.lock().unwrap_or_else(PoisonError::into_inner);
+    for report in differences.values() {
+        println!("difference {report}\n");
+    }
+    println!(
+        "twin: {} requests in {} sequences from seed {seed}, {} differences",
+        tally.requests.load(Ordering::Relaxed),
+        tally.sequences.load(Ordering::Relaxed),
+        differences.len()
+    );
+    ensure!(differences.is_empty(), "{} differences", differences.len());
+    Ok(())
+}
