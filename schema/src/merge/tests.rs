@@ -245,7 +245,52 @@ fn fields() -> impl Strategy<Value = Value> {
     })
 }
 
+fn paths() -> impl Strategy<Value = Set> {
+    let path = proptest::collection::vec("[a-c]", 1..4);
+    proptest::collection::vec(path, 0..8).prop_map(|paths| {
+        let paths: Vec<Vec<PathElement>> =
+            paths.iter().map(|path| path.iter().map(|name| PathElement::field(name)).collect()).collect();
+        Set::of(paths.iter().map(Vec::as_slice))
+    })
+}
+
+fn names() -> impl Strategy<Value = Vec<String>> {
+    proptest::collection::btree_set("[a-e]", 0..4).prop_map(|names| names.into_iter().collect())
+}
+
 proptest! {
+    #[test]
+    fn sets_obey_the_laws_of_sets(a in paths(), b in paths(), c in paths()) {
+        let wire = |set: Set| set.to_json();
+        prop_assert_eq!(wire(a.union(&b)), wire(b.union(&a)));
+        prop_assert_eq!(wire(a.union(&b).union(&c)), wire(a.union(&b.union(&c))));
+        prop_assert_eq!(wire(a.intersection(&b)), wire(b.intersection(&a)));
+        prop_assert_eq!(wire(a.intersection(&b.union(&c))), wire(a.intersection(&b).union(&a.intersection(&c))));
+        prop_assert_eq!(wire(a.difference(&b.union(&c))), wire(a.difference(&b).difference(&c)));
+        prop_assert_eq!(wire(a.difference(&b).union(&a.intersection(&b))), wire(a.clone()));
+        prop_assert!(a.difference(&b).intersection(&b).is_empty());
+        a.union(&b).for_each(&mut |path| assert!(a.has(path) || b.has(path)));
+        prop_assert_eq!(a.len() + b.len(), a.union(&b).len() + a.intersection(&b).len());
+    }
+
+    #[test]
+    fn an_apply_twice_is_an_apply_once(before in names(), hosts in names()) {
+        let live = apply(&Value::Null, &json!({"hosts": before}), "argo", 1).unwrap();
+        let once = apply(&live, &json!({"hosts": hosts}), "flux", 2).unwrap();
+        prop_assert_eq!(&apply(&once, &json!({"hosts": hosts}), "flux", 3).unwrap(), &once);
+    }
+
+    #[test]
+    fn what_is_applied_and_then_dropped_leaves_the_object_as_it_was(before in names(), hosts in names()) {
+        // An empty list has no owner, also upstream, and goes with its last item.
+        prop_assume!(!before.is_empty());
+        let live = apply(&Value::Null, &json!({"hosts": before, "replicas": 1}), "argo", 1).unwrap();
+        let more = apply(&live, &json!({"hosts": hosts}), "flux", 2).unwrap();
+        let less = apply(&more, &json!({}), "flux", 3).unwrap();
+        prop_assert_eq!(&less["spec"], &live["spec"]);
+        prop_assert_eq!(owned(&less, "argo"), owned(&live, "argo"));
+    }
+
     #[test]
     fn garbage_is_refused_or_read_and_written_alike(value in fields()) {
         if let Ok(set) = Set::from_value(&value) {
