@@ -2,7 +2,7 @@
 //!
 //! The way of a definition: `compile` reads it with the help of `structural`, `jsonpath` and `column` into a `kind`;
 //! `names` says whether it may have its names. The way of an object: `decode`, `structural` (prune, default, validate),
-//! `convert`. What is published about a kind: `openapi`, `table`.
+//! `convert`; who owns its fields: `merge`. What is published about a kind: `openapi`, `table`.
 
 /// JSON that remembers duplicate fields.
 pub mod decode;
@@ -49,3 +49,6 @@ pub mod compile;
 
 /// Between an instance and the object that does the work.
 pub mod convert;
+
+/// Server-side apply and the ownership of fields.
+pub mod merge;

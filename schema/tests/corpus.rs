@@ -26,6 +26,9 @@ mod release;
 #[path = "../../fuzz/bodies/cel.rs"]
 mod cel;
 
+#[path = "../../fuzz/bodies/ownership.rs"]
+mod ownership;
+
 #[test]
 fn schema_compile_holds() {
     corpus::replay("schema_compile", 200, schema_compile::run);
@@ -59,4 +62,9 @@ fn release_holds() {
 #[test]
 fn cel_holds() {
     corpus::replay("cel", 2_000, cel::run);
+}
+
+#[test]
+fn ownership_holds() {
+    corpus::replay("ownership", 3_000, ownership::run);
 }

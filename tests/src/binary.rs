@@ -105,7 +105,8 @@ fn build(go: &Path, sources: &Path, cache: &Path, folder: &Path) -> Result<()> {
     Ok(())
 }
 
-fn run(command: &mut Command) -> Result<()> {
+/// Runs a command to its end; its standard error is in the error.
+pub(crate) fn run(command: &mut Command) -> Result<()> {
     let line = command_line(command);
     let output = command.output().with_context(|| format!("starting {line}"))?;
     if !output.status.success() {
@@ -162,7 +163,8 @@ fn hash(sources: &Path) -> Result<String> {
     Ok(hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect())
 }
 
-fn find_go() -> Result<PathBuf> {
+/// The `go` on PATH, if it is new enough.
+pub(crate) fn find_go() -> Result<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let go = env::split_paths(&path).map(|folder| folder.join("go")).find(|file| file.is_file());
     let go = go.ok_or_else(|| go_needed("no `go` was found on PATH"))?;

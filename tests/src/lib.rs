@@ -7,6 +7,9 @@
 /// Where the Go binary comes from: found in a cache, or built into it.
 pub mod binary;
 
+/// What the Go implementation of server-side apply does, as data.
+pub mod merge_oracle;
+
 /// Certificate authorities and what they sign.
 pub mod pki;
 

@@ -125,7 +125,7 @@ fn json_number(value: &Number) -> String {
     plain_float(float)
 }
 
-fn write_json_string(out: &mut String, text: &str) {
+pub(crate) fn write_json_string(out: &mut String, text: &str) {
     out.push('"');
     for c in text.chars() {
         match c {

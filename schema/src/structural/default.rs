@@ -13,6 +13,11 @@ pub(super) const DEFAULTED_VALUES_MAX: usize = 250_000;
 /// Drops non-nullable nulls that have no default, then fills in defaults.
 pub(super) fn default(object: &mut Value, schema: &Node) {
     drop_nulls(object, schema);
+    add_defaults(object, schema);
+}
+
+/// Fills in defaults; nulls that are none stay.
+pub(super) fn add_defaults(object: &mut Value, schema: &Node) {
     fill_in(object, schema, &mut Room { values: DEFAULTED_VALUES_MAX });
 }
 

@@ -173,6 +173,11 @@ impl Schema {
         default::default(object, &self.inner.root);
     }
 
+    /// Fills in defaults and leaves nulls, as kube-apiserver does with the outcome of a server-side apply.
+    pub fn fill_in(&self, object: &mut Value) {
+        default::add_defaults(object, &self.inner.root);
+    }
+
     /// What is wrong with an object that is created.
     pub fn validate(&self, object: &Value) -> Vec<FieldError> {
         self.validate_with(object, Against::Nothing, Vec::new())

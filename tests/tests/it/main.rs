@@ -27,5 +27,11 @@ mod scale;
 /// Discovery, OpenAPI, health, errors.
 mod documents;
 
+/// Server-side apply against the Go implementation.
+mod merge;
+
+/// Server-side apply against the tests of its Go library.
+mod merge_calls;
+
 /// The schema engine beside kube-apiserver's: what one says, the other says.
 mod differential;
