@@ -5,13 +5,13 @@
 
 use std::{collections::HashSet, sync::LazyLock};
 
-use kindsmith_crds::{ApplicationDefinition, Backend, HelmReleaseBackend, Names, Scope, Version};
+use kindsmith_crds::{Adopt, ApplicationDefinition, Backend, HelmReleaseBackend, Names, Scope, Version};
 use regex::Regex;
 use serde_json::{Value, json};
 
 use crate::{
     column::{Column, ColumnError, Details},
-    convert::release::{RELEASE_NAME_BYTES_MAX, ReleaseTemplate},
+    convert::release::{LABEL_VALUE_BYTES_MAX, RELEASE_NAME_BYTES_MAX, ReleaseTemplate, release_status_schema},
     field::{FieldError, FieldPath},
     jsonpath::JsonPath,
     kind::{Kind, KindBackend, KindNames, KindVersion, Origin, SelectablePath, Serving, StatusRole, StorageRole},
@@ -207,12 +207,16 @@ fn backend(
         (Some(settings), None) => {
             let at = at.child("helmRelease");
             check_release(settings, definition.spec.scope, &at, errors);
-            Some(KindBackend::Release(Box::new(ReleaseTemplate {
-                group: definition.spec.group.clone(),
-                version: storage.unwrap_or_default().to_owned(),
-                kind: names.kind.clone(),
-                settings: settings.clone(),
-            })))
+            let group = &definition.spec.group;
+            let template = ReleaseTemplate::new(group, storage.unwrap_or_default(), &names.kind, settings.clone());
+            for (field, fault) in template.placeholder_faults() {
+                errors.push(FieldError::invalid(&at.child(&field), &json!(fault.placeholder), &fault.to_string()));
+            }
+            if template.adopt() == Adopt::Labels && group.len() > LABEL_VALUE_BYTES_MAX {
+                let detail = "a group that does not fit into a label cannot be told by labels";
+                errors.push(FieldError::forbidden(&at.child("adopt"), detail));
+            }
+            Some(KindBackend::Release(Box::new(template)))
         }
         (None, Some(_)) => Some(KindBackend::Stored),
         (None, None) => {
@@ -327,36 +331,7 @@ fn check_root_properties(schema: &Value, at: &FieldPath, errors: &mut Vec<FieldE
 fn add_release_status(schema: &mut Value) {
     let Some(root) = schema.as_object_mut() else { return };
     let Some(properties) = root.entry("properties").or_insert_with(|| json!({})).as_object_mut() else { return };
-    properties.entry("status").or_insert_with(|| {
-        json!({
-            "type": "object",
-            "description": "What Flux reports about the release behind this object.",
-            "properties": {
-                "version": {"type": "string", "description": "The version of the chart that was attempted last."},
-                "observedGeneration": {
-                    "type": "integer", "format": "int64", "description": "The generation that Flux has seen."
-                },
-                "conditions": {
-                    "type": "array",
-                    "description": "Ready says whether the application works, Released whether its chart was installed.",
-                    "x-kubernetes-list-type": "map",
-                    "x-kubernetes-list-map-keys": ["type"],
-                    "items": {
-                        "type": "object",
-                        "required": ["type", "status"],
-                        "properties": {
-                            "type": {"type": "string"},
-                            "status": {"type": "string"},
-                            "reason": {"type": "string"},
-                            "message": {"type": "string"},
-                            "lastTransitionTime": {"type": "string", "format": "date-time"},
-                            "observedGeneration": {"type": "integer", "format": "int64"}
-                        }
-                    }
-                }
-            }
-        })
-    });
+    properties.entry("status").or_insert_with(release_status_schema);
 }
 
 fn columns(
