@@ -5,21 +5,23 @@
 
 use std::{collections::HashSet, sync::LazyLock};
 
-use kindsmith_crds::{Adopt, ApplicationDefinition, Backend, HelmReleaseBackend, Names, Scope, Version};
+use kindsmith_crds::{ApplicationDefinition, Names, Version};
 use regex::Regex;
 use serde_json::{Value, json};
 
 use crate::{
     column::{Column, ColumnError, Details},
-    convert::release::{LABEL_VALUE_BYTES_MAX, RELEASE_NAME_BYTES_MAX, ReleaseTemplate, release_status_schema},
     field::{FieldError, FieldPath},
     jsonpath::JsonPath,
     kind::{Kind, KindBackend, KindNames, KindVersion, Origin, SelectablePath, Serving, StatusRole, StorageRole},
     priority,
     scale::ScalePaths,
-    structural::Schema,
+    structural::{Dialect, Schema},
     table::Columns,
 };
+
+/// What an instance becomes.
+mod backend;
 
 /// The most versions of one definition.
 pub const VERSIONS_MAX: usize = 32;
@@ -33,7 +35,6 @@ const RESERVED_GROUPS: [&str; 2] = [kindsmith_crds::GROUP, "helm.toolkit.fluxcd.
 static DNS_1035_LABEL: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new("^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$").ok());
 static DNS_1123_SUBDOMAIN: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$").ok());
-static RELEASE_PREFIX: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new("^[a-z0-9][-a-z0-9]*$").ok());
 
 fn is(pattern: &LazyLock<Option<Regex>>, text: &str) -> bool {
     pattern.as_ref().is_some_and(|pattern| pattern.is_match(text))
@@ -53,11 +54,39 @@ pub enum OwnStorage {
     Absent,
 }
 
+/// What the name of a definition must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DefinitionNames {
+    /// `<plural>.<group>`, as for CustomResourceDefinitions.
+    PluralAndGroup,
+    /// Anything.
+    Free,
+}
+
+/// What differs between forms of definitions.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rules {
+    /// What the schema was written for.
+    pub(crate) dialect: Dialect,
+    /// What the name of a definition must be.
+    pub(crate) names: DefinitionNames,
+}
+
 /// Compiles a definition.
 ///
 /// # Errors
 /// All faults that were found, each with the path of its field.
 pub fn compile(definition: &ApplicationDefinition, own_storage: OwnStorage) -> Result<Kind, Vec<FieldError>> {
+    let rules = Rules { dialect: Dialect::CustomResource, names: DefinitionNames::PluralAndGroup };
+    compile_by(definition, own_storage, &rules)
+}
+
+/// Compiles a definition by the rules of its form.
+pub(crate) fn compile_by(
+    definition: &ApplicationDefinition,
+    own_storage: OwnStorage,
+    rules: &Rules,
+) -> Result<Kind, Vec<FieldError>> {
     let mut errors = Vec::new();
     let spec = &definition.spec;
     let at = FieldPath::root().child("spec");
@@ -65,7 +94,7 @@ pub fn compile(definition: &ApplicationDefinition, own_storage: OwnStorage) -> R
     let names = names(&spec.names, &at.child("names"), &mut errors);
     let name = definition.metadata.name.clone().unwrap_or_default();
     let wanted = format!("{}.{}", names.plural, spec.group);
-    if name != wanted {
+    if rules.names == DefinitionNames::PluralAndGroup && name != wanted {
         errors.push(FieldError::invalid(
             &FieldPath::root().child("metadata").child("name"),
             &json!(name),
@@ -73,7 +102,7 @@ pub fn compile(definition: &ApplicationDefinition, own_storage: OwnStorage) -> R
         ));
     }
     let storage = storage_version(&spec.versions, &at.child("versions"), &mut errors);
-    let backend = backend(definition, &names, storage.as_deref(), &at.child("backend"), &mut errors);
+    let mut backend = backend::compile(definition, &names, storage.as_deref(), &at.child("backend"), &mut errors);
     if backend == Some(KindBackend::Stored) && own_storage == OwnStorage::Absent {
         errors.push(FieldError::forbidden(
             &at.child("backend").child("store"),
@@ -87,9 +116,14 @@ pub fn compile(definition: &ApplicationDefinition, own_storage: OwnStorage) -> R
         .enumerate()
         .filter_map(|(index, version)| {
             let at = at.child("versions").index(index);
-            compile_version(version, &names, &spec.group, backend.as_ref(), &at, &mut errors)
+            compile_version(version, &names, &spec.group, backend.as_ref(), rules, &at, &mut errors)
         })
         .collect();
+    if let Some(KindBackend::Release(template)) = &mut backend {
+        let storage = versions.iter().find(|version| version.storage == StorageRole::Storage);
+        let at = at.child("backend").child("helmRelease").child("status");
+        backend::compile_status(template, storage, &at, &mut errors);
+    }
     versions.sort_by(|left, right| priority::compare(&left.name, &right.name));
     match backend {
         Some(backend) if errors.is_empty() => Ok(Kind {
@@ -195,72 +229,12 @@ fn storage_version(versions: &[Version], at: &FieldPath, errors: &mut Vec<FieldE
     first.map(|version| version.name.clone())
 }
 
-fn backend(
-    definition: &ApplicationDefinition,
-    names: &KindNames,
-    storage: Option<&str>,
-    at: &FieldPath,
-    errors: &mut Vec<FieldError>,
-) -> Option<KindBackend> {
-    let Backend { helm_release, store } = &definition.spec.backend;
-    match (helm_release, store) {
-        (Some(settings), None) => {
-            let at = at.child("helmRelease");
-            check_release(settings, definition.spec.scope, &at, errors);
-            let group = &definition.spec.group;
-            let template = ReleaseTemplate::new(group, storage.unwrap_or_default(), &names.kind, settings.clone());
-            for (field, fault) in template.placeholder_faults() {
-                errors.push(FieldError::invalid(&at.child(&field), &json!(fault.placeholder), &fault.to_string()));
-            }
-            if template.adopt() == Adopt::Labels && group.len() > LABEL_VALUE_BYTES_MAX {
-                let detail = "a group that does not fit into a label cannot be told by labels";
-                errors.push(FieldError::forbidden(&at.child("adopt"), detail));
-            }
-            Some(KindBackend::Release(Box::new(template)))
-        }
-        (None, Some(_)) => Some(KindBackend::Stored),
-        (None, None) => {
-            errors.push(FieldError::required(at, "exactly one of helmRelease and store must be set"));
-            None
-        }
-        (Some(_), Some(_)) => {
-            errors.push(FieldError::forbidden(at, "exactly one of helmRelease and store must be set"));
-            None
-        }
-    }
-}
-
-fn check_release(settings: &HelmReleaseBackend, scope: Scope, at: &FieldPath, errors: &mut Vec<FieldError>) {
-    if scope == Scope::Cluster {
-        errors.push(FieldError::forbidden(at, "a HelmRelease lives in a namespace: spec.scope must be Namespaced"));
-    }
-    match (&settings.chart_ref, &settings.chart) {
-        (None, None) => errors.push(FieldError::required(at, "exactly one of chartRef and chart must be set")),
-        (Some(_), Some(_)) => errors.push(FieldError::forbidden(at, "exactly one of chartRef and chart must be set")),
-        _ => {}
-    }
-    let prefix = &settings.prefix;
-    if !prefix.is_empty() && !is(&RELEASE_PREFIX, prefix) {
-        errors.push(FieldError::invalid(
-            &at.child("prefix"),
-            &json!(prefix),
-            "must consist of lower case alphanumeric characters or '-', and start with an alphanumeric character",
-        ));
-    }
-    if prefix.len() >= RELEASE_NAME_BYTES_MAX {
-        errors.push(FieldError::invalid(
-            &at.child("prefix"),
-            &json!(prefix),
-            &format!("leaves no room for a name: Helm allows {RELEASE_NAME_BYTES_MAX} characters with the prefix"),
-        ));
-    }
-}
-
 fn compile_version(
     version: &Version,
     names: &KindNames,
     group: &str,
     backend: Option<&KindBackend>,
+    rules: &Rules,
     at: &FieldPath,
     errors: &mut Vec<FieldError>,
 ) -> Option<KindVersion> {
@@ -269,10 +243,10 @@ fn compile_version(
     let mut raw = version.schema.open_api_v3_schema.clone();
     let schema_at = at.child("schema").child("openAPIV3Schema");
     if computed {
-        check_root_properties(&raw, &schema_at, errors);
-        add_release_status(&mut raw);
+        backend::check_root_properties(&raw, rules, &schema_at, errors);
+        backend::add_release_status(&mut raw, backend);
     }
-    let schema = match Schema::compile(&raw, &schema_at) {
+    let schema = match Schema::compile_dialect(&raw, &schema_at, rules.dialect) {
         Ok(schema) => Some(schema),
         Err(found) => {
             errors.extend(found);
@@ -313,25 +287,6 @@ fn compile_version(
         status,
         scale,
     })
-}
-
-/// A release holds `spec` alone: any other field at the root would have no place to be kept.
-fn check_root_properties(schema: &Value, at: &FieldPath, errors: &mut Vec<FieldError>) {
-    const KEPT: [&str; 5] = ["apiVersion", "kind", "metadata", "spec", "status"];
-    let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return };
-    for name in properties.keys().filter(|name| !KEPT.contains(&name.as_str())) {
-        errors.push(FieldError::forbidden(
-            &at.child("properties").key(name),
-            "a HelmRelease keeps the fields under spec alone",
-        ));
-    }
-}
-
-/// The status that instances of a release have, unless the definition describes one itself.
-fn add_release_status(schema: &mut Value) {
-    let Some(root) = schema.as_object_mut() else { return };
-    let Some(properties) = root.entry("properties").or_insert_with(|| json!({})).as_object_mut() else { return };
-    properties.entry("status").or_insert_with(release_status_schema);
 }
 
 fn columns(

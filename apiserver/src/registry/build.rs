@@ -25,6 +25,7 @@ use crate::storage::{
     kind_view::KindView,
     projection::Projection,
     source::run_source,
+    steady::Steady,
 };
 
 /// Where instances of definitions can be kept.
@@ -50,6 +51,7 @@ struct Compiled {
 /// Builds snapshots.
 pub struct Builder {
     backends: Backends,
+    steady: Arc<Steady>,
     builtin: Vec<Arc<Kind>>,
     compiled: HashMap<String, Compiled>,
     sources: HashMap<HostResource, StoredSource>,
@@ -72,8 +74,11 @@ impl Builder {
             .into_iter()
             .map(|(resource, feed)| (resource, StoredSource { feed, end: shutdown.child_token() }))
             .collect();
+        let steady = Arc::new(Steady::default());
+        backends.releases.1.attach(Arc::clone(&steady) as _);
         Self {
             backends,
+            steady,
             builtin: builtin.into_iter().map(Arc::new).collect(),
             compiled: HashMap::new(),
             sources,
@@ -177,7 +182,9 @@ impl Builder {
         match &kind.backend {
             KindBackend::Release(_) => {
                 let (host, feed) = &self.backends.releases;
-                Some(KindStore::new(Arc::clone(host), crate::storage::builtin::helm_releases(), Arc::clone(feed)))
+                let resource = crate::storage::builtin::helm_releases();
+                let (host, feed, steady) = (Arc::clone(host), Arc::clone(feed), Arc::clone(&self.steady));
+                Some(KindStore::of_releases(host, resource, feed, steady))
             }
             KindBackend::Stored => {
                 let Some(host) = self.backends.stored.clone() else {
@@ -244,6 +251,8 @@ fn same_identity(left: &Kind, right: &Kind) -> bool {
             left.settings.prefix == right.settings.prefix
                 && left.settings.chart_ref == right.settings.chart_ref
                 && left.settings.chart == right.settings.chart
+                && left.adopt() == right.adopt()
+                && left.marks == right.marks
         }
         (KindBackend::Stored, KindBackend::Stored) => {
             let storage = |kind: &Kind| kind.storage_version().map(|version| (version.name.clone(), version.status));

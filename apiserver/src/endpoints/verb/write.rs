@@ -42,6 +42,7 @@ pub(super) async fn run(
         tries += 1;
         let read = context.store().get(&context.projection, context.namespace(), context.name(), &named).await?;
         let Next { mut object, mut complaints } = change(&read.instance)?;
+        admit::check_reserved(&object, context.projection.kind())?;
         if decode::is_kind(&object, context.expected()) {
             let before = object.clone();
             let dropped = admit::shape(&mut object, Some(&read.instance), version);
@@ -63,6 +64,7 @@ pub(super) async fn run(
                 }],
             });
         }
+        context.store().follow_status(&mut object, &read).await;
         metadata::check_revision(&object, &read.instance, &named)?;
         metadata::prepare_update(&mut object, &read.instance);
         admit::keep_untargeted(&mut object, Some(&read.instance), version, context.write_target);

@@ -7,7 +7,7 @@
 use kindsmith_crds::Adopt;
 use serde_json::{Map, Value};
 
-use super::{LABEL_VALUE_BYTES_MAX, ReleaseTemplate};
+use super::ReleaseTemplate;
 use crate::kind::{Kind, KindBackend};
 
 /// The keys of the labels by which a release is known as an instance of a kind.
@@ -71,13 +71,11 @@ impl ReleaseTemplate {
         let labels = release.pointer("/metadata/labels");
         let label = |key: &str| labels.and_then(|labels| labels.get(key)).and_then(Value::as_str);
         match (label(&self.marks.kind), label(&self.marks.group)) {
-            (None, None) => Marked::Not,
             (Some(kind), _) if kind != self.kind => Marked::Other,
             (_, Some(group)) if group != self.group => Marked::Other,
             (Some(_), Some(_)) => Marked::Ours,
             // A group that does not fit into a label is not written.
-            (Some(_), None) if self.group.len() > LABEL_VALUE_BYTES_MAX => Marked::Not,
-            (Some(_), None) | (None, Some(_)) => Marked::Not,
+            _ => Marked::Not,
         }
     }
 

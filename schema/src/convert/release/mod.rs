@@ -23,12 +23,17 @@ mod settings;
 /// What a release reports, as an instance shows it.
 mod status;
 
+/// What a definition computes from a release.
+mod computed;
+
 #[cfg(test)]
 mod tests;
 
+pub use computed::StatusValue;
 pub use identity::{Marks, Overlap, overlaps};
 pub use naming::{NamePattern, NameRules, NameSyntax, NamespaceRule};
 pub use settings::PlaceholderError;
+pub(crate) use status::SHOWN as SHOWN_STATUS;
 pub(crate) use status::schema as release_status_schema;
 
 /// The API version of releases.
@@ -76,6 +81,8 @@ pub struct ReleaseTemplate {
     pub names: NameRules,
     /// What keys of values begin with that are the platform's: instances neither show nor hold them.
     pub reserved_key_prefix: Option<String>,
+    /// Fields of the status that are computed.
+    pub status_values: Vec<StatusValue>,
     /// Labels of the definition that others move at run time: what they wrote is left when settings are rolled out.
     pub moving_labels: Vec<String>,
 }
@@ -92,6 +99,7 @@ impl ReleaseTemplate {
             marks: Marks::kindsmith(),
             names: NameRules::default(),
             reserved_key_prefix: None,
+            status_values: Vec::new(),
             moving_labels: Vec::new(),
         }
     }
@@ -153,7 +161,10 @@ impl ReleaseTemplate {
         instance.insert("metadata".to_owned(), Value::Object(metadata));
         let values = release.pointer("/spec/values").filter(|values| !values.is_null());
         instance.extend(values.map(|values| ("spec".to_owned(), self.shown(values))));
-        let status = status::of(release);
+        let mut status = status::of(release);
+        for field in &self.status_values {
+            status.extend(field.of(release).map(|value| (field.name().to_owned(), value)));
+        }
         if !status.is_empty() {
             instance.insert("status".to_owned(), Value::Object(status));
         }
@@ -193,7 +204,7 @@ impl ReleaseTemplate {
         let mut labels: Map<String, Value> =
             self.settings.labels.iter().map(|(key, value)| (key.clone(), json!(value))).collect();
         let marks = &self.marks;
-        let named = marks.name.as_ref().zip(instance).map(|(key, name)| (key, name));
+        let named = marks.name.as_ref().zip(instance);
         let own = [(&marks.kind, self.kind.as_str()), (&marks.group, self.group.as_str())].into_iter().chain(named);
         // A longer group is told apart by chart and prefix alone.
         let own = own.filter(|(_, value)| value.len() <= LABEL_VALUE_BYTES_MAX);

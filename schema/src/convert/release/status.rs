@@ -10,6 +10,9 @@ use super::list;
 /// Conditions of Flux that are shown.
 const SHOWN_CONDITIONS: [&str; 2] = ["Ready", "Released"];
 
+/// Fields of the status that come from Flux.
+pub(crate) const SHOWN: [&str; 5] = ["conditions", "failureMessage", "history", "observedGeneration", "version"];
+
 /// The most revisions that are shown.
 const HISTORY_ENTRIES_MAX: usize = 10;
 
