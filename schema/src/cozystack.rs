@@ -68,8 +68,8 @@ const DISABLE_WAIT_ANNOTATION: &str = "release.cozystack.io/helm-install-disable
 /// The kind whose instances are namespaces themselves.
 const TENANT_KIND: &str = "Tenant";
 const TENANT_ROOT: &str = "tenant-root";
-const TENANT_NAME_TEXT: &str = "tenant names must start with a lowercase letter and contain only lowercase letters and digits; \
-    dashes are not allowed";
+const TENANT_NAME_TEXT: &str = "tenant names must start with a lowercase letter and contain only lowercase letters and \
+    digits; dashes are not allowed";
 
 /// The namespace of a tenant, as its status shows it.
 const TENANT_NAMESPACE: &str = "release.metadata.namespace == 'tenant-root' ? release.metadata.name : \
@@ -213,7 +213,8 @@ fn columns() -> Vec<PrinterColumn> {
         json_path: path.to_owned(),
         expression: expression.map(str::to_owned),
     };
-    let ready = "has(self.status) && has(self.status.conditions) && self.status.conditions.exists(c, c.type == 'Ready') ? \
+    let ready = "has(self.status) && has(self.status.conditions) && \
+        self.status.conditions.exists(c, c.type == 'Ready') ? \
         self.status.conditions.filter(c, c.type == 'Ready')[0].status : 'Unknown'";
     let version = "has(self.status) && has(self.status.version) ? self.status.version.split('+')\
         [size(self.status.version.split('+')) - 1] : '<unknown>'";

@@ -1,6 +1,7 @@
 //! The forms in which definitions come: Kindsmith's own, and those of platforms that are taken as they are.
 //!
-//! Each compiles to the same [`Kind`]. What a form has of its own is data of the kind; nothing behind it knows the form.
+//! Each compiles to the same [`Kind`]. What a form has of its own is data of the kind; nothing behind it knows the
+//! form.
 
 use std::{fmt, str::FromStr};
 
@@ -68,6 +69,12 @@ impl DefinitionForm {
         self == Self::Kindsmith
     }
 
+    /// Whether annotations of a definition say something about its kind: they do not move its generation.
+    #[must_use]
+    pub fn reads_annotations(self) -> bool {
+        self == Self::Cozystack
+    }
+
     /// Compiles a definition of this form; its status is not looked at.
     ///
     /// # Errors
@@ -87,8 +94,8 @@ impl DefinitionForm {
         }
     }
 
-    /// The served group-versions that a definition asks for, read as loosely as can be: one that does not compile still names
-    /// them.
+    /// The served group-versions that a definition asks for, read as loosely as can be: one that does not compile still
+    /// names them.
     #[must_use]
     pub fn claimed(self, object: &Value) -> Vec<(String, String)> {
         match self {

@@ -1,7 +1,8 @@
 //! Since which revision each release is as it is, apart from its status.
 //!
-//! A client that read an object before its controller wrote the status has not missed anything: its write is no conflict.
-//! One revision a release is remembered, so the answer is exact for everything since then, and a conflict before.
+//! A client that read an object before its controller wrote the status has not missed anything: its write is no
+//! conflict. One revision a release is remembered, so the answer is exact for everything since then, and a conflict
+//! before.
 
 use std::{
     collections::HashMap,

@@ -1,6 +1,7 @@
 //! Whether the values of releases fit the schema of their kind: anybody may have written them.
 //!
-//! Such an instance is served as it is, with a condition that says what does not fit. Values are judged once a generation.
+//! Such an instance is served as it is, with a condition that says what does not fit. Values are judged once a
+//! generation.
 
 use std::{
     collections::HashMap,

@@ -1,4 +1,5 @@
-//! Errors of the host, in the terms of the object that the client knows: code, reason and causes stay, the object is ours.
+//! Errors of the host, in the terms of the object that the client knows: code, reason and causes stay, the object is
+//! ours.
 
 use kube::core::Status;
 use serde_json::{Map, Value, json};
@@ -122,9 +123,10 @@ mod tests {
         }
     }
 
-    fn told(code: u16, reason: &str, message: &str, causes: Value) -> Value {
+    fn told(code: u16, reason: &str, message: &str, causes: &Value) -> Value {
         let status = json!({"kind": "Status", "status": "Failure", "code": code, "reason": reason, "message": message,
-            "metadata": {}, "details": {"name": "redis-cache", "group": "helm.toolkit.fluxcd.io", "kind": "helmreleases",
+            "metadata": {},
+            "details": {"name": "redis-cache", "group": "helm.toolkit.fluxcd.io", "kind": "helmreleases",
                 "causes": causes}});
         let status = serde_json::from_value(status).unwrap();
         ApiError::from_host(HostError::Status(Box::new(status)), &named()).to_status()
@@ -145,7 +147,7 @@ mod tests {
             (429, "TooManyRequests", "is busy", "redises.apps.example.com \"cache\" is busy"),
             (500, "InternalError", "is odd", "redises.apps.example.com \"cache\" is odd"),
         ] {
-            let status = told(code, reason, &format!("{host} {message}"), json!([]));
+            let status = told(code, reason, &format!("{host} {message}"), &json!([]));
             assert_eq!((&status["code"], &status["reason"]), (&json!(code), &json!(reason)));
             assert_eq!(status["message"], wanted);
             assert_eq!(status["details"]["name"], "cache");
@@ -153,7 +155,7 @@ mod tests {
         }
         let conflict = "Operation cannot be fulfilled on helmreleases.helm.toolkit.fluxcd.io \"redis-cache\": moved";
         assert_eq!(
-            told(409, "Conflict", conflict, json!([]))["message"],
+            told(409, "Conflict", conflict, &json!([]))["message"],
             "Operation cannot be fulfilled on redises.apps.example.com \"cache\": moved"
         );
     }
@@ -163,21 +165,22 @@ mod tests {
         let causes = json!([
             {"reason": "FieldValueInvalid", "message": "Invalid value: 1: no", "field": "spec.values.size"},
             {"reason": "FieldValueRequired", "message": "Required value", "field": "metadata.labels"}]);
-        let status = told(422, "Invalid", "HelmRelease.helm.toolkit.fluxcd.io \"redis-cache\" is invalid: x", causes);
+        let status = told(422, "Invalid", "HelmRelease.helm.toolkit.fluxcd.io \"redis-cache\" is invalid: x", &causes);
         assert_eq!((&status["code"], &status["reason"]), (&json!(422), &json!("Invalid")));
         assert_eq!(status["details"]["kind"], "Redis");
         let fields: Vec<&Value> =
             status["details"]["causes"].as_array().unwrap().iter().map(|it| &it["field"]).collect();
         assert_eq!(fields, ["spec.size", "metadata.labels"]);
-        let plain = told(422, "Invalid", "HelmRelease.helm.toolkit.fluxcd.io \"redis-cache\" is invalid: x", json!([]));
+        let plain =
+            told(422, "Invalid", "HelmRelease.helm.toolkit.fluxcd.io \"redis-cache\" is invalid: x", &json!([]));
         assert_eq!(plain["message"], "redises.apps.example.com \"cache\" is invalid: x");
     }
 
     #[test]
     fn rights_that_we_lack_are_not_the_users() {
-        let text = "helmreleases.helm.toolkit.fluxcd.io \"redis-cache\" is forbidden: User \"system:serviceaccount:k:a\" cannot \
-            create resource \"helmreleases\"";
-        let status = told(403, "Forbidden", text, json!([]));
+        let text = "helmreleases.helm.toolkit.fluxcd.io \"redis-cache\" is forbidden: \
+            User \"system:serviceaccount:k:a\" cannot create resource \"helmreleases\"";
+        let status = told(403, "Forbidden", text, &json!([]));
         assert_eq!((&status["code"], &status["details"]["retryAfterSeconds"]), (&json!(503), &json!(5)));
     }
 }

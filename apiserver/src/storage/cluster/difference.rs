@@ -1,5 +1,5 @@
-//! The difference of two objects as a patch: a merge patch (RFC 7386), or, where something becomes null, which a merge patch
-//! cannot say, a JSON patch (RFC 6902).
+//! The difference of two objects as a patch: a merge patch (RFC 7386), or, where something becomes null, which a merge
+//! patch cannot say, a JSON patch (RFC 6902).
 
 use serde_json::{Map, Value, json};
 
@@ -84,7 +84,8 @@ fn members<'a>(
     keys.into_iter().map(|key| (key, from.get(key), to.get(key)))
 }
 
-/// The patch that makes `to` out of `from`. Members of `to` that are null are removed, as merge patches cannot set null.
+/// The patch that makes `to` out of `from`. Members of `to` that are null are removed, as merge patches cannot set
+/// null.
 fn merge_patch(from: &Value, to: &Value) -> Value {
     let (Some(from), Some(to)) = (from.as_object(), to.as_object()) else { return to.clone() };
     let mut patch = Map::new();

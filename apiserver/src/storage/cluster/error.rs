@@ -9,8 +9,8 @@ use crate::storage::host::{HostError, HostResource};
 pub(super) fn modified(resource: &HostResource, object: &Value) -> Box<Status> {
     let name = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
     let message = format!(
-        "Operation cannot be fulfilled on {}.{} {name:?}: the object has been modified; please apply your changes to the \
-         latest version and try again",
+        "Operation cannot be fulfilled on {}.{} {name:?}: the object has been modified; please apply your changes to \
+         the latest version and try again",
         resource.plural, resource.group
     );
     let status = json!({"status": "Failure", "reason": "Conflict", "code": 409, "message": message});

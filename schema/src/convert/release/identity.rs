@@ -1,8 +1,9 @@
 //! Which releases are instances of a kind.
 //!
-//! The name must be the prefix followed by at least one character. Then the labels of the kind decide, if the release has
-//! them: so a definition can be given another chart without losing its instances. A release without labels of any kind, such
-//! as one made by hand, is an instance when its chart and source are the definition's, unless `adopt` is `Labels`.
+//! The name must be the prefix followed by at least one character. Then the labels of the kind decide, if the release
+//! has them: so a definition can be given another chart without losing its instances. A release without labels of any
+//! kind, such as one made by hand, is an instance when its chart and source are the definition's, unless `adopt` is
+//! `Labels`.
 
 use kindsmith_crds::Adopt;
 use serde_json::{Map, Value};
@@ -128,8 +129,8 @@ impl ReleaseTemplate {
 /// Releases without labels could be instances of two kinds: one chart, and prefixes of which one begins with the other.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "spec.backend.helmRelease.prefix: {prefix:?} overlaps with {other:?} of ApplicationDefinition {holder:?}, which is older \
-     and has the same chart; choose another prefix, or set adopt: Labels in one of them"
+    "spec.backend.helmRelease.prefix: {prefix:?} overlaps with {other:?} of ApplicationDefinition {holder:?}, which \
+     is older and has the same chart; choose another prefix, or set adopt: Labels in one of them"
 )]
 pub struct Overlap {
     /// The prefix of the newer definition.
@@ -140,8 +141,8 @@ pub struct Overlap {
     pub holder: String,
 }
 
-/// Judges the prefixes of all definitions together. The answer has one entry a kind, in the order given: none when no release
-/// could be an instance of it and of an older one that keeps its prefix.
+/// Judges the prefixes of all definitions together. The answer has one entry a kind, in the order given: none when no
+/// release could be an instance of it and of an older one that keeps its prefix.
 #[must_use]
 pub fn overlaps(kinds: &[&Kind]) -> Vec<Option<Overlap>> {
     let mut order: Vec<usize> = (0..kinds.len()).collect();

@@ -1,7 +1,8 @@
 //! An instance and its Flux HelmRelease (`helm.toolkit.fluxcd.io/v2`): a lens.
 //!
 //! What the instance owns on its release: `spec.values` but reserved keys, labels and annotations under the template's
-//! prefix, finalizers but Flux' own, owner references. All else is the release's and is never written after its creation.
+//! prefix, finalizers but Flux' own, owner references. All else is the release's and is never written after its
+//! creation.
 //!
 //! Laws: `get(put(app, release)) = app` for an app that holds Flux' finalizers and no reserved key, and
 //! `put(get(release), release) = release` for every release: only what differs from what was shown is written.
@@ -219,8 +220,9 @@ impl ReleaseTemplate {
         self.put_changes(instance, &shown, release)
     }
 
-    /// Writes into a release what an instance has otherwise than it was shown. `shown` is what was read out of the release,
-    /// perhaps with defaults filled in: those are not written back unless something else of the values changed.
+    /// Writes into a release what an instance has otherwise than it was shown. `shown` is what was read out of the
+    /// release, perhaps with defaults filled in: those are not written back unless something else of the values
+    /// changed.
     #[must_use]
     pub fn put_changes(&self, instance: &Value, shown: &Value, mut release: Value) -> Value {
         let prefix = self.metadata_prefix();

@@ -14,8 +14,8 @@ const LABEL_BYTES_MAX: usize = 63;
 static DNS_1123: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new("^[a-z0-9]([-a-z0-9]*[a-z0-9])?$").ok());
 static DNS_1035: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new("^[a-z]([-a-z0-9]*[a-z0-9])?$").ok());
 
-const DNS_1123_TEXT: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must \
-    start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is \
+const DNS_1123_TEXT: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and \
+    must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is \
     '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
 const DNS_1035_TEXT: &str = "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an \
     alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for \
@@ -49,8 +49,8 @@ impl PartialEq for NamePattern {
 /// The platform makes a namespace for each instance, with a name that must fit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NamespaceRule {
-    /// The namespace of the platform itself: in it, names are made of `prefix` and the name of the instance; elsewhere of the
-    /// namespace, a dash and the name.
+    /// The namespace of the platform itself: in it, names are made of `prefix` and the name of the instance; elsewhere
+    /// of the namespace, a dash and the name.
     pub root: String,
     /// What is put before the name in the platform's own namespace.
     pub prefix: String,
@@ -100,8 +100,9 @@ impl NameRules {
             let made = rule.namespace(name, namespace);
             if made.len() > LABEL_BYTES_MAX {
                 faults.push(format!(
-                    "computed {} namespace {made:?} would be {} characters, which exceeds the {LABEL_BYTES_MAX}-character \
-                     Kubernetes namespace limit; shorten the {} name or reduce ancestor nesting depth",
+                    "computed {} namespace {made:?} would be {} characters, which exceeds the \
+                     {LABEL_BYTES_MAX}-character Kubernetes namespace limit; shorten the {} name or reduce \
+                     ancestor nesting depth",
                     rule.of,
                     made.len(),
                     rule.of

@@ -11,7 +11,8 @@ const INTERVAL: &str = "5m";
 /// A placeholder that is none.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{placeholder:?} is no placeholder; there are {{{{ .name }}}}, {{{{ .namespace }}}}, {{{{ .release }}}} and {{{{ .kind }}}}"
+    "{placeholder:?} is no placeholder; there are {{{{ .name }}}}, {{{{ .namespace }}}}, {{{{ .release }}}} and \
+     {{{{ .kind }}}}"
 )]
 pub struct PlaceholderError {
     /// What stands there.

@@ -1,7 +1,7 @@
 //! What a release reports, as an instance shows it.
 //!
-//! Flux says with each condition which generation it speaks of. A condition that speaks of an older one says nothing about
-//! what is wanted now, and is shown as not yet observed.
+//! Flux says with each condition which generation it speaks of. A condition that speaks of an older one says nothing
+//! about what is wanted now, and is shown as not yet observed.
 
 use serde_json::{Map, Value, json};
 
@@ -190,7 +190,7 @@ mod tests {
         let mut failed = release(1, 1);
         failed["status"]["conditions"] = json!([
             {"type": "Released", "status": "False", "reason": "InstallFailed", "message": "timed out"},
-            {"type": "Ready", "status": "False", "reason": "InstallFailed", "message": "Helm install failed: timed out"}]);
+            {"type": "Ready", "status": "False", "reason": "InstallFailed", "message": "it failed: timed out"}]);
         assert_eq!(of(&failed)["failureMessage"], "timed out");
     }
 }

@@ -263,8 +263,8 @@ fn others_wrote() -> impl Strategy<Value = Value> {
     )
 }
 
-/// The finalizers in some order, and nothing of the status. No values are empty ones, which are all that can be told where
-/// the release holds reserved values.
+/// The finalizers in some order, and nothing of the status. No values are empty ones, which are all that can be told
+/// where the release holds reserved values.
 fn comparable(mut instance: Value) -> Value {
     if let Some(list) = instance.pointer_mut("/metadata/finalizers").and_then(Value::as_array_mut) {
         list.sort_by_key(ToString::to_string);
