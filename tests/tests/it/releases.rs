@@ -103,9 +103,9 @@ async fn only_a_change_is_a_conflict(client: &Client) -> Result<()> {
     let message = "Operation cannot be fulfilled on redises.apps.example.com \"cache\": the object has been modified; \
         please apply your changes to the latest version and try again";
     ensure!(code == 409 && answer["message"] == message, "{code}: {answer}");
-    let stale = json!({"preconditions": {"resourceVersion": written["metadata"]["resourceVersion"]}});
-    let dry = format!("{one}?dryRun=All");
-    done(client, "DELETE", &dry, Some(&stale)).await.context("a precondition that only the status moved past")?;
+    let revision = &written["metadata"]["resourceVersion"];
+    let stale = json!({"dryRun": ["All"], "preconditions": {"resourceVersion": revision}});
+    done(client, "DELETE", &one, Some(&stale)).await.context("a precondition that only the status moved past")?;
     Ok(())
 }
 

@@ -27,12 +27,16 @@ mod status;
 /// What a definition computes from a release.
 mod computed;
 
+/// Settings that changed, brought to releases there are.
+mod rollout;
+
 #[cfg(test)]
 mod tests;
 
 pub use computed::StatusValue;
 pub use identity::{Marks, Overlap, overlaps};
 pub use naming::{NamePattern, NameRules, NameSyntax, NamespaceRule};
+pub use rollout::SETTINGS_ANNOTATION;
 pub use settings::PlaceholderError;
 pub(crate) use status::SHOWN as SHOWN_STATUS;
 pub(crate) use status::schema as release_status_schema;
@@ -192,7 +196,12 @@ impl ReleaseTemplate {
         let base = member("generateName").and_then(Value::as_str).filter(|base| !base.is_empty());
         metadata.extend(base.map(|base| ("generateName".to_owned(), json!(self.release_name(base)))));
         metadata.extend(member("namespace").map(|namespace| ("namespace".to_owned(), namespace.clone())));
-        let spec = self.fields(name.unwrap_or_default(), member("namespace").and_then(Value::as_str));
+        let namespace = member("namespace").and_then(Value::as_str);
+        let spec = self.fields(name.unwrap_or_default(), namespace);
+        if let Some(name) = name {
+            let set = self.set_by_definition(name, namespace).to_string();
+            metadata.insert("annotations".to_owned(), json!({SETTINGS_ANNOTATION: set}));
+        }
         self.put(
             instance,
             json!({"apiVersion": RELEASE_API_VERSION, "kind": RELEASE_KIND, "metadata": metadata, "spec": spec}),
