@@ -81,6 +81,9 @@ pub enum ApiError {
     /// An object of that name exists.
     #[error("{} {:?} already exists", .0.qualified(), .0.name)]
     AlreadyExists(Named),
+    /// An object of that name exists, and finalizers hold it.
+    #[error("object is being deleted: {} {:?} already exists", .0.qualified(), .0.name)]
+    BeingDeleted(Named),
     /// The object is not what the client thinks it is.
     #[error("Operation cannot be fulfilled on {} {:?}: {reason}", .named.qualified(), .named.name)]
     Conflict {
@@ -197,7 +200,7 @@ impl ApiError {
             Self::NotFound(_) | Self::NoSuchPath => 404,
             Self::MethodNotAllowed | Self::MethodNotSupported { .. } => 405,
             Self::NotAcceptable(_) => 406,
-            Self::AlreadyExists(_) | Self::Conflict { .. } => 409,
+            Self::AlreadyExists(_) | Self::BeingDeleted(_) | Self::Conflict { .. } => 409,
             Self::Expired { .. } => 410,
             Self::TooLarge { .. } => 413,
             Self::UnsupportedMediaType(_) => 415,
@@ -220,7 +223,7 @@ impl ApiError {
             Self::NotFound(_) | Self::NoSuchPath => "NotFound",
             Self::MethodNotAllowed | Self::MethodNotSupported { .. } => "MethodNotAllowed",
             Self::NotAcceptable(_) => "NotAcceptable",
-            Self::AlreadyExists(_) => "AlreadyExists",
+            Self::AlreadyExists(_) | Self::BeingDeleted(_) => "AlreadyExists",
             Self::Conflict { .. } => "Conflict",
             Self::Expired { .. } => "Expired",
             Self::TooLarge { .. } => "RequestEntityTooLarge",
@@ -266,6 +269,7 @@ impl ApiError {
         match self {
             Self::NotFound(named)
             | Self::AlreadyExists(named)
+            | Self::BeingDeleted(named)
             | Self::Conflict { named, .. }
             | Self::MethodNotSupported { named, .. } => {
                 put(&mut details, named, &named.resource);
@@ -348,6 +352,9 @@ impl ApiError {
         let about_namespace = details.is_some_and(|details| details.kind == "namespaces");
         match (status.code, status.reason.as_str()) {
             (404, _) if !about_namespace => Self::NotFound(named.clone()),
+            (409, "AlreadyExists") if status.message.starts_with("object is being deleted: ") => {
+                Self::BeingDeleted(named.clone())
+            }
             (409, "AlreadyExists") => Self::AlreadyExists(named.clone()),
             (409, "Conflict") => {
                 let reason = status.message.split_once("\": ").map_or(status.message.as_str(), |(_, reason)| reason);

@@ -49,9 +49,26 @@ pub fn value(body: &[u8], format: BodyFormat, expected: Expected<'_>) -> Result<
         }
         BodyFormat::Yaml => {
             let text = std::str::from_utf8(body).map_err(|error| unrecognized(&error))?;
-            let object = serde_saphyr::from_str(text).map_err(|error| unrecognized(&error))?;
+            let mut object = serde_saphyr::from_str(text).map_err(|error| unrecognized(&error))?;
+            settle_numbers(&mut object);
             Ok(Decoded { object, complaints: Vec::new() })
         }
+    }
+}
+
+/// Makes integers of numbers such as `2.0`: kube-apiserver turns YAML into JSON before it reads it, and Go writes such a
+/// number without its fraction, and without an exponent up to 21 digits.
+fn settle_numbers(value: &mut Value) {
+    match value {
+        Value::Number(number) => {
+            let float = number.as_f64().filter(|float| number.is_f64() && float.fract() == 0.0 && float.abs() < 1e21);
+            if let Some(integer) = float.and_then(|float| format!("{float:.0}").parse::<i64>().ok()) {
+                *value = json!(integer);
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(settle_numbers),
+        Value::Object(members) => members.values_mut().for_each(settle_numbers),
+        Value::Null | Value::Bool(_) | Value::String(_) => {}
     }
 }
 

@@ -25,6 +25,9 @@ const SEED: (&str, u64) = ("KINDSMITH_TWIN_SEED", 1);
 /// How many sequences run at once.
 const WORKERS: u64 = 4;
 
+/// With how many differences there is enough to look at.
+const ENOUGH: usize = 10;
+
 /// After how many requests the progress is told.
 const PROGRESS: usize = 500;
 
@@ -81,6 +84,12 @@ struct Tally {
     differences: Mutex<BTreeMap<String, String>>,
 }
 
+impl Tally {
+    fn found(&self) -> usize {
+        self.differences.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+}
+
 async fn run(ours: &Side, theirs: &Side, namespace: &str, steps: &[Step]) -> Result<(usize, Vec<String>)> {
     let mut pair = Pair::new(ours, theirs, namespace).await?;
     for step in steps {
@@ -123,12 +132,24 @@ async fn compare(sequences: fn() -> BoxedStrategy<Vec<Step>>, wanted: usize) -> 
         let (ours, theirs, tally) = (ours.clone(), theirs.clone(), Arc::clone(&tally));
         let runtime = tokio::runtime::Handle::current();
         workers.push(tokio::task::spawn_blocking(move || {
-            let mut bytes = [0; 32];
-            bytes[..8].copy_from_slice(&(seed * WORKERS + worker).to_le_bytes());
-            let config = Config { cases: 1, max_shrink_iters: 0, failure_persistence: None, ..Config::default() };
-            let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
-            while tally.requests.load(Ordering::Relaxed) < wanted {
-                let outcome = runner.run(&sequences(), |steps| {
+            let strategy = sequences();
+            for round in 0.. {
+                if tally.requests.load(Ordering::Relaxed) >= wanted || tally.found() >= ENOUGH {
+                    break;
+                }
+                // A runner is spent once it has had its cases.
+                let mut bytes = [0; 32];
+                bytes[..8].copy_from_slice(&(seed * WORKERS + worker).to_le_bytes());
+                bytes[8..16].copy_from_slice(&u64::to_le_bytes(round));
+                let config = Config {
+                    cases: 1,
+                    max_shrink_iters: 60,
+                    max_shrink_time: 60_000,
+                    failure_persistence: None,
+                    ..Config::default()
+                };
+                let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
+                let outcome = runner.run(&strategy, |steps| {
                     let index = tally.sequences.fetch_add(1, Ordering::Relaxed);
                     let namespace = format!("twin-{index}");
                     match runtime.block_on(run(&ours, &theirs, &namespace, &steps)) {

@@ -74,7 +74,8 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
         let generated = metadata::member(&template, "name").is_empty();
         let options = context.write_options(&options);
         match context.store().create(&context.projection, object, &options, &named).await {
-            Err(ApiError::AlreadyExists(_)) if generated && tries < GENERATED_NAME_TRIES => {}
+            Err(ApiError::AlreadyExists(_) | ApiError::BeingDeleted(_))
+                if generated && tries < GENERATED_NAME_TRIES => {}
             Err(error) => return Err(error),
             Ok(created) => return context.object(StatusCode::CREATED, &representation, &created),
         }

@@ -44,7 +44,7 @@ impl<'a> Sent<'a> {
         let (patch, complaints) = match self.kind {
             PatchType::Json => Patch::json(self.body, lenient)?,
             PatchType::Merge => Patch::merge(self.body, lenient)?,
-            PatchType::Apply | PatchType::Strategic => {
+            PatchType::Apply => {
                 return Err(ApiError::UnsupportedMediaType(PatchType::unsupported().message));
             }
         };
