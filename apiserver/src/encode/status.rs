@@ -92,6 +92,14 @@ pub enum ApiError {
         /// Why.
         reason: String,
     },
+    /// Others own what is applied.
+    #[error("{message}")]
+    ApplyConflict {
+        /// The whole message.
+        message: String,
+        /// One for each field.
+        causes: Vec<Cause>,
+    },
     /// The object breaks rules.
     #[error("{} {:?} is invalid: {}", .named.qualified_kind(), .named.name, invalid_text(.causes))]
     Invalid {
@@ -200,7 +208,7 @@ impl ApiError {
             Self::NotFound(_) | Self::NoSuchPath => 404,
             Self::MethodNotAllowed | Self::MethodNotSupported { .. } => 405,
             Self::NotAcceptable(_) => 406,
-            Self::AlreadyExists(_) | Self::BeingDeleted(_) | Self::Conflict { .. } => 409,
+            Self::AlreadyExists(_) | Self::BeingDeleted(_) | Self::Conflict { .. } | Self::ApplyConflict { .. } => 409,
             Self::Expired { .. } => 410,
             Self::TooLarge { .. } => 413,
             Self::UnsupportedMediaType(_) => 415,
@@ -224,7 +232,7 @@ impl ApiError {
             Self::MethodNotAllowed | Self::MethodNotSupported { .. } => "MethodNotAllowed",
             Self::NotAcceptable(_) => "NotAcceptable",
             Self::AlreadyExists(_) | Self::BeingDeleted(_) => "AlreadyExists",
-            Self::Conflict { .. } => "Conflict",
+            Self::Conflict { .. } | Self::ApplyConflict { .. } => "Conflict",
             Self::Expired { .. } => "Expired",
             Self::TooLarge { .. } => "RequestEntityTooLarge",
             Self::UnsupportedMediaType(_) => "UnsupportedMediaType",
@@ -284,6 +292,7 @@ impl ApiError {
                 put(&mut details, named, &named.kind);
                 put_causes(&mut details, causes);
             }
+            Self::ApplyConflict { causes, .. } => put_causes(&mut details, causes),
             Self::TooLargeResourceVersion { .. } => put_causes(
                 &mut details,
                 &[Cause {

@@ -72,8 +72,16 @@ pub fn keep_untargeted(object: &mut Value, stored: Option<&Value>, version: &Kin
                 .flat_map(|members| members.keys().cloned())
                 .filter(|member| member != "status")
                 .collect();
+            // Who owns the status has changed with it.
+            let owners = object.pointer("/metadata/managedFields").cloned();
             for member in members {
                 copy(object, &member);
+            }
+            if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+                match owners {
+                    Some(owners) => metadata.insert("managedFields".to_owned(), owners),
+                    None => metadata.remove("managedFields"),
+                };
             }
         }
     }

@@ -48,12 +48,35 @@ pub fn value(body: &[u8], format: BodyFormat, expected: Expected<'_>) -> Result<
             Ok(Decoded { object, complaints })
         }
         BodyFormat::Yaml => {
-            let text = std::str::from_utf8(body).map_err(|error| unrecognized(&error))?;
-            let mut object = serde_saphyr::from_str(text).map_err(|error| unrecognized(&error))?;
-            settle_numbers(&mut object);
-            Ok(Decoded { object, complaints: Vec::new() })
+            let (object, complaints) = yaml(body).map_err(|error| unrecognized(&error))?;
+            Ok(Decoded { object, complaints })
         }
     }
+}
+
+/// Decodes YAML. Of a key that is there twice the last value counts; the first such key is complained of.
+///
+/// # Errors
+/// It is no YAML.
+pub fn yaml(body: &[u8]) -> Result<(Value, Vec<String>), String> {
+    let text = std::str::from_utf8(body).map_err(|error| error.to_string())?;
+    let complaints = match serde_saphyr::from_str::<Value>(text) {
+        Ok(mut value) => {
+            settle_numbers(&mut value);
+            return Ok((value, Vec::new()));
+        }
+        Err(error) => match error.without_snippet() {
+            serde_saphyr::Error::DuplicateMappingKey { key, location } => {
+                let key = key.as_deref().unwrap_or_default();
+                vec![format!("line {}: key {key:?} already set in map", location.line())]
+            }
+            error => return Err(error.to_string()),
+        },
+    };
+    let lenient = serde_saphyr::options! { duplicate_keys: serde_saphyr::DuplicateKeyPolicy::LastWins };
+    let mut value = serde_saphyr::from_str_with_options(text, lenient).map_err(|error| error.to_string())?;
+    settle_numbers(&mut value);
+    Ok((value, complaints))
 }
 
 /// Makes integers of numbers such as `2.0`: kube-apiserver turns YAML into JSON before it reads it, and Go writes such a

@@ -12,6 +12,9 @@ pub mod metadata;
 /// Pruning, defaulting and validating with the schema of the kind.
 pub mod admit;
 
+/// Who owns which field.
+pub mod ownership;
+
 /// A Scale that a client sent.
 pub mod scale;
 

@@ -1,6 +1,6 @@
 //! Versions of a definition: schema, subresources, columns and selectable fields of each.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::OnceLock};
 
 use kindsmith_crds::Version;
 use serde_json::{Value, json};
@@ -90,6 +90,7 @@ pub(super) fn compile_version(
                 .clone()
                 .unwrap_or_else(|| format!("{group}/{} {} is deprecated", version.name, names.kind))
         }),
+        merge_type: OnceLock::new(),
         schema,
         columns: Columns::new(columns),
         selectable_fields,

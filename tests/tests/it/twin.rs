@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use kindsmith_tests::twin::pair::{Pair, Side};
-use kindsmith_tests::twin::plan::{Step, scale_sequence, sequence};
+use kindsmith_tests::twin::plan::{Step, apply_sequence, scale_sequence, sequence};
 use kindsmith_tests::{ControlPlane, Dev, wait};
 use proptest::strategy::{BoxedStrategy, Strategy as _};
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
@@ -18,6 +18,9 @@ const REQUESTS: (&str, usize) = ("KINDSMITH_TWIN_REQUESTS", 3000);
 
 /// Which part of them is sent about the scale subresource, besides.
 const SCALE_PART: usize = 5;
+
+/// Which part of them is sent by several managers, besides.
+const APPLY_PART: usize = 2;
 
 /// Where random sequences start from, when this variable does not say another number.
 const SEED: (&str, u64) = ("KINDSMITH_TWIN_SEED", 1);
@@ -108,6 +111,11 @@ async fn a_kind_of_ours_answers_as_its_twin_does() -> Result<()> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 6)]
 async fn the_scale_of_a_kind_of_ours_answers_as_its_twins_does() -> Result<()> {
     compare(|| scale_sequence().boxed(), number(REQUESTS) / SCALE_PART).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 6)]
+async fn many_managers_own_fields_of_a_kind_of_ours_as_of_its_twin() -> Result<()> {
+    compare(|| apply_sequence().boxed(), number(REQUESTS) / APPLY_PART).await
 }
 
 async fn compare(sequences: fn() -> BoxedStrategy<Vec<Step>>, wanted: usize) -> Result<()> {

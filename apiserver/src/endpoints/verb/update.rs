@@ -4,11 +4,14 @@
 
 use http::{Response, StatusCode};
 
-use super::write::{self, Next};
+use super::write::{self, Next, Owners};
 use crate::{
     encode::status::ApiError,
     endpoints::context::Context,
-    object::{admit, decode, metadata},
+    object::{
+        admit, decode,
+        metadata::{self, owners::Noticed},
+    },
     request::{Expected as Purpose, WriteOptions},
     server::Body,
 };
@@ -28,7 +31,13 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
     }
     metadata::settle_namespace(&mut decoded.object, context.namespace())?;
     metadata::check_name(&decoded.object, context.name())?;
-    let change = |_: &_| Ok(Next { object: decoded.object.clone(), complaints: decoded.complaints.clone() });
+    let change = |_: &_| {
+        Ok(Next {
+            object: decoded.object.clone(),
+            complaints: decoded.complaints.clone(),
+            owners: Owners::ByUpdate(Noticed::AsSent),
+        })
+    };
     let written = write::run(context, &options, change, fault).await;
     if let Err(ApiError::NotFound(_)) = &written {
         // What is wrong with the body is said all the same.

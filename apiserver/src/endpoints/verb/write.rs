@@ -8,7 +8,14 @@ use serde_json::Value;
 use crate::{
     encode::status::{ApiError, Cause, Named},
     endpoints::context::Context,
-    object::{admit, decode, metadata},
+    object::{
+        admit, decode,
+        metadata::{
+            self,
+            owners::{self, Noticed},
+        },
+        ownership::keep_times,
+    },
     request::WriteOptions,
     storage::{host::WriteTarget, kind_store::Read},
 };
@@ -22,6 +29,17 @@ pub(super) struct Next {
     pub(super) object: Value,
     /// Texts such as `duplicate field "spec.a"`.
     pub(super) complaints: Vec<String>,
+    /// Whether its owners are known.
+    pub(super) owners: Owners,
+}
+
+/// Whether who owns the fields of an object is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Owners {
+    /// What the client changes is its own from now on.
+    ByUpdate(Noticed),
+    /// They are in the object.
+    Settled,
 }
 
 /// Changes the object that the path names. `fault` tells what is wrong with the shape of an object.
@@ -37,11 +55,12 @@ pub(super) async fn run(
         return Err(ApiError::MethodNotSupported { named: context.named(""), verb });
     }
     let named = context.target_named();
+    let ownership = context.ownership(options);
     let mut tries = 0;
     loop {
         tries += 1;
         let read = context.store().get(&context.projection, context.namespace(), context.name(), &named).await?;
-        let Next { mut object, mut complaints } = change(&read.instance)?;
+        let Next { mut object, mut complaints, owners: known } = change(&read.instance)?;
         if decode::is_kind(&object, context.expected()) {
             let before = object.clone();
             let dropped = admit::shape(&mut object, Some(&read.instance), version);
@@ -50,6 +69,13 @@ pub(super) async fn run(
             context.judge_complaints(complaints, options.field_validation, |text| fault(&before, &text))?;
         }
         metadata::settle_namespace(&mut object, context.namespace())?;
+        if let Owners::ByUpdate(noticed) = known {
+            if noticed == Noticed::AsSent {
+                context.warn(owners::dedupe(&mut object, noticed));
+            }
+            object = ownership.updated(&read.instance, object);
+        }
+        context.warn(owners::dedupe(&mut object, Noticed::AfterPatch));
         metadata::check_uid(&object, &read.instance, &named)?;
         if metadata::revision(&object)? == 0 {
             // As in Kubernetes, the resource stands where the kind should.
@@ -66,6 +92,7 @@ pub(super) async fn run(
         metadata::check_revision(&object, &read.instance, &named)?;
         metadata::prepare_update(&mut object, &read.instance);
         admit::keep_untargeted(&mut object, Some(&read.instance), version, context.write_target);
+        keep_times(&mut object, &read.instance);
         validate(context, &object, &read)?;
         if context.write_target == WriteTarget::Main {
             context.warn(metadata::rules::finalizer_warnings(&object, Some(&read.instance)));

@@ -8,6 +8,9 @@ pub mod typed;
 /// What clients may choose.
 pub mod rules;
 
+/// Each owner once.
+pub mod owners;
+
 use rand::Rng as _;
 use serde_json::{Map, Value, json};
 
@@ -70,7 +73,6 @@ pub fn prepare_create(object: &mut Value) {
         "generation",
         "resourceVersion",
         "selfLink",
-        "managedFields",
     ] {
         metadata.remove(member);
     }
@@ -164,7 +166,6 @@ pub fn prepare_update(object: &mut Value, current: &Value) {
         "generation",
         "resourceVersion",
         "selfLink",
-        "managedFields",
     ] {
         match held.get(member) {
             Some(value) => metadata.insert(member.to_owned(), value.clone()),
