@@ -132,16 +132,26 @@ impl Context {
     /// # Errors
     /// 406 when the client takes none that can be made.
     pub fn representation(&self, purpose: Purpose) -> Result<Representation, ApiError> {
-        Representation::negotiate(
+        self.representation_at_last(purpose)?
+    }
+
+    /// The form of the answer. What the inner error says is to be told last, when the answer is made.
+    ///
+    /// # Errors
+    /// 406 when the client takes none that can be made.
+    pub fn representation_at_last(&self, purpose: Purpose) -> Result<Result<Representation, ApiError>, ApiError> {
+        let negotiated = Representation::negotiate(
             self.header(header::ACCEPT),
             self.query.as_deref(),
             self.header(header::USER_AGENT),
             purpose,
-        )
-        .map_err(|error| match error {
-            NegotiationError::NotAcceptable(error) => ApiError::NotAcceptable(error.message),
-            NegotiationError::BadRequest(error) => ApiError::BadRequest(error.message),
-        })
+        );
+        match negotiated {
+            Ok(representation) => Ok(Ok(representation)),
+            Err(NegotiationError::AtLast(error)) => Ok(Err(ApiError::NotAcceptable(error.message))),
+            Err(NegotiationError::NotAcceptable(error)) => Err(ApiError::NotAcceptable(error.message)),
+            Err(NegotiationError::BadRequest(error)) => Err(ApiError::BadRequest(error.message)),
+        }
     }
 
     /// What the host is told about a write.

@@ -124,16 +124,16 @@ fn name() -> impl Strategy<Value = &'static str> {
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        6 => create().prop_map(Step::Ask),
-        3 => get().prop_map(Step::Ask),
-        3 => list().prop_map(Step::Ask),
-        5 => update().prop_map(Step::Ask),
-        6 => patch().prop_map(Step::Ask),
-        3 => delete().prop_map(Step::Ask),
-        1 => delete_collection().prop_map(Step::Ask),
-        2 => apply::apply().prop_map(Step::Ask),
-        1 => odd().prop_map(Step::Ask),
-        1 => watch(),
+        6 => create().prop_map(Step::Ask).boxed(),
+        3 => get().prop_map(Step::Ask).boxed(),
+        3 => list().prop_map(Step::Ask).boxed(),
+        5 => update().prop_map(Step::Ask).boxed(),
+        6 => patch().prop_map(Step::Ask).boxed(),
+        3 => delete().prop_map(Step::Ask).boxed(),
+        1 => delete_collection().prop_map(Step::Ask).boxed(),
+        2 => apply::apply().prop_map(Step::Ask).boxed(),
+        1 => odd().prop_map(Step::Ask).boxed(),
+        1 => watch().boxed(),
     ]
 }
 

@@ -28,6 +28,9 @@ const SEED: (&str, u64) = ("KINDSMITH_TWIN_SEED", 1);
 /// How many sequences run at once.
 const WORKERS: u64 = 4;
 
+/// The stack of a worker: strategies and futures are large without optimisation.
+const STACK_BYTES: usize = 32 << 20;
+
 /// With how many differences there is enough to look at.
 const ENOUGH: usize = 10;
 
@@ -139,7 +142,8 @@ async fn compare(sequences: fn() -> BoxedStrategy<Vec<Step>>, wanted: usize) -> 
     for worker in 0..WORKERS {
         let (ours, theirs, tally) = (ours.clone(), theirs.clone(), Arc::clone(&tally));
         let runtime = tokio::runtime::Handle::current();
-        workers.push(tokio::task::spawn_blocking(move || {
+        let builder = std::thread::Builder::new().stack_size(STACK_BYTES);
+        workers.push(builder.spawn(move || {
             let strategy = sequences();
             for round in 0.. {
                 if tally.requests.load(Ordering::Relaxed) >= wanted || tally.found() >= ENOUGH {
@@ -182,10 +186,11 @@ async fn compare(sequences: fn() -> BoxedStrategy<Vec<Step>>, wanted: usize) -> 
                     tally.differences.lock().unwrap_or_else(PoisonError::into_inner).entry(headline).or_insert(report);
                 }
             }
-        }));
+        })?);
     }
     for worker in workers {
-        worker.await?;
+        let ended = tokio::task::spawn_blocking(move || worker.join()).await?;
+        ensure!(ended.is_ok(), "a worker panicked");
     }
     let differences = tally.differences.lock().unwrap_or_else(PoisonError::into_inner);
     for report in differences.values() {

@@ -75,6 +75,21 @@ impl Configuration {
     }
 }
 
+impl Configuration {
+    /// [`Configuration::apply`] for an object of the kind, whose metadata is read as what it is.
+    fn object(
+        &self,
+        context: &Context,
+        ownership: &Ownership<'_>,
+        options: &WriteOptions,
+        live: &Value,
+    ) -> Result<Value, ApiError> {
+        let mut object = self.apply(context, ownership, options, live)?;
+        metadata::typed::coerce(&mut object).map_err(|text| patch::fault(&object, &text))?;
+        Ok(object)
+    }
+}
+
 /// Applies the body, and returns the object with 200, or with 201 when it was created.
 pub(super) async fn run(context: &Context, options: &WriteOptions) -> Result<(StatusCode, Value), ApiError> {
     let configuration = Configuration::read(&context.body)?;
@@ -83,15 +98,15 @@ pub(super) async fn run(context: &Context, options: &WriteOptions) -> Result<(St
     loop {
         tries += 1;
         let change = |live: &Value| {
-            let object = configuration.apply(context, &ownership, options, live)?;
-            check_place(context, &object)?;
+            let object = configuration.object(context, &ownership, options, live)?;
+            patch::check_place(context, &object)?;
             Ok(Next { object, complaints: Vec::new(), owners: Owners::Settled })
         };
         match write::run(context, options, change, patch::fault).await {
             Err(ApiError::NotFound(_)) if context.write_target == WriteTarget::Main => {}
             written => return written.map(|object| (StatusCode::OK, object)),
         }
-        let mut object = configuration.apply(context, &ownership, options, &Value::Null)?;
+        let mut object = configuration.object(context, &ownership, options, &Value::Null)?;
         let uid = metadata::member(&object, "uid");
         if !uid.is_empty() {
             return Err(ApiError::Conflict {
@@ -101,7 +116,7 @@ pub(super) async fn run(context: &Context, options: &WriteOptions) -> Result<(St
                 ),
             });
         }
-        check_place(context, &object)?;
+        patch::check_place(context, &object)?;
         metadata::settle_namespace(&mut object, context.namespace())?;
         context.permit_create().await?;
         match create::store(context, object, options).await {
@@ -109,10 +124,4 @@ pub(super) async fn run(context: &Context, options: &WriteOptions) -> Result<(St
             created => return created.map(|object| (StatusCode::CREATED, object)),
         }
     }
-}
-
-/// Whether an object has the name of the path, and its namespace if it has one.
-fn check_place(context: &Context, object: &Value) -> Result<(), ApiError> {
-    metadata::settle_namespace(&mut object.clone(), context.namespace())?;
-    metadata::check_name(object, context.name())
 }

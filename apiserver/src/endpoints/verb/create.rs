@@ -46,6 +46,7 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
         decode::fault(&object, expected, &context.body, &text)
     })?;
     decode::check_api_version(&object, expected)?;
+    metadata::wipe_system_fields(&mut object);
     metadata::settle_namespace(&mut object, context.namespace())?;
     context.warn(owners::dedupe(&mut object, owners::Noticed::AsSent));
     let object = context.ownership(&options).created(object);

@@ -12,11 +12,7 @@ use super::{
 use crate::{
     encode::status::{ApiError, Cause, Named},
     endpoints::context::Context,
-    object::{
-        metadata::{self, owners::Noticed},
-        ownership::Ownership,
-        patch::Patch,
-    },
+    object::{metadata, ownership::Ownership, patch::Patch},
     request::{Expected as Purpose, FieldValidation, PatchType, Representation, WriteOptions},
     server::Body,
 };
@@ -68,7 +64,7 @@ impl<'a> Sent<'a> {
             *object = Configuration::read(self.body)?.apply(context, ownership, &self.options, object)?;
             return Ok((Vec::new(), Owners::Settled));
         }
-        Ok((self.change(object)?, Owners::ByUpdate(Noticed::AfterPatch)))
+        Ok((self.change(object)?, Owners::ByUpdate))
     }
 }
 
@@ -83,10 +79,17 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
         let mut complaints = sent.change(&mut object)?;
         let unknown = metadata::typed::coerce(&mut object).map_err(|text| fault(&object, &text))?;
         complaints.extend(unknown.into_iter().map(|path| format!("unknown field {path:?}")));
-        Ok(Next { object, complaints, owners: Owners::ByUpdate(Noticed::AfterPatch) })
+        check_place(context, &object)?;
+        Ok(Next { object, complaints, owners: Owners::ByUpdate })
     };
     let written = write::run(context, &sent.options, change, fault).await?;
     context.object(StatusCode::OK, &sent.representation, &written)
+}
+
+/// Whether an object has the name of the path, and its namespace if it has one.
+pub(super) fn check_place(context: &Context, object: &Value) -> Result<(), ApiError> {
+    metadata::settle_namespace(&mut object.clone(), context.namespace())?;
+    metadata::check_name(object, context.name())
 }
 
 /// What is wrong with a patched object. The error names no kind, as in Kubernetes.

@@ -88,7 +88,7 @@ async fn change(context: &Context, paths: &ScalePaths) -> Result<Response<Body>,
         let validation = request.options.field_validation;
         context.judge_complaints(complaints, validation, |error| patch::fault(&patched, &error))?;
         sent.check_name(context.name(), context.namespace())?;
-        if let Owners::ByUpdate(_) = owners {
+        if owners == Owners::ByUpdate {
             sent.complete(&mut object);
             object = ownership.updated(&live, object);
         }

@@ -10,7 +10,10 @@ use crate::{
     endpoints::context::Context,
     object::{
         admit, decode,
-        metadata::{self, owners::Noticed},
+        metadata::{
+            self,
+            owners::{self, Noticed},
+        },
     },
     request::{Expected as Purpose, WriteOptions},
     server::Body,
@@ -31,12 +34,12 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
     }
     metadata::settle_namespace(&mut decoded.object, context.namespace())?;
     metadata::check_name(&decoded.object, context.name())?;
-    let change = |_: &_| {
-        Ok(Next {
-            object: decoded.object.clone(),
-            complaints: decoded.complaints.clone(),
-            owners: Owners::ByUpdate(Noticed::AsSent),
-        })
+    context.warn(owners::dedupe(&mut decoded.object, Noticed::AsSent));
+    let named = context.target_named();
+    let change = |live: &_| {
+        metadata::check_uid(&decoded.object, live, &named)?;
+        let (object, complaints) = (decoded.object.clone(), decoded.complaints.clone());
+        Ok(Next { object, complaints, owners: Owners::ByUpdate })
     };
     let written = write::run(context, &options, change, fault).await;
     if let Err(ApiError::NotFound(_)) = &written {

@@ -37,7 +37,7 @@ pub(super) struct Next {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Owners {
     /// What the client changes is its own from now on.
-    ByUpdate(Noticed),
+    ByUpdate,
     /// They are in the object.
     Settled,
 }
@@ -69,14 +69,10 @@ pub(super) async fn run(
             context.judge_complaints(complaints, options.field_validation, |text| fault(&before, &text))?;
         }
         metadata::settle_namespace(&mut object, context.namespace())?;
-        if let Owners::ByUpdate(noticed) = known {
-            if noticed == Noticed::AsSent {
-                context.warn(owners::dedupe(&mut object, noticed));
-            }
+        if known == Owners::ByUpdate {
             object = ownership.updated(&read.instance, object);
         }
         context.warn(owners::dedupe(&mut object, Noticed::AfterPatch));
-        metadata::check_uid(&object, &read.instance, &named)?;
         if metadata::revision(&object)? == 0 {
             // As in Kubernetes, the resource stands where the kind should.
             let kind = named.resource.clone();

@@ -62,6 +62,14 @@ pub fn settle_namespace(object: &mut Value, namespace: Option<&str>) -> Result<(
     Ok(())
 }
 
+/// Drops what a client cannot choose for a new object (`WipeObjectMetaSystemFields`).
+pub fn wipe_system_fields(object: &mut Value) {
+    let Some(metadata) = metadata_mut(object) else { return };
+    for member in ["uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink"] {
+        metadata.remove(member);
+    }
+}
+
 /// Prepares the metadata of a new object: the host chooses what clients cannot. A name is made from `generateName`.
 pub fn prepare_create(object: &mut Value) {
     let Some(metadata) = metadata_mut(object) else { return };
