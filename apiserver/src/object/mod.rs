@@ -18,5 +18,11 @@ pub mod ownership;
 /// A Scale that a client sent.
 pub mod scale;
 
-/// JSON patches and merge patches.
+/// JSON patches and merge patches, as requests have them.
 pub mod patch;
+
+/// JSON patches.
+pub mod json_patch;
+
+/// Merge patches.
+pub mod merge_patch;

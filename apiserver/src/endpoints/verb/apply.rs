@@ -118,6 +118,8 @@ pub(super) async fn run(context: &Context, options: &WriteOptions) -> Result<(St
         }
         patch::check_place(context, &object)?;
         metadata::settle_namespace(&mut object, context.namespace())?;
+        // What is not there has no revision that could be another.
+        metadata::forget_revision(&mut object);
         context.permit_create().await?;
         match create::store(context, object, options).await {
             Err(ApiError::AlreadyExists(_) | ApiError::BeingDeleted(_)) if tries < TRIES => {}

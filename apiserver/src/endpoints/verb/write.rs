@@ -86,6 +86,10 @@ pub(super) async fn run(
             });
         }
         metadata::check_revision(&object, &read.instance, &named)?;
+        if object.get("apiVersion").and_then(Value::as_str).unwrap_or_default().is_empty() {
+            let missing = "Object 'apiVersion' is missing in 'object has no apiVersion field'";
+            return Err(ApiError::Internal(missing.to_owned()));
+        }
         metadata::prepare_update(&mut object, &read.instance);
         admit::keep_untargeted(&mut object, Some(&read.instance), version, context.write_target);
         keep_times(&mut object, &read.instance);
