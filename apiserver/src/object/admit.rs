@@ -3,7 +3,7 @@
 use kindsmith_schema::{
     field::FieldError,
     kind::{KindVersion, StatusRole},
-    structural::Against,
+    structural::{Against, Verdict},
 };
 use serde_json::Value;
 
@@ -92,7 +92,7 @@ pub fn keep_untargeted(object: &mut Value, stored: Option<&Value>, version: &Kin
 ///
 /// Source: k8s.io/apiextensions-apiserver/pkg/registry/customresource/validator.go.
 #[must_use]
-pub fn validate(object: &Value, stored: Option<&Value>, version: &KindVersion, target: WriteTarget) -> Vec<FieldError> {
+pub fn validate(object: &Value, stored: Option<&Value>, version: &KindVersion, target: WriteTarget) -> Verdict {
     let against = match (stored, target) {
         (None, _) => Against::Nothing,
         (Some(stored), WriteTarget::Main) => Against::Object(stored),
@@ -105,5 +105,5 @@ pub fn validate(object: &Value, stored: Option<&Value>, version: &KindVersion, t
         }
         of_scale.extend(scale.validate_status(object));
     }
-    version.schema.validate_with(object, against, of_scale)
+    version.schema.judge(object, against, of_scale)
 }

@@ -73,7 +73,7 @@ pub(super) async fn store(context: &Context, mut object: Value, options: &WriteO
         let mut errors = decode::type_faults(&object, expected);
         if errors.is_empty() {
             errors.extend(metadata::rules::on_create(&object, kind));
-            errors.extend(admit::validate(&object, None, version, WriteTarget::Main));
+            errors.extend(admit::validate(&object, None, version, WriteTarget::Main).errors);
         }
         if !errors.is_empty() {
             decode::kind_of(&object).clone_into(&mut named.kind);

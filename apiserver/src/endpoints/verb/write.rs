@@ -118,7 +118,9 @@ fn validate(context: &Context, object: &Value, read: &Read) -> Result<(), ApiErr
     if faults.is_empty() {
         errors.extend(metadata::rules::on_custom_update(object, &read.instance));
         let version = context.projection.version();
-        errors.extend(admit::validate(object, Some(&read.instance), version, context.write_target));
+        let verdict = admit::validate(object, Some(&read.instance), version, context.write_target);
+        errors.extend(verdict.errors);
+        context.warn(verdict.forgiven.iter().map(ToString::to_string));
     }
     errors.extend(faults);
     if errors.is_empty() {
