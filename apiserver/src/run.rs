@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::Secret;
+use kindsmith_schema::form::DefinitionForm;
 use kube::{Api, Client};
 use kube_runtime::{WatchStreamExt as _, watcher};
 use tokio::{net::TcpListener, sync::watch};
@@ -21,7 +22,7 @@ use crate::{
         build::Builder,
         builtin::{self, BuiltinError},
         snapshot::Sync,
-        watch as registry_watch,
+        watch::{self as registry_watch, Source},
     },
     server::{Limits, ServeError, ServingCertificate, serve},
     storage::{
@@ -63,6 +64,8 @@ pub struct StandAlone {
     pub certificate: Arc<ServingCertificate>,
     /// The kinds that are served; empty at first.
     pub registry: Arc<Registry>,
+    /// The forms in which definitions come.
+    pub forms: Vec<DefinitionForm>,
 }
 
 impl StandAlone {
@@ -73,10 +76,10 @@ impl StandAlone {
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), RunError> {
         let tasks = TaskTracker::new();
         let host: Arc<dyn Host> = self.store;
-        let kinds = builtin::kinds()?;
+        let kinds = builtin::kinds(&self.forms)?;
         let registry = self.registry;
         let authenticators = Authenticators::client_certificates_only(&self.client_ca_pem)?;
-        let feeds = start(&host, Some(Arc::clone(&host)), kinds, &registry, &tasks, &shutdown);
+        let feeds = start(&host, Some(Arc::clone(&host)), kinds, &self.forms, &registry, &tasks, &shutdown);
         let readiness = readiness(Arc::clone(&registry), Arc::clone(&self.certificate), feeds, None);
         let authorizer: Arc<dyn Authorizer> = Arc::new(MastersOnly);
         let chain = Chain::new(registry, authenticators, authorizer, Some(host), readiness);
@@ -98,6 +101,8 @@ pub struct InCluster {
     pub serving_secret: String,
     /// Where to accept connections.
     pub listener: TcpListener,
+    /// The forms in which definitions come.
+    pub forms: Vec<DefinitionForm>,
 }
 
 impl InCluster {
@@ -117,7 +122,7 @@ impl InCluster {
         tasks.spawn(followed);
         let host: Arc<dyn Host> = Arc::new(Cluster::new(client.clone()));
         let registry = Arc::new(Registry::default());
-        let feeds = start(&host, None, Vec::new(), &registry, &tasks, &shutdown);
+        let feeds = start(&host, None, Vec::new(), &self.forms, &registry, &tasks, &shutdown);
         let readiness = readiness(Arc::clone(&registry), Arc::clone(&certificate), feeds, Some(authentication));
         let authenticators = Authenticators::new(config, Some(TokenReviews::new(client.clone())));
         let authorizer: Arc<dyn Authorizer> = Arc::new(SubjectAccessReviews::new(client));
@@ -130,41 +135,45 @@ impl InCluster {
     }
 }
 
-/// Starts what keeps the registry as the definitions say. Returns the feed of the definitions.
+/// Starts what keeps the registry as the definitions say. Returns the feeds of the definitions.
 fn start(
     host: &Arc<dyn Host>,
     stored: Option<Arc<dyn Host>>,
     kinds: Vec<kindsmith_schema::kind::Kind>,
+    forms: &[DefinitionForm],
     registry: &Arc<Registry>,
     tasks: &TaskTracker,
     shutdown: &CancellationToken,
-) -> Arc<Feed> {
-    let (definitions, releases) = (Arc::new(Feed::default()), Arc::new(Feed::default()));
-    for (resource, feed) in [(application_definitions(), &definitions), (helm_releases(), &releases)] {
-        tasks.spawn(run_source(Arc::clone(host), resource, Arc::clone(feed), shutdown.clone()));
+) -> Vec<Source> {
+    let releases = Arc::new(Feed::default());
+    let definitions: Vec<Source> = forms.iter().map(|form| (*form, Arc::default())).collect();
+    let mut feeds = vec![(helm_releases(), Arc::clone(&releases))];
+    feeds.extend(definitions.iter().map(|(form, feed)| (application_definitions(*form), Arc::clone(feed))));
+    for (resource, feed) in &feeds {
+        tasks.spawn(run_source(Arc::clone(host), resource.clone(), Arc::clone(feed), shutdown.clone()));
     }
     let builder = Builder::new(
-        Backends { releases: (Arc::clone(host), Arc::clone(&releases)), stored },
+        Backends { releases: (Arc::clone(host), releases), stored },
         kinds,
-        vec![(application_definitions(), Arc::clone(&definitions)), (helm_releases(), releases)],
+        feeds,
         tasks.clone(),
         shutdown.clone(),
     );
-    tasks.spawn(registry_watch::run(Arc::clone(&definitions), builder, Arc::clone(registry), shutdown.clone()));
+    tasks.spawn(registry_watch::run(definitions.clone(), builder, Arc::clone(registry), shutdown.clone()));
     definitions
 }
 
 fn readiness(
     registry: Arc<Registry>,
     certificate: Arc<ServingCertificate>,
-    definitions: Arc<Feed>,
+    definitions: Vec<Source>,
     authentication: Option<watch::Receiver<bool>>,
 ) -> Readiness {
     Box::new(move || {
         let check = |name, holds: bool, failure: &str| Check { name, failure: (!holds).then(|| failure.to_owned()) };
         let synced = registry.snapshot().sync == Sync::Done;
-        let reason =
-            definitions.failure().map_or("definitions have not been read yet".to_owned(), |error| error.to_string());
+        let failure = definitions.iter().find_map(|(_, feed)| feed.failure());
+        let reason = failure.map_or("definitions have not been read yet".to_owned(), |error| error.to_string());
         let mut checks = vec![
             check("ping", true, ""),
             check("registry", synced, &reason),

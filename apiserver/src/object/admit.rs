@@ -2,12 +2,24 @@
 
 use kindsmith_schema::{
     field::FieldError,
-    kind::{KindVersion, StatusRole},
+    kind::{Kind, KindBackend, KindVersion, StatusRole},
     structural::{Against, Verdict},
 };
 use serde_json::Value;
 
-use crate::storage::host::WriteTarget;
+use crate::{encode::status::ApiError, storage::host::WriteTarget};
+
+/// Refuses values that are the platform's own, before they could be dropped as unknown.
+///
+/// # Errors
+/// 400 with the first of them.
+pub fn check_reserved(object: &Value, kind: &Kind) -> Result<(), ApiError> {
+    let KindBackend::Release(template) = &kind.backend else { return Ok(()) };
+    let (Some(prefix), Some(key)) = (&template.reserved_key_prefix, template.reserved_key(object)) else {
+        return Ok(());
+    };
+    Err(ApiError::BadRequest(format!("values key {key:?} is reserved (keys starting with '{prefix}' are not allowed)")))
+}
 
 /// Drops unknown fields and fills in defaults. Returns the paths of what was dropped, sorted, those inside of the
 /// metadata of embedded resources last.

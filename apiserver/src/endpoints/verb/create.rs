@@ -35,6 +35,7 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
             .into_iter()
             .map(|path| format!("unknown field {path:?}")),
     );
+    admit::check_reserved(&object, context.projection.kind())?;
     if decode::check_api_version(&object, expected).is_err() {
         complaints.extend(decode::fields_of_no_schema(&object, expected));
     } else if decode::is_kind(&object, expected) {
