@@ -14,11 +14,8 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::{
     authn::{Authenticators, UserInfo},
-    authz::{self, Attributes, Authorizer, Decision, MASTERS, Requirement},
-    encode::{
-        response,
-        status::{ApiError, Named},
-    },
+    authz::{Attributes, Authorizer, MASTERS, Requester, Requirement},
+    encode::{response, status::ApiError},
     endpoints::{
         context::{self, Context},
         documents::{self, Check},
@@ -132,14 +129,8 @@ impl Chain {
     ) -> Result<Response<Body>, ApiError> {
         let _place = self.place(&target, &user)?;
         let attributes = attributes(&target, &parts, query.as_deref());
-        match authz::authorize(self.authorizer.as_ref(), &user, &attributes).await {
-            Ok(Decision::Allow) => {}
-            Ok(Decision::Deny { reason }) => return Err(forbidden(&user, &attributes, &reason)),
-            Err(error) => {
-                tracing::warn!(%error, user = user.name, "authorization failed");
-                return Err(ApiError::Internal(error.to_string()));
-            }
-        }
+        let requester = Requester { user, authorizer: Arc::clone(&self.authorizer) };
+        requester.permit(&attributes).await?;
         let snapshot = self.registry.snapshot();
         let target = match target {
             Target::NonResource { path } => {
@@ -149,7 +140,7 @@ impl Chain {
             }
             Target::Resource(target) => target,
         };
-        let context = self.resolve(&snapshot, target, parts, query, body).await?;
+        let context = self.resolve(&snapshot, target, parts, query, body, requester).await?;
         Ok(verb::run(context).await)
     }
 
@@ -160,6 +151,7 @@ impl Chain {
         parts: Parts,
         query: Option<String>,
         body: Incoming,
+        requester: Requester,
     ) -> Result<Context, ApiError> {
         let Some(resource) = snapshot.resource(&target.group, &target.version, &target.resource).cloned() else {
             return Err(if snapshot.sync == Sync::Pending { documents::starting() } else { ApiError::NoSuchPath });
@@ -221,19 +213,10 @@ impl Chain {
             headers: parts.headers,
             body,
             write_target,
+            requester,
             warnings: Mutex::default(),
         })
     }
-}
-
-fn forbidden(user: &UserInfo, attributes: &Attributes, reason: &str) -> ApiError {
-    let named = match attributes {
-        Attributes::NonResource { .. } => None,
-        Attributes::Resource { group, resource, name, .. } => {
-            Some(Named { group: group.clone(), resource: resource.clone(), kind: String::new(), name: name.clone() })
-        }
-    };
-    ApiError::Forbidden { named, message: authz::forbidden_message(user, attributes, reason), causes: Vec::new() }
 }
 
 fn attributes(target: &Target, parts: &Parts, query: Option<&str>) -> Attributes {

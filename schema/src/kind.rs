@@ -1,9 +1,12 @@
 //! A compiled definition: everything that serving a kind needs, immutable.
 
+use std::sync::OnceLock;
+
 use kindsmith_crds::Scope;
 
 use crate::{
-    convert::release::ReleaseTemplate, jsonpath::JsonPath, scale::ScalePaths, structural::Schema, table::Columns,
+    convert::release::ReleaseTemplate, jsonpath::JsonPath, merge::ObjectType, scale::ScalePaths, structural::Schema,
+    table::Columns,
 };
 
 /// Which definition a kind was compiled from.
@@ -95,6 +98,8 @@ pub struct KindVersion {
     pub deprecation: Option<String>,
     /// The schema of an instance.
     pub schema: Schema,
+    /// Which lists and maps of an instance merge: see [`KindVersion::object_type`].
+    pub merge_type: OnceLock<ObjectType>,
     /// The columns.
     pub columns: Columns,
     /// Fields for selectors, besides name and namespace.

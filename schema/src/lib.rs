@@ -58,3 +58,6 @@ pub mod convert;
 
 /// Server-side apply and the ownership of fields.
 pub mod merge;
+
+/// A compiled kind as server-side apply sees it.
+pub mod ownership;

@@ -34,6 +34,12 @@ impl ReplicasPath {
         &self.source
     }
 
+    /// The fields on the way.
+    #[must_use]
+    pub fn fields(&self) -> &[String] {
+        &self.fields
+    }
+
     /// What is there, if anything is (`NestedFieldNoCopy`).
     fn find<'a>(&self, object: &'a Value) -> Result<Option<&'a Value>, String> {
         let mut value = object;

@@ -10,7 +10,11 @@ mod reviews;
 /// Without a cluster: masters alone, and documents for everybody who was recognised.
 mod masters;
 
+/// From a decision to an answer.
+mod permit;
+
 pub use masters::MastersOnly;
+pub use permit::Requester;
 pub use reviews::SubjectAccessReviews;
 
 /// The group that may do everything.

@@ -79,6 +79,9 @@ pub enum ApiError {
     /// An object of that name exists.
     #[error("{} {:?} already exists", .0.qualified(), .0.name)]
     AlreadyExists(Named),
+    /// An object of that name exists, and finalizers hold it.
+    #[error("object is being deleted: {} {:?} already exists", .0.qualified(), .0.name)]
+    BeingDeleted(Named),
     /// The object is not what the client thinks it is.
     #[error("Operation cannot be fulfilled on {} {:?}: {reason}", .named.qualified(), .named.name)]
     Conflict {
@@ -86,6 +89,14 @@ pub enum ApiError {
         named: Named,
         /// Why.
         reason: String,
+    },
+    /// Others own what is applied.
+    #[error("{message}")]
+    ApplyConflict {
+        /// The whole message.
+        message: String,
+        /// One for each field.
+        causes: Vec<Cause>,
     },
     /// The object breaks rules.
     #[error("{} {:?} is invalid: {}", .named.qualified_kind(), .named.name, invalid_text(.causes))]
@@ -195,7 +206,7 @@ impl ApiError {
             Self::NotFound(_) | Self::NoSuchPath => 404,
             Self::MethodNotAllowed | Self::MethodNotSupported { .. } => 405,
             Self::NotAcceptable(_) => 406,
-            Self::AlreadyExists(_) | Self::Conflict { .. } => 409,
+            Self::AlreadyExists(_) | Self::BeingDeleted(_) | Self::Conflict { .. } | Self::ApplyConflict { .. } => 409,
             Self::Expired { .. } => 410,
             Self::TooLarge { .. } => 413,
             Self::UnsupportedMediaType(_) => 415,
@@ -218,8 +229,8 @@ impl ApiError {
             Self::NotFound(_) | Self::NoSuchPath => "NotFound",
             Self::MethodNotAllowed | Self::MethodNotSupported { .. } => "MethodNotAllowed",
             Self::NotAcceptable(_) => "NotAcceptable",
-            Self::AlreadyExists(_) => "AlreadyExists",
-            Self::Conflict { .. } => "Conflict",
+            Self::AlreadyExists(_) | Self::BeingDeleted(_) => "AlreadyExists",
+            Self::Conflict { .. } | Self::ApplyConflict { .. } => "Conflict",
             Self::Expired { .. } => "Expired",
             Self::TooLarge { .. } => "RequestEntityTooLarge",
             Self::UnsupportedMediaType(_) => "UnsupportedMediaType",
@@ -264,6 +275,7 @@ impl ApiError {
         match self {
             Self::NotFound(named)
             | Self::AlreadyExists(named)
+            | Self::BeingDeleted(named)
             | Self::Conflict { named, .. }
             | Self::MethodNotSupported { named, .. } => {
                 put(&mut details, named, &named.resource);
@@ -278,6 +290,7 @@ impl ApiError {
                 put(&mut details, named, &named.kind);
                 put_causes(&mut details, causes);
             }
+            Self::ApplyConflict { causes, .. } => put_causes(&mut details, causes),
             Self::TooLargeResourceVersion { .. } => put_causes(
                 &mut details,
                 &[Cause {

@@ -4,16 +4,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
-use kindsmith_schema::kind::Kind;
+use kindsmith_schema::{kind::Kind, ownership::Endpoint};
 use serde_json::Value;
 
 use super::represent;
 use crate::{
+    authz::{Attributes, Requester},
     encode::{
         response,
         status::{ApiError, Named},
     },
-    object::decode::Expected,
+    object::{
+        decode::Expected,
+        ownership::{self, Ownership},
+    },
     registry::Resource,
     request::{
         BodyFormat, Expected as Purpose, FieldValidation, NegotiationError, Representation, ResourceTarget,
@@ -47,6 +51,8 @@ pub struct Context {
     pub namespaces: Option<Arc<dyn Host>>,
     /// What a write may change.
     pub write_target: WriteTarget,
+    /// Who asks.
+    pub requester: Requester,
     /// What the client's user is told besides the answer, whether that is an error or not.
     pub warnings: Mutex<Vec<String>>,
 }
@@ -126,22 +132,68 @@ impl Context {
     /// # Errors
     /// 406 when the client takes none that can be made.
     pub fn representation(&self, purpose: Purpose) -> Result<Representation, ApiError> {
-        Representation::negotiate(
+        self.representation_at_last(purpose)?
+    }
+
+    /// The form of the answer. What the inner error says is to be told last, when the answer is made.
+    ///
+    /// # Errors
+    /// 406 when the client takes none that can be made.
+    pub fn representation_at_last(&self, purpose: Purpose) -> Result<Result<Representation, ApiError>, ApiError> {
+        let negotiated = Representation::negotiate(
             self.header(header::ACCEPT),
             self.query.as_deref(),
             self.header(header::USER_AGENT),
             purpose,
-        )
-        .map_err(|error| match error {
-            NegotiationError::NotAcceptable(error) => ApiError::NotAcceptable(error.message),
-            NegotiationError::BadRequest(error) => ApiError::BadRequest(error.message),
-        })
+        );
+        match negotiated {
+            Ok(representation) => Ok(Ok(representation)),
+            Err(NegotiationError::AtLast(error)) => Ok(Err(ApiError::NotAcceptable(error.message))),
+            Err(NegotiationError::NotAcceptable(error)) => Err(ApiError::NotAcceptable(error.message)),
+            Err(NegotiationError::BadRequest(error)) => Err(ApiError::BadRequest(error.message)),
+        }
     }
 
     /// What the host is told about a write.
     #[must_use]
     pub fn write_options(&self, options: &ClientOptions) -> WriteOptions {
         WriteOptions { persistence: kind_store::persistence(options.dry_run), field_manager: "kindsmith".to_owned() }
+    }
+
+    /// Who owns which field after a write.
+    #[must_use]
+    pub fn ownership(&self, options: &ClientOptions) -> Ownership<'_> {
+        let endpoint = match self.write_target {
+            WriteTarget::Main => Endpoint::Main,
+            WriteTarget::Status => Endpoint::Status,
+        };
+        Ownership::new(self.projection.kind(), &self.api_version, endpoint, self.manager(options))
+    }
+
+    /// The field manager that writes.
+    #[must_use]
+    pub fn manager(&self, options: &ClientOptions) -> String {
+        ownership::manager(options.field_manager.as_deref(), self.header(header::USER_AGENT))
+    }
+
+    /// Whether the user may create the object that the path names, for requests that create what is not there.
+    ///
+    /// # Errors
+    /// 403 when they may not.
+    pub async fn permit_create(&self) -> Result<(), ApiError> {
+        let target = &self.target;
+        let attributes = Attributes::Resource {
+            verb: "create".to_owned(),
+            group: target.group.clone(),
+            version: target.version.clone(),
+            resource: target.resource.clone(),
+            subresource: target.subresource.clone().unwrap_or_default(),
+            namespace: target.namespace.clone().unwrap_or_default(),
+            name: target.name.clone().unwrap_or_default(),
+            field_selector: Vec::new(),
+            label_selector: Vec::new(),
+        };
+        self.requester.permit(&attributes).await
     }
 
     /// An answer with one object.

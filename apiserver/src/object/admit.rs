@@ -3,7 +3,7 @@
 use kindsmith_schema::{
     field::FieldError,
     kind::{Kind, KindBackend, KindVersion, StatusRole},
-    structural::Against,
+    structural::{Against, Verdict},
 };
 use serde_json::Value;
 
@@ -84,8 +84,16 @@ pub fn keep_untargeted(object: &mut Value, stored: Option<&Value>, version: &Kin
                 .flat_map(|members| members.keys().cloned())
                 .filter(|member| member != "status")
                 .collect();
+            // Who owns the status has changed with it.
+            let owners = object.pointer("/metadata/managedFields").cloned();
             for member in members {
                 copy(object, &member);
+            }
+            if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+                match owners {
+                    Some(owners) => metadata.insert("managedFields".to_owned(), owners),
+                    None => metadata.remove("managedFields"),
+                };
             }
         }
     }
@@ -96,7 +104,7 @@ pub fn keep_untargeted(object: &mut Value, stored: Option<&Value>, version: &Kin
 ///
 /// Source: k8s.io/apiextensions-apiserver/pkg/registry/customresource/validator.go.
 #[must_use]
-pub fn validate(object: &Value, stored: Option<&Value>, version: &KindVersion, target: WriteTarget) -> Vec<FieldError> {
+pub fn validate(object: &Value, stored: Option<&Value>, version: &KindVersion, target: WriteTarget) -> Verdict {
     let against = match (stored, target) {
         (None, _) => Against::Nothing,
         (Some(stored), WriteTarget::Main) => Against::Object(stored),
@@ -109,5 +117,5 @@ pub fn validate(object: &Value, stored: Option<&Value>, version: &KindVersion, t
         }
         of_scale.extend(scale.validate_status(object));
     }
-    version.schema.validate_with(object, against, of_scale)
+    version.schema.judge(object, against, of_scale)
 }

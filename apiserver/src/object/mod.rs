@@ -12,8 +12,17 @@ pub mod metadata;
 /// Pruning, defaulting and validating with the schema of the kind.
 pub mod admit;
 
+/// Who owns which field.
+pub mod ownership;
+
 /// A Scale that a client sent.
 pub mod scale;
 
-/// JSON patches and merge patches.
+/// JSON patches and merge patches, as requests have them.
 pub mod patch;
+
+/// JSON patches.
+pub mod json_patch;
+
+/// Merge patches.
+pub mod merge_patch;

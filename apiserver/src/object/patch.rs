@@ -1,10 +1,11 @@
-//! JSON patches (RFC 6902) and merge patches (RFC 7386) on objects.
+//! JSON patches and merge patches on objects: reading them, and what is said when they do not apply.
 //!
 //! Source: k8s.io/apiserver/pkg/endpoints/handlers/patch.go.
 
 use kindsmith_schema::decode;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
+use super::{json_patch, merge_patch};
 use crate::encode::status::ApiError;
 
 /// The most operations of one JSON patch.
@@ -14,9 +15,9 @@ pub const OPERATIONS_MAX: usize = 10_000;
 #[derive(Clone, Debug)]
 pub enum Patch {
     /// RFC 6902.
-    Json(json_patch::Patch),
+    Json(Vec<Map<String, Value>>),
     /// RFC 7386.
-    Merge(Value),
+    Merge(Map<String, Value>),
 }
 
 impl Patch {
@@ -32,8 +33,11 @@ impl Patch {
         if operations.len() > OPERATIONS_MAX {
             return Err(ApiError::TooLarge { limit: OPERATIONS_MAX });
         }
-        let patch = serde_json::from_value(Value::Array(operations)).map_err(|_| ApiError::Rejected)?;
-        Ok((Self::Json(patch), if lenient { Vec::new() } else { complaints }))
+        let operations = operations.into_iter().map(|operation| match operation {
+            Value::Object(operation) => Ok(operation),
+            other => Err(undecodable(&other, "handlers.jsonPatchOp")),
+        });
+        Ok((Self::Json(operations.collect::<Result<_, _>>()?), if lenient { Vec::new() } else { complaints }))
     }
 
     /// Reads a merge patch. Complaints are about duplicate fields; who is lenient wants none.
@@ -42,9 +46,9 @@ impl Patch {
     /// 400 when it is no object.
     pub fn merge(body: &[u8], lenient: bool) -> Result<(Self, Vec<String>), ApiError> {
         let (patch, complaints) = read(body, "")?;
-        if !patch.is_object() {
+        let Value::Object(patch) = patch else {
             return Err(undecodable(&patch, "map[string]interface {}"));
-        }
+        };
         Ok((Self::Merge(patch), if lenient { Vec::new() } else { complaints }))
     }
 
@@ -54,9 +58,11 @@ impl Patch {
     /// 422 when an operation cannot be done or a test fails.
     pub fn apply(&self, object: &mut Value) -> Result<(), ApiError> {
         match self {
-            Self::Json(patch) => json_patch::patch(object, patch).map_err(|_| ApiError::Rejected),
+            Self::Json(operations) => json_patch::apply(object, operations).map_err(|_| ApiError::Rejected),
             Self::Merge(patch) => {
-                json_patch::merge(object, patch);
+                if let Some(object) = object.as_object_mut() {
+                    merge_patch::merge(object, patch);
+                }
                 Ok(())
             }
         }

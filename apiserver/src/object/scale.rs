@@ -41,6 +41,16 @@ impl Sent {
         Ok(Self { complaints: reader.complaints, ..sent })
     }
 
+    /// Makes of what was sent the Scale that kube-apiserver reads from it.
+    pub fn complete(&self, object: &mut Value) {
+        if let Some(members) = object.as_object_mut() {
+            members.retain(|name, _| matches!(name.as_str(), "apiVersion" | "kind" | "metadata"));
+            let spec = if self.replicas == 0 { json!({}) } else { json!({"replicas": self.replicas}) };
+            members.insert("spec".to_owned(), spec);
+            members.insert("status".to_owned(), json!({"replicas": 0}));
+        }
+    }
+
     /// Whether the name and the namespace, where there are any, are those of the path (`checkName`).
     ///
     /// # Errors

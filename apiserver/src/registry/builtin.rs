@@ -1,5 +1,7 @@
 //! Kinds that are served without a definition when there is no cluster: Namespace, HelmRelease and ApplicationDefinition.
 
+use std::sync::OnceLock;
+
 use kindsmith_crds::Scope;
 use kindsmith_schema::{
     column::{Column, Details},
@@ -120,6 +122,7 @@ impl Template {
                 serving: Serving::Served,
                 storage: StorageRole::Storage,
                 deprecation: None,
+                merge_type: OnceLock::new(),
                 schema,
                 columns: Columns::new(columns),
                 selectable_fields: Vec::new(),

@@ -38,8 +38,6 @@ pub enum PatchType {
     Merge,
     /// Server-side apply, in YAML or JSON.
     Apply,
-    /// Kubernetes' own, for built-in kinds only: kinds of definitions answer with [`PatchType::unsupported`].
-    Strategic,
 }
 
 impl PatchType {
@@ -51,7 +49,6 @@ impl PatchType {
             "application/json-patch+json" => Ok(Self::Json),
             "application/merge-patch+json" => Ok(Self::Merge),
             "application/apply-patch+yaml" => Ok(Self::Apply),
-            "application/strategic-merge-patch+json" => Ok(Self::Strategic),
             _ => Err(Self::unsupported()),
         }
     }
@@ -148,7 +145,6 @@ mod tests {
     #[case("application/json-patch+json", PatchType::Json)]
     #[case("application/merge-patch+json; charset=utf-8", PatchType::Merge)]
     #[case("application/apply-patch+yaml", PatchType::Apply)]
-    #[case("application/strategic-merge-patch+json", PatchType::Strategic)]
     fn patches_say_what_they_are(#[case] content_type: &str, #[case] expected: PatchType) {
         assert_eq!(PatchType::from_content_type(Some(content_type)), Ok(expected));
     }

@@ -148,6 +148,9 @@ pub enum NegotiationError {
     /// 406.
     #[error(transparent)]
     NotAcceptable(#[from] NotAcceptable),
+    /// 406, which kube-apiserver tells when it is about to answer: whatever else is wrong with the request comes first.
+    #[error(transparent)]
+    AtLast(NotAcceptable),
     /// 400: the query's part of the negotiation is wrong.
     #[error(transparent)]
     BadRequest(#[from] BadRequest),

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 /// Whether Go's `unicode.IsPrint` holds: letters, marks, numbers, punctuation, symbols and the ASCII space.
-pub(super) fn is_print(character: char) -> bool {
+pub fn is_print(character: char) -> bool {
     match character {
         ' '..='~' => true,
         '\0'..='\u{7f}' => false,

@@ -122,7 +122,7 @@ impl Representation {
         let format = match choice.media {
             Media::Yaml if expected == Expected::Watch => {
                 let streams = ["application/json;stream=watch", "application/vnd.kubernetes.protobuf;stream=watch"];
-                return Err(NotAcceptable::accepting(&streams).into());
+                return Err(NegotiationError::AtLast(NotAcceptable::accepting(&streams)));
             }
             Media::Yaml => Format::Yaml,
             Media::Json => Format::Json { pretty: pretty(&choice, &query, user_agent, expected) },
@@ -247,7 +247,7 @@ fn shape(choice: &Choice<'_>, query: &Query<'_>, expected: Expected) -> Result<A
         ("PartialObjectMetadata", Expected::List) => {
             let message = "you requested PartialObjectMetadata, but the requested object is a list \
                            (*unstructured.UnstructuredList)";
-            Err(NotAcceptable { message: message.to_owned() }.into())
+            Err(NegotiationError::AtLast(NotAcceptable { message: message.to_owned() }))
         }
         ("PartialObjectMetadata", _) => Ok(As::PartialMetadata { version }),
         (_, Expected::List) => Ok(As::PartialMetadataList { version }),

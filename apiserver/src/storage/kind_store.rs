@@ -193,6 +193,7 @@ impl KindStore {
         named: &Named,
     ) -> Result<Removed, ApiError> {
         let read = self.get(projection, namespace, name, named).await?;
+        check_preconditions(&read.instance, options, named)?;
         let mut options = options.clone();
         if options.uid.is_none() {
             options.uid = read.host.pointer("/metadata/uid").and_then(Value::as_str).map(str::to_owned);
@@ -213,6 +214,29 @@ impl KindStore {
             Deleted::Finalizing(host) => Removed::Finalizing(projection.instance(&host)),
         })
     }
+}
+
+/// Checks what a deletion demands before the host does, in the words of the first of kube-apiserver's two checks.
+///
+/// Source: k8s.io/apiserver/pkg/registry/rest/delete.go (BeforeDelete), which puts the kind where the resource should be.
+fn check_preconditions(instance: &Value, options: &DeleteOptions, named: &Named) -> Result<(), ApiError> {
+    let held = |member: &str| instance["metadata"][member].as_str().unwrap_or_default();
+    let checks = [
+        ("UID", &options.uid, held("uid"), "deleted and then recreated"),
+        ("ResourceVersion", &options.resource_version, held("resourceVersion"), "modified"),
+    ];
+    for (what, wanted, held, happened) in checks {
+        if let Some(wanted) = wanted.as_deref().filter(|wanted| *wanted != held) {
+            return Err(ApiError::Conflict {
+                named: Named { resource: named.kind.clone(), ..named.clone() },
+                reason: format!(
+                    "the {what} in the precondition ({wanted}) does not match the {what} in record ({held}). The object \
+                     might have been {happened}"
+                ),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// The object as it is stored: in the storage version.

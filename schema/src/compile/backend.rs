@@ -6,7 +6,7 @@ use kindsmith_crds::{Adopt, ApplicationDefinition, Backend, HelmReleaseBackend, 
 use regex::Regex;
 use serde_json::{Value, json};
 
-use super::{DefinitionNames, Rules, is};
+use super::{DefinitionNames, Rules, names::is, version::count};
 use crate::{
     convert::release::{
         LABEL_VALUE_BYTES_MAX, RELEASE_NAME_BYTES_MAX, ReleaseTemplate, SHOWN_STATUS, StatusValue,
@@ -120,7 +120,7 @@ pub(super) fn compile_status(
 ) {
     let fields = &template.settings.status;
     if fields.len() > STATUS_FIELDS_MAX {
-        errors.push(FieldError::too_many(at, super::count(fields.len()), super::count(STATUS_FIELDS_MAX)));
+        errors.push(FieldError::too_many(at, count(fields.len()), count(STATUS_FIELDS_MAX)));
     }
     let Some(version) = storage.filter(|_| !fields.is_empty()) else { return };
     let mut compiled: Vec<StatusValue> = Vec::new();

@@ -35,7 +35,8 @@ pub use v3::v3_document;
 
 /// The media types of PATCH. `kubectl apply` sends a strategic merge patch wherever that type is listed: it must not
 /// be here.
-pub const PATCH_MEDIA_TYPES: &[&str] = &["application/json-patch+json", "application/merge-patch+json"];
+pub const PATCH_MEDIA_TYPES: &[&str] =
+    &["application/json-patch+json", "application/merge-patch+json", "application/apply-patch+yaml"];
 
 /// Whether the objects of a kind are in namespaces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -46,11 +46,15 @@ impl Answer {
             })
             .collect();
         let bytes = answer.into_body().collect_bytes().await?;
-        let body = serde_json::from_slice(&bytes)
-            .or_else(|_| yaml(&bytes).ok_or(()))
-            .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&bytes).into_owned()));
-        Ok(Answer { code, headers, body })
+        Ok(Answer { code, headers, body: body(&bytes) })
     }
+}
+
+/// A body, whatever its format.
+pub(super) fn body(bytes: &[u8]) -> Value {
+    serde_json::from_slice(bytes)
+        .or_else(|_| yaml(bytes).ok_or(()))
+        .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(bytes).into_owned()))
 }
 
 /// A body in YAML that is more than a word.

@@ -18,6 +18,21 @@ pub struct Likeness {
     groups: (String, String),
 }
 
+/// Entries without their times, in an order that does not depend on them.
+fn by_manager(entries: &[Value]) -> Vec<Value> {
+    let mut entries = entries.to_vec();
+    for entry in &mut entries {
+        if let Some(time) = entry.get_mut("time") {
+            *time = json!("");
+        }
+    }
+    entries.sort_by_key(|entry| {
+        ["manager", "operation", "apiVersion", "subresource"]
+            .map(|member| entry[member].as_str().unwrap_or_default().to_owned())
+    });
+    entries
+}
+
 /// Keys whose values are times.
 const TIMES: [&str; 3] = ["creationTimestamp", "deletionTimestamp", "lastTransitionTime"];
 
@@ -84,9 +99,6 @@ impl Likeness {
     fn fields(&mut self, ours: &Map<String, Value>, theirs: &Map<String, Value>, at: &str, found: &mut Vec<String>) {
         let is_list = ours.contains_key("items") || ours.contains_key("rows");
         for (name, our_value) in ours {
-            if name == "managedFields" {
-                continue;
-            }
             let at = format!("{at}.{name}");
             let Some(their_value) = theirs.get(name) else {
                 found.push(format!("{at}: ours {our_value}, theirs has none"));
@@ -101,10 +113,13 @@ impl Likeness {
                     self.pair(ours, theirs, &at, found);
                 }
                 (time, Value::String(_), Value::String(_)) if TIMES.contains(&time) => {}
+                ("managedFields", Value::Array(ours), Value::Array(theirs)) => {
+                    self.values(&json!(by_manager(ours)), &json!(by_manager(theirs)), &at, found);
+                }
                 _ => self.values(our_value, their_value, &at, found),
             }
         }
-        for (name, their_value) in theirs.iter().filter(|(name, _)| *name != "managedFields") {
+        for (name, their_value) in theirs {
             if !ours.contains_key(name) {
                 found.push(format!("{at}.{name}: ours has none, theirs {their_value}"));
             }
@@ -165,11 +180,21 @@ impl Likeness {
 /// Messages with the same errors in another order.
 fn are_same_errors(left: &str, right: &str) -> bool {
     let parts = |text: &str| {
+        if let Some((about, errors)) = text.split_once("errors:\n") {
+            let mut errors: Vec<_> = errors.lines().map(str::to_owned).collect();
+            errors.sort_unstable();
+            return Some((about.to_owned(), errors));
+        }
         let (about, errors) = text.split_once(" is invalid: [")?;
         let mut errors: Vec<String> = errors.trim_end_matches(']').split(", ").map(str::to_owned).collect();
         errors.sort_unstable();
         Some((about.to_owned(), errors))
     };
+    // The first unknown field ends Go's walk of a map, and Go walks maps in any order.
+    let unknown = "field not declared in schema";
+    if left.contains(unknown) && right.contains(unknown) {
+        return true;
+    }
     parts(left).is_some_and(|left| Some(left) == parts(right))
 }
 

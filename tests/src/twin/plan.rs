@@ -8,6 +8,9 @@ use std::fmt;
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use serde_json::{Value, json};
 
+mod apply;
+mod scale;
+
 /// One thing to ask of both sides.
 #[derive(Clone)]
 pub enum Step {
@@ -95,7 +98,21 @@ pub fn scale_sequence() -> impl Strategy<Value = Vec<Step>> {
         1 => get().boxed(),
         1 => update().boxed(),
         2 => patch().boxed(),
-        9 => scale().boxed(),
+        1 => apply::apply().boxed(),
+        9 => scale::scale().boxed(),
+        1 => delete().boxed(),
+    ];
+    vec(step.prop_map(Step::Ask), 1..40)
+}
+
+/// A sequence of steps by several managers.
+pub fn apply_sequence() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        1 => create().boxed(),
+        1 => get().boxed(),
+        4 => update().boxed(),
+        5 => patch().boxed(),
+        12 => apply::apply().boxed(),
         1 => delete().boxed(),
     ];
     vec(step.prop_map(Step::Ask), 1..40)
@@ -107,15 +124,16 @@ fn name() -> impl Strategy<Value = &'static str> {
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        6 => create().prop_map(Step::Ask),
-        3 => get().prop_map(Step::Ask),
-        3 => list().prop_map(Step::Ask),
-        5 => update().prop_map(Step::Ask),
-        6 => patch().prop_map(Step::Ask),
-        3 => delete().prop_map(Step::Ask),
-        1 => delete_collection().prop_map(Step::Ask),
-        1 => odd().prop_map(Step::Ask),
-        1 => watch(),
+        6 => create().prop_map(Step::Ask).boxed(),
+        3 => get().prop_map(Step::Ask).boxed(),
+        3 => list().prop_map(Step::Ask).boxed(),
+        5 => update().prop_map(Step::Ask).boxed(),
+        6 => patch().prop_map(Step::Ask).boxed(),
+        3 => delete().prop_map(Step::Ask).boxed(),
+        1 => delete_collection().prop_map(Step::Ask).boxed(),
+        2 => apply::apply().prop_map(Step::Ask).boxed(),
+        1 => odd().prop_map(Step::Ask).boxed(),
+        1 => watch().boxed(),
     ]
 }
 
@@ -138,9 +156,14 @@ fn write_query() -> impl Strategy<Value = String> {
             "fieldValidation=strict",
             "fieldValidation=",
         ]),
-        rarely(&["fieldManager=me", "fieldManager=", "fieldManager=m%0A", "pretty=true", "timeout=5s", "unknown=1"]),
+        option::weighted(0.5, manager()),
+        rarely(&["fieldManager=", "fieldManager=m%0A", "pretty=true", "timeout=5s", "unknown=1"]),
     )
-        .prop_map(|(dry, validation, other)| query(vec![dry, validation, other]))
+        .prop_map(|(dry, validation, manager, other)| query(vec![dry, validation, manager, other]))
+}
+
+fn manager() -> impl Strategy<Value = &'static str> {
+    select(&["fieldManager=m1", "fieldManager=m2", "fieldManager=m3", "fieldManager=m4", "fieldManager=kubectl"][..])
 }
 
 fn accept() -> impl Strategy<Value = &'static str> {
@@ -221,6 +244,14 @@ fn metadata() -> impl Strategy<Value = Value> {
         json!({"generation": 7, "creationTimestamp": "2020-01-01T00:00:00Z", "selfLink": "/x"}),
         json!({"deletionTimestamp": "2020-01-01T00:00:00Z"}),
         json!({"unknownMeta": 1}),
+        json!({"managedFields": []}),
+        json!({"managedFields": [{}]}),
+        json!({"managedFields": null}),
+        json!({"managedFields": [{"manager": "m1", "operation": "Sideways"}]}),
+        json!({"managedFields": [{"manager": "m2", "operation": "Apply", "apiVersion": "{group}/v1",
+            "fieldsType": "FieldsV1", "fieldsV1": {"f:spec": {"f:size": {}}}, "time": "2026-01-01T00:00:00Z"}]}),
+        json!({"ownerReferences": [{"apiVersion": "v1", "kind": "Owner", "name": "o", "uid": "u-1"},
+            {"apiVersion": "v1", "kind": "Owner", "name": "o", "uid": "u-1"}]}),
         json!({"labels": {"app": 1}}),
     ])
 }
@@ -409,48 +440,6 @@ fn patch() -> impl Strategy<Value = Ask> {
             Ask { method: "PATCH", name: Some(name), tail, query, content_type, accept, body }
         },
     )
-}
-
-/// Requests of the scale subresource, whose replicas are `spec.size`.
-fn scale() -> impl Strategy<Value = Ask> {
-    let ask = |method, content_type, body: Value| (method, content_type, body.to_string());
-    let put = |metadata: Value, spec: Value| {
-        let mut scale = json!({"apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": {"name": "{name}"}});
-        merge(&mut scale, &json!({"metadata": metadata, "spec": spec}));
-        ask("PUT", "application/json", scale)
-    };
-    let json = |operations: Value| ask("PATCH", "application/json-patch+json", operations);
-    let merges = |patch: Value| ask("PATCH", "application/merge-patch+json", patch);
-    let requests = select(vec![
-        ("GET", "", String::new()),
-        ("GET", "", String::new()),
-        ("GET", "", String::new()),
-        put(json!({}), json!({"replicas": 4})),
-        put(json!({}), json!({"replicas": 40})),
-        put(json!({}), json!({"replicas": -4})),
-        put(json!({}), json!({})),
-        put(json!({"resourceVersion": "{rv}"}), json!({"replicas": 5})),
-        put(json!({"resourceVersion": "{rv-1}"}), json!({"replicas": 6})),
-        put(json!({"uid": "{uid}"}), json!({"replicas": 7})),
-        put(json!({"name": "other"}), json!({"replicas": 7})),
-        put(json!({"finalizers": ["example.com/hold"], "labels": {"app": "x"}}), json!({"replicas": 8})),
-        merges(json!({"spec": {"replicas": 3}})),
-        merges(json!({"spec": {"replicas": -3}})),
-        merges(json!({"spec": {"replicas": null}})),
-        merges(json!({"spec": {"unknown": 1}})),
-        merges(json!({"status": {"replicas": 3}})),
-        merges(json!({"metadata": {"resourceVersion": "{rv}"}, "spec": {"replicas": 2}})),
-        merges(json!({"metadata": {"resourceVersion": "{rv-1}"}, "spec": {"replicas": 1}})),
-        merges(json!({"metadata": {"labels": {"app": "x"}}})),
-        json(json!([{"op": "add", "path": "/spec/replicas", "value": 9}])),
-        json(json!([{"op": "test", "path": "/spec/replicas", "value": 9}, {"op": "remove", "path": "/spec/replicas"}])),
-        json(json!([{"op": "replace", "path": "/spec/none", "value": 1}])),
-    ]);
-    (name(), requests, write_query(), accept()).prop_map(|(name, (method, content_type, text), query, accept)| {
-        let body = if text.is_empty() { Body::None } else { Body::Text(text.replace("{name}", name)) };
-        let query = if method == "GET" { String::new() } else { query };
-        Ask { method, name: Some(name), tail: "/scale", query, content_type, accept, body }
-    })
 }
 
 fn delete_body() -> impl Strategy<Value = Body> {

@@ -9,19 +9,20 @@ use http::Request;
 use http_body_util::BodyExt;
 use kube::Client;
 use serde_json::{Value, json};
-use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
+use tokio_util::task::AbortOnDropHandle;
 
-use super::answer::{Answer, DEADLINE};
+use super::answer::{self, Answer, DEADLINE};
 
 /// How long both sides must have been quiet, and how long that is waited for when they have not seen as much.
 const QUIET: (Duration, Duration) = (Duration::from_millis(150), Duration::from_secs(3));
 
-/// A watch of one side, read in the background.
+/// A watch of one side, read in the background until it is dropped: one that is left open would use up the streams
+/// of its connection.
 pub struct Watching {
     start: Answer,
     events: Arc<Mutex<Vec<Value>>>,
-    reader: Option<JoinHandle<()>>,
+    _reader: Option<AbortOnDropHandle<()>>,
 }
 
 impl Watching {
@@ -38,11 +39,11 @@ impl Watching {
         let mut start = Answer { code, headers: Vec::new(), body: Value::Null };
         if code != 200 {
             let bytes = answer.into_body().collect_bytes().await?;
-            start.body = serde_json::from_slice(&bytes)?;
-            return Ok(Watching { start, events, reader: None });
+            start.body = answer::body(&bytes);
+            return Ok(Watching { start, events, _reader: None });
         }
         let kept = Arc::clone(&events);
-        let reader = tokio::spawn(async move {
+        let reader = AbortOnDropHandle::new(tokio::spawn(async move {
             let bytes = answer.into_body().into_data_stream().map_err(std::io::Error::other);
             let mut lines = bytes.into_async_read().lines();
             while let Ok(Some(line)) = lines.try_next().await {
@@ -53,8 +54,8 @@ impl Watching {
                 }
                 kept.lock().unwrap_or_else(PoisonError::into_inner).push(event);
             }
-        });
-        Ok(Watching { start, events, reader: Some(reader) })
+        }));
+        Ok(Watching { start, events, _reader: Some(reader) })
     }
 
     fn count(&self) -> usize {
@@ -78,12 +79,9 @@ impl Watching {
     }
 
     /// Everything that was seen, as one answer.
-    pub fn end(mut self) -> Answer {
-        if let Some(reader) = self.reader.take() {
-            reader.abort();
-        }
+    pub fn end(self) -> Answer {
         let events = std::mem::take(&mut *self.events.lock().unwrap_or_else(PoisonError::into_inner));
-        let mut answer = self.start.clone();
+        let mut answer = self.start;
         if answer.body.is_null() {
             answer.body = json!({"events": events});
         }

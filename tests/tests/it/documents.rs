@@ -77,7 +77,7 @@ async fn documents_and_errors_are_those_of_a_kubernetes_api() -> Result<()> {
         ("/apis/apps.example.com/v1alpha1/teapots".to_owned(), "*/*", 404, "NotFound"),
         ("/apis/nothing.example.com".to_owned(), "*/*", 404, "NotFound"),
         (format!("{redises}/none"), "*/*", 404, "NotFound"),
-        (redises.to_owned(), "application/vnd.kubernetes.protobuf", 406, "NotAcceptable"),
+        (redises.to_owned(), "application/xml", 406, "NotAcceptable"),
         (format!("{redises}?resourceVersion=x"), "*/*", 400, "BadRequest"),
         (format!("{redises}?resourceVersionMatch=Exact"), "*/*", 422, "Invalid"),
         (format!("{redises}?fieldSelector=spec.size=1Gi"), "*/*", 400, "BadRequest"),
@@ -87,6 +87,10 @@ async fn documents_and_errors_are_those_of_a_kubernetes_api() -> Result<()> {
         let found = (answer.code, status["kind"].as_str(), status["reason"].as_str());
         ensure!(found == (code, Some("Status"), Some(reason)), "{path} gave {found:?} {}", answer.body);
     }
+
+    // Custom resources have no protobuf, their errors have.
+    let refused = get(&client, redises, &[("accept", "application/vnd.kubernetes.protobuf")]).await?;
+    ensure!(refused.code == 406 && refused.body.starts_with("k8s\0"), "{} {:?}", refused.code, refused.body);
 
     let first = get(&client, "/apis/apps.example.com/v1alpha1/redises?limit=1", &[]).await?.json()?;
     ensure!(first["kind"] == "RedisList" && first["metadata"].get("continue").is_none(), "the list is {first}");

@@ -17,9 +17,12 @@ const SHOWN_MAX: usize = 5;
 /// What is said of a field that a type does not have.
 const UNKNOWN: &str = "field not declared in schema";
 
+/// What a conversion made of an object.
+type Made<'t> = Result<(Value, &'t ObjectType), ConvertError>;
+
 /// Replays what the converter of a Go test made of objects.
 struct Replay<'t> {
-    made: HashMap<(String, String), Result<(Value, &'t ObjectType), ConvertError>>,
+    made: HashMap<(String, String), Made<'t>>,
 }
 
 impl Converter for Replay<'_> {
@@ -117,7 +120,8 @@ fn check_set(what: &str, ours: &Set, call: &Value) -> Result<()> {
     check(what, ours.to_json() == text(call, what), &ours.to_json())
 }
 
-fn check_error(ours: Option<String>, call: &Value) -> Result<bool> {
+fn check_error<E: ToString>(ours: Option<&E>, call: &Value) -> Result<bool> {
+    let ours = ours.map(ToString::to_string);
     check("error", same_error(ours.as_deref(), call["error"].as_str()), &ours)?;
     Ok(ours.is_some())
 }
@@ -163,21 +167,21 @@ fn check_typed(library: &Library, call: &Value) -> Result<()> {
         "validate" => {
             let duplicates = if call["duplicates"] == true { Duplicates::Allowed } else { Duplicates::Refused };
             let ours = Typed::new(Cow::Borrowed(&call["value"]), typed.kind(), duplicates);
-            check_error(ours.err().map(|error| error.to_string()), call).map(|_| ())
+            check_error(ours.err().as_ref(), call).map(|_| ())
         }
         "fieldSet" => {
             let ours = typed.field_set();
-            check_error(ours.as_ref().err().map(ToString::to_string), call)?;
+            check_error(ours.as_ref().err(), call)?;
             ours.map_or(Ok(()), |ours| check_set("out", &ours, call))
         }
         "merge" => {
             let ours = typed.merge(&other);
-            check_error(ours.as_ref().err().map(ToString::to_string), call)?;
+            check_error(ours.as_ref().err(), call)?;
             ours.map_or(Ok(()), |ours| check("out", same(ours.value(), &call["out"]), ours.value()))
         }
         "compare" => {
             let ours = typed.compare(&other);
-            if check_error(ours.as_ref().err().map(ToString::to_string), call)? {
+            if check_error(ours.as_ref().err(), call)? {
                 return Ok(());
             }
             let ours = ours?;
@@ -196,7 +200,7 @@ fn check_typed(library: &Library, call: &Value) -> Result<()> {
         }
         "reconcile" => {
             let ours = typed.reconcile(&set(call, "items")?);
-            check_error(ours.as_ref().err().cloned(), call)?;
+            check_error(ours.as_ref().err(), call)?;
             match ours.map_err(|error| anyhow!(error))? {
                 Some(ours) => check_set("out", &ours, call),
                 None => check("out", call["out"].is_null() || call["out"] == call["items"], &"nothing"),
@@ -253,9 +257,9 @@ fn check_update(library: &Library, call: &Value) -> Result<()> {
             theirs.sort();
             check("conflicts", ours == theirs, &ours)
         }
-        Err(UpdateError::Failed(error)) => check_error(Some(error), call).map(|_| ()),
+        Err(UpdateError::Failed(error)) => check_error(Some(&error), call).map(|_| ()),
         Ok((object, after)) => {
-            check_error(None, call)?;
+            check_error(None::<&String>, call)?;
             check("managers", after == managers(&call["after"])?, &after)?;
             let ours = object.as_ref().map(Typed::value);
             let theirs = call.get("out").map(|out| &out["value"]);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use kindsmith_tests::twin::pair::{Pair, Side};
-use kindsmith_tests::twin::plan::{Step, scale_sequence, sequence};
+use kindsmith_tests::twin::plan::{Step, apply_sequence, scale_sequence, sequence};
 use kindsmith_tests::{ControlPlane, Dev, wait};
 use proptest::strategy::{BoxedStrategy, Strategy as _};
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
@@ -19,11 +19,20 @@ const REQUESTS: (&str, usize) = ("KINDSMITH_TWIN_REQUESTS", 3000);
 /// Which part of them is sent about the scale subresource, besides.
 const SCALE_PART: usize = 5;
 
+/// Which part of them is sent by several managers, besides.
+const APPLY_PART: usize = 2;
+
 /// Where random sequences start from, when this variable does not say another number.
 const SEED: (&str, u64) = ("KINDSMITH_TWIN_SEED", 1);
 
 /// How many sequences run at once.
 const WORKERS: u64 = 4;
+
+/// The stack of a worker: strategies and futures are large without optimisation.
+const STACK_BYTES: usize = 32 << 20;
+
+/// With how many differences there is enough to look at.
+const ENOUGH: usize = 10;
 
 /// After how many requests the progress is told.
 const PROGRESS: usize = 500;
@@ -81,6 +90,12 @@ struct Tally {
     differences: Mutex<BTreeMap<String, String>>,
 }
 
+impl Tally {
+    fn found(&self) -> usize {
+        self.differences.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+}
+
 async fn run(ours: &Side, theirs: &Side, namespace: &str, steps: &[Step]) -> Result<(usize, Vec<String>)> {
     let mut pair = Pair::new(ours, theirs, namespace).await?;
     for step in steps {
@@ -99,6 +114,11 @@ async fn a_kind_of_ours_answers_as_its_twin_does() -> Result<()> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 6)]
 async fn the_scale_of_a_kind_of_ours_answers_as_its_twins_does() -> Result<()> {
     compare(|| scale_sequence().boxed(), number(REQUESTS) / SCALE_PART).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 6)]
+async fn many_managers_own_fields_of_a_kind_of_ours_as_of_its_twin() -> Result<()> {
+    compare(|| apply_sequence().boxed(), number(REQUESTS) / APPLY_PART).await
 }
 
 async fn compare(sequences: fn() -> BoxedStrategy<Vec<Step>>, wanted: usize) -> Result<()> {
@@ -122,13 +142,26 @@ async fn compare(sequences: fn() -> BoxedStrategy<Vec<Step>>, wanted: usize) -> 
     for worker in 0..WORKERS {
         let (ours, theirs, tally) = (ours.clone(), theirs.clone(), Arc::clone(&tally));
         let runtime = tokio::runtime::Handle::current();
-        workers.push(tokio::task::spawn_blocking(move || {
-            let mut bytes = [0; 32];
-            bytes[..8].copy_from_slice(&(seed * WORKERS + worker).to_le_bytes());
-            let config = Config { cases: 1, max_shrink_iters: 0, failure_persistence: None, ..Config::default() };
-            let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
-            while tally.requests.load(Ordering::Relaxed) < wanted {
-                let outcome = runner.run(&sequences(), |steps| {
+        let builder = std::thread::Builder::new().stack_size(STACK_BYTES);
+        workers.push(builder.spawn(move || {
+            let strategy = sequences();
+            for round in 0.. {
+                if tally.requests.load(Ordering::Relaxed) >= wanted || tally.found() >= ENOUGH {
+                    break;
+                }
+                // A runner is spent once it has had its cases.
+                let mut bytes = [0; 32];
+                bytes[..8].copy_from_slice(&(seed * WORKERS + worker).to_le_bytes());
+                bytes[8..16].copy_from_slice(&u64::to_le_bytes(round));
+                let config = Config {
+                    cases: 1,
+                    max_shrink_iters: 60,
+                    max_shrink_time: 60_000,
+                    failure_persistence: None,
+                    ..Config::default()
+                };
+                let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
+                let outcome = runner.run(&strategy, |steps| {
                     let index = tally.sequences.fetch_add(1, Ordering::Relaxed);
                     let namespace = format!("twin-{index}");
                     match runtime.block_on(run(&ours, &theirs, &namespace, &steps)) {
@@ -153,10 +186,11 @@ async fn compare(sequences: fn() -> BoxedStrategy<Vec<Step>>, wanted: usize) -> 
                     tally.differences.lock().unwrap_or_else(PoisonError::into_inner).entry(headline).or_insert(report);
                 }
             }
-        }));
+        })?);
     }
     for worker in workers {
-        worker.await?;
+        let ended = tokio::task::spawn_blocking(move || worker.join()).await?;
+        ensure!(ended.is_ok(), "a worker panicked");
     }
     let differences = tally.differences.lock().unwrap_or_else(PoisonError::into_inner);
     for report in differences.values() {

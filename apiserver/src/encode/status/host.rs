@@ -36,6 +36,9 @@ impl ApiError {
         let about_namespace = status.details.as_ref().is_some_and(|details| details.kind == "namespaces");
         match (status.code, status.reason.as_str()) {
             (404, _) if !about_namespace => Self::NotFound(named.clone()),
+            (409, "AlreadyExists") if status.message.starts_with("object is being deleted: ") => {
+                Self::BeingDeleted(named.clone())
+            }
             (409, "AlreadyExists") => Self::AlreadyExists(named.clone()),
             (409, "Conflict") => {
                 let reason = status.message.split_once("\": ").map_or(status.message.as_str(), |(_, reason)| reason);

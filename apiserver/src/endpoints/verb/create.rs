@@ -3,6 +3,7 @@
 //! Source: k8s.io/apiserver/pkg/endpoints/handlers/create.go, registry/rest/create.go.
 
 use http::{Response, StatusCode, header};
+use serde_json::Value;
 
 use crate::{
     encode::{protobuf as wire, status::ApiError},
@@ -10,7 +11,8 @@ use crate::{
     object::{
         admit,
         decode::{self, Decoded},
-        metadata, protobuf,
+        metadata::{self, owners},
+        protobuf,
     },
     request::{BodyFormat, Expected as Purpose, WriteOptions},
     server::Body,
@@ -26,7 +28,6 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
     let options = WriteOptions::for_create(context.query.as_deref())?;
     let Decoded { mut object, mut complaints } = decoded(context, format)?;
     let version = context.projection.version();
-    let kind = context.projection.kind();
     let expected = context.expected();
     complaints.extend(
         metadata::typed::coerce(&mut object)
@@ -34,7 +35,7 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
             .into_iter()
             .map(|path| format!("unknown field {path:?}")),
     );
-    admit::check_reserved(&object, kind)?;
+    admit::check_reserved(&object, context.projection.kind())?;
     if decode::check_api_version(&object, expected).is_err() {
         complaints.extend(decode::fields_of_no_schema(&object, expected));
     } else if decode::is_kind(&object, expected) {
@@ -46,8 +47,19 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
         decode::fault(&object, expected, &context.body, &text)
     })?;
     decode::check_api_version(&object, expected)?;
-    admit::keep_untargeted(&mut object, None, version, WriteTarget::Main);
+    metadata::wipe_system_fields(&mut object);
     metadata::settle_namespace(&mut object, context.namespace())?;
+    context.warn(owners::dedupe(&mut object, owners::Noticed::AsSent));
+    let object = context.ownership(&options).created(object);
+    let created = store(context, object, &options).await?;
+    context.object(StatusCode::CREATED, &representation, &created)
+}
+
+/// Creates an object that is decoded and has its owners.
+pub(super) async fn store(context: &Context, mut object: Value, options: &WriteOptions) -> Result<Value, ApiError> {
+    let (version, kind) = (context.projection.version(), context.projection.kind());
+    let expected = context.expected();
+    admit::keep_untargeted(&mut object, None, version, WriteTarget::Main);
     let version_sent = metadata::member(&object, "resourceVersion").to_owned();
     let template = object;
     let mut tries = 0;
@@ -62,7 +74,7 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
         let mut errors = decode::type_faults(&object, expected);
         if errors.is_empty() {
             errors.extend(metadata::rules::on_create(&object, kind));
-            errors.extend(admit::validate(&object, None, version, WriteTarget::Main));
+            errors.extend(admit::validate(&object, None, version, WriteTarget::Main).errors);
         }
         if !errors.is_empty() {
             decode::kind_of(&object).clone_into(&mut named.kind);
@@ -73,11 +85,11 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
             return Err(ApiError::Plain("resourceVersion should not be set on objects to be created".to_owned()));
         }
         let generated = metadata::member(&template, "name").is_empty();
-        let options = context.write_options(&options);
-        match context.store().create(&context.projection, object, &options, &named).await {
-            Err(ApiError::AlreadyExists(_)) if generated && tries < GENERATED_NAME_TRIES => {}
-            Err(error) => return Err(error),
-            Ok(created) => return context.object(StatusCode::CREATED, &representation, &created),
+        let host_options = context.write_options(options);
+        match context.store().create(&context.projection, object, &host_options, &named).await {
+            Err(ApiError::AlreadyExists(_) | ApiError::BeingDeleted(_))
+                if generated && tries < GENERATED_NAME_TRIES => {}
+            written => return written,
         }
     }
 }

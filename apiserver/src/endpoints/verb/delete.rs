@@ -11,7 +11,10 @@ use crate::{
         status::{ApiError, Named},
     },
     endpoints::context::Context,
-    request::{DeleteOptions, Expected as Purpose, Propagation as Wanted},
+    object::decode,
+    request::{
+        BodyFormat, DeleteOptions, Expected as Purpose, Format, Propagation as Wanted, Representation, StatusFormat,
+    },
     server::Body,
     storage::{
         host::{DeleteOptions as HostOptions, Propagation},
@@ -33,16 +36,41 @@ pub(super) fn host_options(options: &DeleteOptions) -> HostOptions {
     }
 }
 
+/// The client's options: those of the body, or without one those of the query.
+pub(super) fn read_options(context: &Context) -> Result<DeleteOptions, ApiError> {
+    let query = context.query.as_deref();
+    if context.body.is_empty() {
+        return Ok(DeleteOptions::parse(query, &[])?);
+    }
+    match context.body_format()? {
+        BodyFormat::Json => Ok(DeleteOptions::parse(query, &context.body)?),
+        BodyFormat::Yaml => {
+            let (value, _) = decode::yaml(&context.body).map_err(ApiError::BadRequest)?;
+            Ok(DeleteOptions::parse(query, value.to_string().as_bytes())?)
+        }
+    }
+}
+
+/// Success is no error: it is told in the format of objects.
+fn success_format(representation: &Representation) -> StatusFormat {
+    match representation.format {
+        Format::Json { pretty } => StatusFormat::Json(pretty),
+        Format::Yaml => StatusFormat::Yaml,
+    }
+}
+
 pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
     let representation = context.representation(Purpose::Object)?;
-    let options = DeleteOptions::parse(context.query.as_deref(), &context.body)?;
+    let options = read_options(context)?;
     let named = context.target_named();
     let removed = context
         .store()
         .delete(&context.projection, context.namespace(), context.name(), &host_options(&options), &named)
         .await?;
     match removed {
-        Removed::Gone(last) => Ok(response::status(StatusCode::OK, &success(&named, &last), context.status_format())),
+        Removed::Gone(last) => {
+            Ok(response::status(StatusCode::OK, &success(&named, &last), success_format(&representation)))
+        }
         Removed::Finalizing(now) => context.object(StatusCode::OK, &representation, &now),
     }
 }

@@ -4,7 +4,10 @@
 
 use http::{Response, StatusCode};
 
-use super::{delete::host_options, list};
+use super::{
+    delete::{host_options, read_options},
+    list,
+};
 use crate::{
     encode::status::ApiError,
     endpoints::{
@@ -12,7 +15,7 @@ use crate::{
         represent::{self, Item},
     },
     object::metadata,
-    request::{DeleteOptions, Expected as Purpose, ListOptions},
+    request::{Expected as Purpose, ListOptions},
     server::Body,
 };
 
@@ -23,7 +26,7 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
         selection.restrict_to_name(name)?;
     }
     list::check_fields(context, &selection.field_selector)?;
-    let options = host_options(&DeleteOptions::parse(context.query.as_deref(), &context.body)?);
+    let options = host_options(&read_options(context)?);
     let (listing, mut meta) = list::page(context, &selection).await?;
     let mut removed = Vec::with_capacity(listing.items.len());
     for (_, item) in listing.items {

@@ -37,13 +37,14 @@ pub(super) struct Listing {
 }
 
 pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
-    let representation = context.representation(Purpose::List)?;
+    let representation = context.representation_at_last(Purpose::List)?;
     let mut options = ListOptions::for_list(context.query.as_deref())?;
     if let Some(name) = context.target.name.as_deref() {
         options.restrict_to_name(name)?;
     }
     check_fields(context, &options.field_selector)?;
     let (listing, meta) = page(context, &options).await?;
+    let representation = representation?;
     let items = listing.items.into_iter().map(|(_, item)| item).collect();
     let body = represent::list(&representation, &context.projection, items, &meta)?;
     Ok(context.body(StatusCode::OK, representation.content_type(), body))

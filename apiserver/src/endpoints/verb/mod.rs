@@ -29,6 +29,9 @@ mod update;
 /// Changes an object.
 mod patch;
 
+/// Makes an object what one manager wants of it.
+mod apply;
+
 /// Removes an object.
 mod delete;
 

@@ -1,15 +1,18 @@
-//! `patch`: changes an object, or its status, by a JSON patch or a merge patch.
+//! `patch`: changes an object, or its status, by a JSON patch, a merge patch, or an apply.
 //!
 //! Source: k8s.io/apiserver/pkg/endpoints/handlers/patch.go.
 
 use http::{Response, StatusCode, header};
 use serde_json::Value;
 
-use super::write::{self, Next};
+use super::{
+    apply::{self, Configuration},
+    write::{self, Next, Owners},
+};
 use crate::{
     encode::status::{ApiError, Cause, Named},
     endpoints::context::Context,
-    object::{metadata, patch::Patch},
+    object::{metadata, ownership::Ownership, patch::Patch},
     request::{Expected as Purpose, FieldValidation, PatchType, Representation, WriteOptions},
     server::Body,
 };
@@ -32,38 +35,61 @@ impl<'a> Sent<'a> {
             .map_err(|error| ApiError::UnsupportedMediaType(error.message))?;
         let representation = context.representation(Purpose::Object)?;
         let options = WriteOptions::for_patch(context.query.as_deref(), kind)?;
-        if serde_json::from_slice::<serde::de::IgnoredAny>(&context.body).is_err() {
+        if kind != PatchType::Apply && serde_json::from_slice::<serde::de::IgnoredAny>(&context.body).is_err() {
             return Err(ApiError::BadRequest("invalid JSON patch".to_owned()));
         }
         Ok(Self { body: &context.body, kind, representation, options })
     }
 
     /// Changes an object; complaints are about duplicate fields of the patch.
-    pub(super) fn apply(&self, object: &mut Value) -> Result<Vec<String>, ApiError> {
+    fn change(&self, object: &mut Value) -> Result<Vec<String>, ApiError> {
         let lenient = self.options.field_validation == FieldValidation::Ignore;
         let (patch, complaints) = match self.kind {
             PatchType::Json => Patch::json(self.body, lenient)?,
             PatchType::Merge => Patch::merge(self.body, lenient)?,
-            PatchType::Apply | PatchType::Strategic => {
-                return Err(ApiError::UnsupportedMediaType(PatchType::unsupported().message));
-            }
+            PatchType::Apply => return Err(ApiError::UnsupportedMediaType(PatchType::unsupported().message)),
         };
         patch.apply(object)?;
         Ok(complaints)
+    }
+
+    /// Changes an object whose owners are in it, and says whether they still have to be told of the change.
+    pub(super) fn change_owned(
+        &self,
+        context: &Context,
+        ownership: &Ownership<'_>,
+        object: &mut Value,
+    ) -> Result<(Vec<String>, Owners), ApiError> {
+        if self.kind == PatchType::Apply {
+            *object = Configuration::read(self.body)?.apply(context, ownership, &self.options, object)?;
+            return Ok((Vec::new(), Owners::Settled));
+        }
+        Ok((self.change(object)?, Owners::ByUpdate))
     }
 }
 
 pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
     let sent = Sent::new(context)?;
+    if sent.kind == PatchType::Apply {
+        let (code, written) = apply::run(context, &sent.options).await?;
+        return context.object(code, &sent.representation, &written);
+    }
     let change = |current: &Value| {
         let mut object = current.clone();
-        let mut complaints = sent.apply(&mut object)?;
+        let mut complaints = sent.change(&mut object)?;
         let unknown = metadata::typed::coerce(&mut object).map_err(|text| fault(&object, &text))?;
         complaints.extend(unknown.into_iter().map(|path| format!("unknown field {path:?}")));
-        Ok(Next { object, complaints })
+        check_place(context, &object)?;
+        Ok(Next { object, complaints, owners: Owners::ByUpdate })
     };
     let written = write::run(context, &sent.options, change, fault).await?;
     context.object(StatusCode::OK, &sent.representation, &written)
+}
+
+/// Whether an object has the name of the path, and its namespace if it has one.
+pub(super) fn check_place(context: &Context, object: &Value) -> Result<(), ApiError> {
+    metadata::settle_namespace(&mut object.clone(), context.namespace())?;
+    metadata::check_name(object, context.name())
 }
 
 /// What is wrong with a patched object. The error names no kind, as in Kubernetes.

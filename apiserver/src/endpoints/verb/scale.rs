@@ -3,18 +3,22 @@
 //! Source: k8s.io/apiextensions-apiserver/pkg/registry/customresource/etcd.go (ScaleREST).
 
 use http::{Response, StatusCode};
-use kindsmith_schema::scale::{self, REPLICAS_UNSET, ScalePaths};
+use kindsmith_schema::{
+    merge::{to_parent, to_scale},
+    scale::{self, REPLICAS_UNSET, ScalePaths},
+};
 use serde_json::{Value, json};
 
 use super::{
     get, patch,
-    write::{self, Next},
+    write::{self, Next, Owners},
 };
 use crate::{
     encode::status::ApiError,
     endpoints::{context::Context, represent},
     object::{
         decode, metadata,
+        ownership::Ownership,
         scale::{EXPECTED, Sent, cannot_be_handled, is_unset, settle_kind},
     },
     request::{Expected as Purpose, Representation, Verb, WriteOptions},
@@ -57,9 +61,13 @@ async fn update(context: &Context, paths: &ScalePaths) -> Result<Response<Body>,
     context.judge_complaints(complaints, options.field_validation, |text| cannot_be_handled(&text))?;
     sent.check_name(context.name(), context.namespace())?;
     let named = context.target_named();
+    let ownership = Ownership::of_scale(context.manager(&options));
     let change = |instance: &Value| {
         metadata::check_uid(&decoded.object, instance, &named)?;
-        next(paths, instance, &sent)
+        let live = live(context, paths, instance)?;
+        let mut next = decoded.object.clone();
+        sent.complete(&mut next);
+        next_instance(context, paths, instance, &sent, &ownership.updated(&live, next))
     };
     let written = write::run(context, &options, change, |_, text| cannot_be_handled(text)).await?;
     answer(context, &representation, &shown(paths, &written)?)
@@ -68,13 +76,11 @@ async fn update(context: &Context, paths: &ScalePaths) -> Result<Response<Body>,
 /// Changes the Scale by a patch.
 async fn change(context: &Context, paths: &ScalePaths) -> Result<Response<Body>, ApiError> {
     let request = patch::Sent::new(context)?;
+    let ownership = Ownership::of_scale(context.manager(&request.options));
     let change = |instance: &Value| {
-        let shown = paths.read(instance).map_err(ApiError::Plain)?;
-        let mut object = shown.object(instance);
-        if shown.replicas.is_none() {
-            object["spec"]["replicas"] = json!(REPLICAS_UNSET);
-        }
-        let mut complaints = request.apply(&mut object)?;
+        let live = live(context, paths, instance)?;
+        let mut object = live.clone();
+        let (mut complaints, owners) = request.change_owned(context, &ownership, &mut object)?;
         let patched = object.clone();
         settle_kind(&mut object).map_err(|error| patch::fault(&patched, &error))?;
         let mut sent = Sent::read(&mut object).map_err(|error| patch::fault(&patched, &error))?;
@@ -82,14 +88,36 @@ async fn change(context: &Context, paths: &ScalePaths) -> Result<Response<Body>,
         let validation = request.options.field_validation;
         context.judge_complaints(complaints, validation, |error| patch::fault(&patched, &error))?;
         sent.check_name(context.name(), context.namespace())?;
-        next(paths, instance, &sent)
+        if owners == Owners::ByUpdate {
+            sent.complete(&mut object);
+            object = ownership.updated(&live, object);
+        }
+        next_instance(context, paths, instance, &sent, &object)
     };
     let written = write::run(context, &request.options, change, patch::fault).await?;
     answer(context, &request.representation, &shown(paths, &written)?)
 }
 
-/// The instance with the replicas of a Scale, and with the revision that the client has seen.
-fn next(paths: &ScalePaths, instance: &Value, sent: &Sent) -> Result<Next, ApiError> {
+/// The Scale of an instance that is about to be changed, with the owners of its replicas.
+fn live(context: &Context, paths: &ScalePaths, instance: &Value) -> Result<Value, ApiError> {
+    let shown = paths.read(instance).map_err(ApiError::Plain)?;
+    let mut scale = shown.object(instance);
+    if shown.replicas.is_none() {
+        scale["spec"]["replicas"] = json!(REPLICAS_UNSET);
+    }
+    to_scale(instance, &context.projection.kind().replicas_paths(), &mut scale)
+        .map_err(|error| ApiError::Plain(error.to_string()))?;
+    Ok(scale)
+}
+
+/// The instance with the replicas of a Scale and their owners, and with the revision that the client has seen.
+fn next_instance(
+    context: &Context,
+    paths: &ScalePaths,
+    instance: &Value,
+    sent: &Sent,
+    scale: &Value,
+) -> Result<Next, ApiError> {
     if is_unset(sent.replicas) {
         let path = paths.spec_replicas.source();
         return Err(ApiError::BadRequest(format!("the spec replicas field {path:?} cannot be empty")));
@@ -99,7 +127,9 @@ fn next(paths: &ScalePaths, instance: &Value, sent: &Sent) -> Result<Next, ApiEr
     if !sent.resource_version.is_empty() {
         object["metadata"]["resourceVersion"] = json!(sent.resource_version);
     }
-    Ok(Next { object, complaints: Vec::new() })
+    to_parent(&mut object, scale, &context.api_version, &context.projection.kind().replicas_paths())
+        .map_err(|error| ApiError::Plain(error.to_string()))?;
+    Ok(Next { object, complaints: Vec::new(), owners: Owners::Settled })
 }
 
 /// The Scale of what was written.

@@ -4,11 +4,17 @@
 
 use http::{Response, StatusCode};
 
-use super::write::{self, Next};
+use super::write::{self, Next, Owners};
 use crate::{
     encode::status::ApiError,
     endpoints::context::Context,
-    object::{admit, decode, metadata},
+    object::{
+        admit, decode,
+        metadata::{
+            self,
+            owners::{self, Noticed},
+        },
+    },
     request::{Expected as Purpose, WriteOptions},
     server::Body,
 };
@@ -28,7 +34,13 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
     }
     metadata::settle_namespace(&mut decoded.object, context.namespace())?;
     metadata::check_name(&decoded.object, context.name())?;
-    let change = |_: &_| Ok(Next { object: decoded.object.clone(), complaints: decoded.complaints.clone() });
+    context.warn(owners::dedupe(&mut decoded.object, Noticed::AsSent));
+    let named = context.target_named();
+    let change = |live: &_| {
+        metadata::check_uid(&decoded.object, live, &named)?;
+        let (object, complaints) = (decoded.object.clone(), decoded.complaints.clone());
+        Ok(Next { object, complaints, owners: Owners::ByUpdate })
+    };
     let written = write::run(context, &options, change, fault).await;
     if let Err(ApiError::NotFound(_)) = &written {
         // What is wrong with the body is said all the same.

@@ -40,7 +40,7 @@ const TIMEOUT_MIN: Duration = Duration::from_secs(30 * 60);
 const READY_WAIT: Duration = Duration::from_secs(3);
 
 pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
-    let representation = context.representation(Purpose::Watch)?;
+    let representation = context.representation_at_last(Purpose::Watch)?;
     let mut options = ListOptions::for_watch(context.query.as_deref())?;
     if let Some(name) = context.target.name.as_deref() {
         options.restrict_to_name(name)?;
@@ -76,6 +76,7 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
         (Some(InitialEvents::Skip), _) => WatchStart::After(cache.revision()),
     };
     let watched = cache.watch(context.namespace().map(str::to_owned), start);
+    let representation = representation?;
     let content_type = representation.content_type();
     let watcher = match watched {
         Ok(watcher) => watcher,

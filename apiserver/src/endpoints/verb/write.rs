@@ -8,7 +8,14 @@ use serde_json::Value;
 use crate::{
     encode::status::{ApiError, Cause, Named},
     endpoints::context::Context,
-    object::{admit, decode, metadata},
+    object::{
+        admit, decode,
+        metadata::{
+            self,
+            owners::{self, Noticed},
+        },
+        ownership::keep_times,
+    },
     request::WriteOptions,
     storage::{host::WriteTarget, kind_store::Read},
 };
@@ -22,6 +29,17 @@ pub(super) struct Next {
     pub(super) object: Value,
     /// Texts such as `duplicate field "spec.a"`.
     pub(super) complaints: Vec<String>,
+    /// Whether its owners are known.
+    pub(super) owners: Owners,
+}
+
+/// Whether who owns the fields of an object is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Owners {
+    /// What the client changes is its own from now on.
+    ByUpdate,
+    /// They are in the object.
+    Settled,
 }
 
 /// Changes the object that the path names. `fault` tells what is wrong with the shape of an object.
@@ -37,11 +55,12 @@ pub(super) async fn run(
         return Err(ApiError::MethodNotSupported { named: context.named(""), verb });
     }
     let named = context.target_named();
+    let ownership = context.ownership(options);
     let mut tries = 0;
     loop {
         tries += 1;
         let read = context.store().get(&context.projection, context.namespace(), context.name(), &named).await?;
-        let Next { mut object, mut complaints } = change(&read.instance)?;
+        let Next { mut object, mut complaints, owners: known } = change(&read.instance)?;
         admit::check_reserved(&object, context.projection.kind())?;
         if decode::is_kind(&object, context.expected()) {
             let before = object.clone();
@@ -51,7 +70,10 @@ pub(super) async fn run(
             context.judge_complaints(complaints, options.field_validation, |text| fault(&before, &text))?;
         }
         metadata::settle_namespace(&mut object, context.namespace())?;
-        metadata::check_uid(&object, &read.instance, &named)?;
+        if known == Owners::ByUpdate {
+            object = ownership.updated(&read.instance, object);
+        }
+        context.warn(owners::dedupe(&mut object, Noticed::AfterPatch));
         if metadata::revision(&object)? == 0 {
             // As in Kubernetes, the resource stands where the kind should.
             let kind = named.resource.clone();
@@ -66,8 +88,13 @@ pub(super) async fn run(
         }
         context.store().follow_status(&mut object, &read).await;
         metadata::check_revision(&object, &read.instance, &named)?;
+        if object.get("apiVersion").and_then(Value::as_str).unwrap_or_default().is_empty() {
+            let missing = "Object 'apiVersion' is missing in 'object has no apiVersion field'";
+            return Err(ApiError::Internal(missing.to_owned()));
+        }
         metadata::prepare_update(&mut object, &read.instance);
         admit::keep_untargeted(&mut object, Some(&read.instance), version, context.write_target);
+        keep_times(&mut object, &read.instance);
         validate(context, &object, &read)?;
         if context.write_target == WriteTarget::Main {
             context.warn(metadata::rules::finalizer_warnings(&object, Some(&read.instance)));
@@ -93,7 +120,9 @@ fn validate(context: &Context, object: &Value, read: &Read) -> Result<(), ApiErr
     if faults.is_empty() {
         errors.extend(metadata::rules::on_custom_update(object, &read.instance));
         let version = context.projection.version();
-        errors.extend(admit::validate(object, Some(&read.instance), version, context.write_target));
+        let verdict = admit::validate(object, Some(&read.instance), version, context.write_target);
+        errors.extend(verdict.errors);
+        context.warn(verdict.forgiven.iter().map(ToString::to_string));
     }
     errors.extend(faults);
     if errors.is_empty() {

@@ -8,6 +8,9 @@ pub mod typed;
 /// What clients may choose.
 pub mod rules;
 
+/// Each owner once.
+pub mod owners;
+
 use rand::Rng as _;
 use serde_json::{Map, Value, json};
 
@@ -59,6 +62,21 @@ pub fn settle_namespace(object: &mut Value, namespace: Option<&str>) -> Result<(
     Ok(())
 }
 
+/// Drops what a client cannot choose for a new object (`WipeObjectMetaSystemFields`).
+pub fn wipe_system_fields(object: &mut Value) {
+    let Some(metadata) = metadata_mut(object) else { return };
+    for member in ["uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink"] {
+        metadata.remove(member);
+    }
+}
+
+/// Drops the revision.
+pub fn forget_revision(object: &mut Value) {
+    if let Some(metadata) = metadata_mut(object) {
+        metadata.remove("resourceVersion");
+    }
+}
+
 /// Prepares the metadata of a new object: the host chooses what clients cannot. A name is made from `generateName`.
 pub fn prepare_create(object: &mut Value) {
     let Some(metadata) = metadata_mut(object) else { return };
@@ -70,7 +88,6 @@ pub fn prepare_create(object: &mut Value) {
         "generation",
         "resourceVersion",
         "selfLink",
-        "managedFields",
     ] {
         metadata.remove(member);
     }
@@ -151,24 +168,27 @@ pub fn check_revision(object: &Value, stored: &Value, named: &Named) -> Result<(
     })
 }
 
-/// Prepares the metadata of a changed object: what clients cannot change is as it was.
+/// Prepares the metadata of a changed object: what clients cannot change is as it was. Of some of it they may say what
+/// it is not, which the rules then refuse.
+///
+/// Source: k8s.io/apiserver/pkg/registry/rest/update.go (BeforeUpdate).
 pub fn prepare_update(object: &mut Value, current: &Value) {
     let empty = Map::new();
     let held = current.get("metadata").and_then(Value::as_object).unwrap_or(&empty);
     let Some(metadata) = metadata_mut(object) else { return };
-    for member in [
-        "uid",
-        "creationTimestamp",
-        "deletionTimestamp",
-        "deletionGracePeriodSeconds",
-        "generation",
-        "resourceVersion",
-        "selfLink",
-        "managedFields",
-    ] {
+    for member in ["generation", "resourceVersion", "selfLink", "creationTimestamp"] {
         match held.get(member) {
             Some(value) => metadata.insert(member.to_owned(), value.clone()),
             None => metadata.remove(member),
         };
+    }
+    if text(metadata, "uid").is_empty() {
+        metadata.insert("uid".to_owned(), held.get("uid").cloned().unwrap_or_default());
+    }
+    if let Some(time) = held.get("deletionTimestamp") {
+        metadata.insert("deletionTimestamp".to_owned(), time.clone());
+    }
+    if let Some(seconds) = held.get("deletionGracePeriodSeconds") {
+        metadata.entry("deletionGracePeriodSeconds").or_insert_with(|| seconds.clone());
     }
 }

@@ -77,9 +77,12 @@ pub fn on_custom_update(object: &Value, stored: &Value) -> Vec<FieldError> {
     if !member(stored, "deletionTimestamp").is_empty() {
         check_no_new_finalizers(object, stored, &mut errors);
     }
-    let (wanted, held) = (member(object, "name"), member(stored, "name"));
-    if wanted != held {
-        errors.push(FieldError::invalid(&at("name"), &json!(wanted), "field is immutable"));
+    let member_of = |object: &Value, name: &str| members(object).and_then(|metadata| metadata.get(name)).cloned();
+    for name in ["name", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"] {
+        let wanted = member_of(object, name);
+        if wanted != member_of(stored, name) {
+            errors.push(FieldError::invalid(&at(name), &wanted.unwrap_or_default(), "field is immutable"));
+        }
     }
     check_common(object, &mut errors);
     errors

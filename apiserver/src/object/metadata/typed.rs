@@ -26,7 +26,8 @@ mod tests {
     fn unknown_fields_are_dropped_with_their_paths() {
         let mut object = json!({"metadata": {"name": "a", "x": 1, "ownerReferences": [{"name": "o", "y": 2}]}});
         assert_eq!(coerce(&mut object).unwrap(), ["metadata.ownerReferences[0].y", "metadata.x"]);
-        assert_eq!(object, json!({"metadata": {"name": "a", "ownerReferences": [{"name": "o"}]}}));
+        let owner = json!({"apiVersion": "", "kind": "", "name": "o", "uid": ""});
+        assert_eq!(object, json!({"metadata": {"name": "a", "ownerReferences": [owner]}}));
     }
 
     #[test]

@@ -69,6 +69,7 @@ pub(super) fn update(
         (WriteTarget::Status, _) => {
             let mut changed = stored.clone();
             copy(&mut changed, &next, "status");
+            copy(&mut changed["metadata"], &next["metadata"], "managedFields");
             next = changed;
         }
         (WriteTarget::Main, StatusEndpoint::Separate) => copy(&mut next, stored, "status"),

@@ -37,6 +37,11 @@ pub(super) fn already_exists(resource: &HostResource, name: &str) -> HostError {
     failure(409, "AlreadyExists", format!("{} {name:?} already exists", qualified(resource)), resource, name)
 }
 
+pub(super) fn being_deleted(resource: &HostResource, name: &str) -> HostError {
+    let message = format!("object is being deleted: {} {name:?} already exists", qualified(resource));
+    failure(409, "AlreadyExists", message, resource, name)
+}
+
 pub(super) fn conflict(resource: &HostResource, name: &str, reason: &str) -> HostError {
     let message = format!("Operation cannot be fulfilled on {} {name:?}: {reason}", qualified(resource));
     failure(409, "Conflict", message, resource, name)

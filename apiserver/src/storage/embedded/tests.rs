@@ -155,13 +155,14 @@ async fn what_was_acknowledged_is_there_after_reopening_and_a_second_process_is_
     }
     assert!(matches!(Embedded::open(directory.path()), Err(OpenError::InUse { .. })));
     let revision = store.list(&resource(), None, ListAt::MostRecent).await.unwrap().revision;
-    let file = Arc::downgrade(&store.file);
     drop(store);
     // The writer's thread lets go of the file when it notices.
-    while file.strong_count() > 0 {
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    }
-    let store = Embedded::open(directory.path()).unwrap();
+    let store = loop {
+        match Embedded::open(directory.path()) {
+            Err(OpenError::InUse { .. }) => tokio::time::sleep(std::time::Duration::from_millis(5)).await,
+            opened => break opened.unwrap(),
+        }
+    };
     let kept = store.list(&resource(), None, ListAt::MostRecent).await.unwrap();
     assert_eq!((kept.items.len(), kept.revision), (20, revision));
 }

@@ -237,6 +237,9 @@ fn one(
         .transpose()?;
     let missing = || status::not_found(resource, &name);
     let outcome = match (write, &stored) {
+        (Write::Create { .. }, Some(held)) if held.pointer("/metadata/deletionTimestamp").is_some() => {
+            return Err(status::being_deleted(resource, &name));
+        }
         (Write::Create { .. }, Some(_)) => return Err(status::already_exists(resource, &name)),
         (Write::Create { object }, None) => Outcome::Store(semantics::create(resource, object, &moment())),
         (Write::Update { revision, next, target }, stored) => {

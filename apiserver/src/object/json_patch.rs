@@ -1,0 +1,190 @@
+//! JSON patches in the dialect of Kubernetes, which is not quite RFC 6902.
+//!
+//! Follows gopkg.in/evanphx/json-patch.v4 (patch.go): `replace` of a member that is not there adds it, `copy` of one adds
+//! null, `test` for null holds where nothing is, indices may count from the end. What is copied is bounded, as in
+//! k8s.io/apiserver (JSONPatchMaxCopyBytes).
+
+use serde_json::{Map, Value};
+
+/// How many bytes of JSON all `copy` operations of a patch may copy together.
+pub const COPIED_BYTES_MAX: usize = 3 * 1024 * 1024;
+
+/// Why a patch does not apply. kube-apiserver does not tell its clients, so there are no details.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the JSON patch does not apply")]
+pub struct NotApplicable;
+
+/// Applies operations one after another.
+///
+/// # Errors
+/// One of them cannot be done. `document` is then somewhere in between.
+pub fn apply(document: &mut Value, operations: &[Map<String, Value>]) -> Result<(), NotApplicable> {
+    let mut copied_bytes = 0;
+    for operation in operations {
+        apply_one(document, operation, &mut copied_bytes)?;
+    }
+    Ok(())
+}
+
+fn apply_one(
+    document: &mut Value,
+    operation: &Map<String, Value>,
+    copied_bytes: &mut usize,
+) -> Result<(), NotApplicable> {
+    let text = |member: &str| operation.get(member).and_then(Value::as_str);
+    let path = text("path").ok_or(NotApplicable);
+    let from = text("from").ok_or(NotApplicable);
+    let value = || operation.get("value").cloned().unwrap_or_default();
+    match text("op").unwrap_or_default() {
+        "add" => add(document, path?, value()),
+        "remove" => remove(document, path?).map(drop),
+        "replace" => replace(document, path?, value()),
+        "move" => {
+            let moved = remove(document, from?)?;
+            add(document, path?, moved)
+        }
+        "copy" => {
+            let copied = get(document, from?)?.cloned().unwrap_or_default();
+            *copied_bytes += copied.to_string().len();
+            if *copied_bytes > COPIED_BYTES_MAX {
+                return Err(NotApplicable);
+            }
+            add(document, path?, copied)
+        }
+        "test" => test(document, path?, operation.get("value")),
+        _ => Err(NotApplicable),
+    }
+}
+
+/// The last step of a path, and the map or list that it leads into.
+fn find<'a>(document: &'a mut Value, path: &str) -> Result<(&'a mut Value, String), NotApplicable> {
+    let mut steps: Vec<String> =
+        path.split('/').skip(1).map(|step| step.replace("~1", "/").replace("~0", "~")).collect();
+    let last = steps.pop().ok_or(NotApplicable)?;
+    let mut place = document;
+    for step in steps {
+        place = match place {
+            Value::Object(members) => members.get_mut(&step),
+            Value::Array(items) => {
+                let index = index(&step, items.len())?;
+                items.get_mut(index)
+            }
+            _ => None,
+        }
+        .ok_or(NotApplicable)?;
+    }
+    if place.is_object() || place.is_array() { Ok((place, last)) } else { Err(NotApplicable) }
+}
+
+/// An index below `len`; negative ones count from the end.
+fn index(step: &str, len: usize) -> Result<usize, NotApplicable> {
+    let index: i64 = step.parse().map_err(|_| NotApplicable)?;
+    let len = i64::try_from(len).map_err(|_| NotApplicable)?;
+    let index = if index < 0 { index + len } else { index };
+    if index < len { usize::try_from(index).map_err(|_| NotApplicable) } else { Err(NotApplicable) }
+}
+
+fn get<'a>(document: &'a mut Value, path: &str) -> Result<Option<&'a Value>, NotApplicable> {
+    let (place, last) = find(document, path)?;
+    match place {
+        Value::Array(items) => Ok(items.get(index(&last, items.len())?)),
+        place => Ok(place.get(&last)),
+    }
+}
+
+fn add(document: &mut Value, path: &str, value: Value) -> Result<(), NotApplicable> {
+    match find(document, path)? {
+        (Value::Array(items), last) if last == "-" => items.push(value),
+        (Value::Array(items), last) => {
+            let index = index(&last, items.len() + 1)?;
+            items.insert(index, value);
+        }
+        (Value::Object(members), last) => drop(members.insert(last, value)),
+        _ => return Err(NotApplicable),
+    }
+    Ok(())
+}
+
+fn remove(document: &mut Value, path: &str) -> Result<Value, NotApplicable> {
+    match find(document, path)? {
+        (Value::Array(items), last) => {
+            let index = index(&last, items.len())?;
+            Ok(items.remove(index))
+        }
+        (Value::Object(members), last) => members.remove(&last).ok_or(NotApplicable),
+        _ => Err(NotApplicable),
+    }
+}
+
+fn replace(document: &mut Value, path: &str, value: Value) -> Result<(), NotApplicable> {
+    if path.is_empty() {
+        if !value.is_object() && !value.is_array() {
+            return Err(NotApplicable);
+        }
+        *document = value;
+        return Ok(());
+    }
+    match find(document, path)? {
+        (Value::Array(items), last) => {
+            let index = index(&last, items.len())?;
+            items[index] = value;
+        }
+        (Value::Object(members), last) => drop(members.insert(last, value)),
+        _ => return Err(NotApplicable),
+    }
+    Ok(())
+}
+
+fn test(document: &mut Value, path: &str, wanted: Option<&Value>) -> Result<(), NotApplicable> {
+    let held = if path.is_empty() { Some(&*document) } else { get(document, path)? };
+    let holds = match (held, wanted) {
+        (None | Some(Value::Null), None | Some(Value::Null)) => true,
+        (held, wanted) => held == wanted,
+    };
+    if holds { Ok(()) } else { Err(NotApplicable) }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use serde_json::json;
+
+    use super::*;
+
+    fn patched(document: Value, operations: Value) -> Option<Value> {
+        let operations: Vec<Map<String, Value>> = serde_json::from_value(operations).unwrap();
+        let mut document = document;
+        apply(&mut document, &operations).ok().map(|()| document)
+    }
+
+    #[rstest]
+    #[case::add_member(json!({"op": "add", "path": "/b", "value": 2}), Some(json!({"a": [1, 2], "b": 2})))]
+    #[case::append(json!({"op": "add", "path": "/a/-", "value": 3}), Some(json!({"a": [1, 2, 3]})))]
+    #[case::insert(json!({"op": "add", "path": "/a/1", "value": 3}), Some(json!({"a": [1, 3, 2]})))]
+    #[case::insert_from_the_end(json!({"op": "add", "path": "/a/-1", "value": 3}), Some(json!({"a": [1, 2, 3]})))]
+    #[case::insert_too_far(json!({"op": "add", "path": "/a/3", "value": 3}), None)]
+    #[case::add_below_nothing(json!({"op": "add", "path": "/b/c", "value": 3}), None)]
+    #[case::remove(json!({"op": "remove", "path": "/a/-2"}), Some(json!({"a": [2]})))]
+    #[case::remove_nothing(json!({"op": "remove", "path": "/b"}), None)]
+    #[case::replace_nothing(json!({"op": "replace", "path": "/b", "value": 1}), Some(json!({"a": [1, 2], "b": 1})))]
+    #[case::replace_all(json!({"op": "replace", "path": "", "value": {}}), Some(json!({})))]
+    #[case::replace_all_by_a_number(json!({"op": "replace", "path": "", "value": 1}), None)]
+    #[case::copy_nothing(json!({"op": "copy", "from": "/b", "path": "/c"}), Some(json!({"a": [1, 2], "c": null})))]
+    #[case::move_item(json!({"op": "move", "from": "/a/0", "path": "/b"}), Some(json!({"a": [2], "b": 1})))]
+    #[case::test(json!({"op": "test", "path": "/a", "value": [1, 2]}), Some(json!({"a": [1, 2]})))]
+    #[case::test_nothing(json!({"op": "test", "path": "/b", "value": null}), Some(json!({"a": [1, 2]})))]
+    #[case::test_failed(json!({"op": "test", "path": "/a/0", "value": 2}), None)]
+    #[case::escaped(json!({"op": "add", "path": "/x~1y~0z", "value": 2}), Some(json!({"a": [1, 2], "x/y~z": 2})))]
+    #[case::unknown(json!({"op": "dance", "path": "/a"}), None)]
+    #[case::no_path(json!({"op": "add", "value": 1}), None)]
+    fn one_operation(#[case] operation: Value, #[case] expected: Option<Value>) {
+        assert_eq!(patched(json!({"a": [1, 2]}), json!([operation])), expected);
+    }
+
+    #[test]
+    fn copies_cannot_grow_without_bound() {
+        let double = json!({"op": "copy", "from": "/a", "path": "/a/-"});
+        let operations = Value::Array(vec![double; 60]);
+        assert_eq!(patched(json!({"a": ["x".repeat(1000)]}), operations), None);
+    }
+}

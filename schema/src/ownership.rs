@@ -1,0 +1,117 @@
+//! A compiled kind as server-side apply sees it: the types of its versions, what its endpoints do not write, its Scale.
+//!
+//! Follows k8s.io/apiextensions-apiserver: pkg/registry/customresource/{strategy,status_strategy}.go for what is reset,
+//! pkg/apiserver/conversion/converter.go for conversion without a webhook.
+
+use std::{collections::BTreeMap, sync::LazyLock};
+
+use serde_json::{Value, json};
+
+use crate::{
+    field::FieldPath,
+    kind::{Kind, KindVersion, StatusRole},
+    merge::{ConvertError, Kinds, ObjectType, PathElement, ScalePaths, Set},
+    structural::Schema,
+};
+
+/// Which endpoint of a kind writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    /// The object itself.
+    Main,
+    /// `/status`.
+    Status,
+}
+
+impl Kind {
+    fn version_of(&self, api_version: &str) -> Option<&KindVersion> {
+        self.versions.iter().find(|version| self.api_version(&version.name) == api_version)
+    }
+
+    /// What an endpoint of a version does not write (`GetResetFields`).
+    #[must_use]
+    pub fn reset_fields(&self, api_version: &str, endpoint: Endpoint) -> BTreeMap<String, Set> {
+        match endpoint {
+            Endpoint::Main => self
+                .version_of(api_version)
+                .filter(|version| version.status != StatusRole::Field)
+                .map(|_| (api_version.to_owned(), Set::of_fields(&["status"])))
+                .into_iter()
+                .collect(),
+            Endpoint::Status => self
+                .versions
+                .iter()
+                .filter(|version| version.status != StatusRole::Field)
+                .map(|version| {
+                    let reset = Set::of_fields(&["metadata"]).union(&Set::of_fields(&["spec"]));
+                    (self.api_version(&version.name), reset)
+                })
+                .collect(),
+        }
+    }
+
+    /// Where the replicas are in each version.
+    #[must_use]
+    pub fn replicas_paths(&self) -> ScalePaths {
+        let path = |version: &KindVersion| {
+            let fields = version.scale.as_ref()?.spec_replicas.fields();
+            Some(fields.iter().map(|field| PathElement::field(field)).collect())
+        };
+        self.versions.iter().map(|version| (self.api_version(&version.name), path(version))).collect()
+    }
+}
+
+impl KindVersion {
+    /// Which lists and maps of its objects merge; made when somebody first writes one.
+    pub fn object_type(&self) -> &ObjectType {
+        self.merge_type.get_or_init(|| ObjectType::of_schema(&self.schema))
+    }
+}
+
+/// The one version of Scale.
+#[derive(Clone, Copy, Debug)]
+pub struct ScaleKind;
+
+impl Kinds for ScaleKind {
+    fn object_type(&self, api_version: &str) -> Option<&ObjectType> {
+        static SCALE: LazyLock<Option<ObjectType>> = LazyLock::new(|| {
+            let replicas = json!({"type": "integer", "format": "int32"});
+            let schema = json!({"type": "object", "properties": {
+                "spec": {"type": "object", "properties": {"replicas": replicas}},
+                "status": {"type": "object", "properties": {"replicas": replicas, "selector": {"type": "string"}}},
+            }});
+            Schema::compile(&schema, &FieldPath::root()).ok().map(|schema| ObjectType::of_schema(&schema))
+        });
+        SCALE.as_ref().filter(|_| api_version == "autoscaling/v1")
+    }
+
+    fn convert(&self, _object: &Value, api_version: &str) -> Result<Value, ConvertError> {
+        Err(ConvertError::MissingVersion(format!("no kind \"Scale\" is registered for version {api_version:?}")))
+    }
+
+    fn default(&self, _object: &mut Value) {}
+}
+
+impl Kinds for Kind {
+    fn object_type(&self, api_version: &str) -> Option<&ObjectType> {
+        self.version_of(api_version).map(KindVersion::object_type)
+    }
+
+    fn convert(&self, object: &Value, api_version: &str) -> Result<Value, ConvertError> {
+        if self.version_of(api_version).is_none() {
+            return Err(ConvertError::Failed(format!(
+                "request to convert CR to an invalid group/version: {api_version}"
+            )));
+        }
+        let mut converted = object.clone();
+        converted["apiVersion"] = json!(api_version);
+        Ok(converted)
+    }
+
+    fn default(&self, object: &mut Value) {
+        let version = object.get("apiVersion").and_then(Value::as_str).and_then(|version| self.version_of(version));
+        if let Some(schema) = version.map(|version| version.schema.clone()) {
+            schema.default(object);
+        }
+    }
+}
