@@ -171,6 +171,10 @@ impl KindStore {
             KindBackend::Release(template) => template.put_changes(&instance, &read.instance, read.host.clone()),
             KindBackend::Stored => stored(projection.kind(), instance),
         };
+        // What changes nothing on a release is not sent: a patch without fields can move its revision.
+        if next == read.host && matches!(projection.kind().backend, KindBackend::Release(_)) {
+            return Ok(projection.instance(&read.host));
+        }
         let written = self
             .host
             .update(&self.resource, &read.host, next, target, options)
