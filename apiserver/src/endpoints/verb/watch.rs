@@ -15,7 +15,7 @@ use rand::Rng as _;
 use serde_json::{Value, json};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::list::{cache_error, check_fields, selected};
+use super::list::{cache_error, selectable, selected};
 use crate::{
     encode::{response, status::ApiError},
     endpoints::{context::Context, represent},
@@ -41,11 +41,10 @@ const READY_WAIT: Duration = Duration::from_secs(3);
 
 pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
     let representation = context.representation_at_last(Purpose::Watch)?;
-    let mut options = ListOptions::for_watch(context.query.as_deref())?;
+    let mut options = ListOptions::for_watch(context.query.as_deref(), selectable(context))?;
     if let Some(name) = context.target.name.as_deref() {
         options.restrict_to_name(name)?;
     }
-    check_fields(context, &options.field_selector)?;
     let cache = context.resource.view.cache();
     let ready_by = Instant::now() + READY_WAIT;
     while !cache.is_ready() {
