@@ -76,6 +76,9 @@ pub(crate) struct Rollouts {
     state: Mutex<State>,
 }
 
+/// Releases that have the settings of their kind, by uid: they are not looked into again until they or the kind change.
+type Settled = HashMap<String, (Option<String>, Arc<Kind>)>;
+
 /// A release that has to change.
 struct Pending {
     namespace: String,
@@ -109,10 +112,11 @@ impl Rollouts {
         // Without Flux there is nothing to wait for.
         let _ = self.releases.wait_until_ready().await;
         let mut paused: HashMap<String, Instant> = HashMap::new();
+        let mut settled = Settled::new();
         loop {
             tokio::time::sleep(STEP).await;
             let kinds = self.state().kinds.clone();
-            let (progress, pending) = assess(&kinds, &self.releases.state());
+            let (progress, pending) = assess(&kinds, &self.releases.state(), &mut settled);
             let changed = std::mem::replace(&mut self.state().progress, progress.clone()) != progress;
             if changed {
                 self.bell.notify_one();
@@ -151,18 +155,20 @@ impl Rollouts {
 fn assess(
     kinds: &[(String, Arc<Kind>)],
     releases: &[Arc<DynamicObject>],
+    settled: &mut Settled,
 ) -> (BTreeMap<String, Progress>, Vec<Pending>) {
     // By the key and the value of the label of the kind, and by the group: a release is of one kind at most.
-    let mut by_label: HashMap<(&str, &str, &str), (&str, &ReleaseTemplate)> = HashMap::new();
+    let mut by_label: HashMap<(&str, &str, &str), (&str, &Arc<Kind>, &ReleaseTemplate)> = HashMap::new();
     let mut progress: BTreeMap<String, Progress> = BTreeMap::new();
     for (uid, kind) in kinds {
         if let KindBackend::Release(template) = &kind.backend {
             let key = (template.marks.kind.as_str(), template.kind.as_str(), template.group.as_str());
-            by_label.entry(key).or_insert((uid, template));
+            by_label.entry(key).or_insert((uid, kind, template));
             progress.entry(uid.clone()).or_default();
         }
     }
     let mut pending = Vec::new();
+    let mut still = Settled::with_capacity(settled.len());
     for release in releases {
         let labels = release.labels();
         let groups: Vec<&str> = labels.values().map(String::as_str).collect();
@@ -170,7 +176,17 @@ fn assess(
             .iter()
             .flat_map(|(key, kind)| groups.iter().map(move |group| (key.as_str(), kind.as_str(), *group)))
             .find_map(|marks| by_label.get(&marks));
-        let Some((uid, template)) = template else { continue };
+        let Some((uid, kind, template)) = template else { continue };
+        let own_uid = release.uid().unwrap_or_default();
+        let version = release.resource_version();
+        if let Some(held) = settled.remove(&own_uid).filter(|(of, by)| *of == version && Arc::ptr_eq(by, kind)) {
+            if let Some(progress) = progress.get_mut(*uid) {
+                progress.total += 1;
+                progress.updated += 1;
+            }
+            still.insert(own_uid, held);
+            continue;
+        }
         let Ok(object) = serde_json::to_value(&**release) else { continue };
         if !template.is_labelled(&object) || !template.matches(&object) {
             continue;
@@ -180,13 +196,17 @@ fn assess(
             progress.total += 1;
             progress.updated += usize::from(patch.is_none());
         }
+        if patch.is_none() {
+            still.insert(own_uid.clone(), (version, Arc::clone(kind)));
+        }
         pending.extend(patch.map(|patch| Pending {
             namespace: release.namespace().unwrap_or_default(),
             name: release.name_any(),
-            uid: release.uid().unwrap_or_default(),
+            uid: own_uid,
             patch,
         }));
     }
+    *settled = still;
     pending.sort_by(|left, right| (&left.namespace, &left.name).cmp(&(&right.namespace, &right.name)));
     (progress, pending)
 }
@@ -209,6 +229,8 @@ mod tests {
         let KindBackend::Release(template) = &kind.backend else { panic!("there is no release") };
         let instance = json!({"metadata": {"name": name, "namespace": "t", "resourceVersion": "1"}, "spec": {"a": 1}});
         let mut object: DynamicObject = serde_json::from_value(template.create(&instance)).unwrap();
+        object.metadata.uid = Some(format!("uid-of-{name}"));
+        object.metadata.resource_version = Some("1".to_owned());
         strip(&mut object);
         Arc::new(object)
     }
@@ -219,10 +241,17 @@ mod tests {
         let mut foreign = (*release(&old, "c")).clone();
         foreign.labels_mut().insert("kindsmith.dev/kind".to_owned(), "Other".to_owned());
         let releases = [release(&old, "b"), release(&new, "n"), release(&old, "a"), Arc::new(foreign)];
-        let (progress, pending) = assess(&[("u".to_owned(), new)], &releases);
+        let kinds = [("u".to_owned(), new)];
+        let mut settled = Settled::new();
+        let (progress, pending) = assess(&kinds, &releases, &mut settled);
         assert_eq!(progress["u"], Progress { updated: 1, total: 3 });
+        assert_eq!(settled.keys().collect::<Vec<_>>(), ["uid-of-n"]);
         let names: Vec<&str> = pending.iter().map(|it| it.name.as_str()).collect();
         assert_eq!(names, ["x-a", "x-b"]);
         assert_eq!(pending[0].patch["spec"], json!({"timeout": "9m"}));
+        let again = assess(&kinds, &releases, &mut settled);
+        assert_eq!((again.0["u"], again.1.len()), (Progress { updated: 1, total: 3 }, 2));
+        let other = [("u".to_owned(), kind(|release| release["timeout"] = json!("8m")))];
+        assert_eq!(assess(&other, &releases, &mut settled).0["u"], Progress { updated: 0, total: 3 });
     }
 }

@@ -148,6 +148,8 @@ async fn check_kind(client: &Client, index: usize, definition: &Value) -> Result
     let mut wanted = before.clone();
     wanted["metadata"]["labels"]["apps.cozystack.io-tier"] = json!("silver");
     wanted["metadata"]["annotations"]["apps.cozystack.io-note"] = json!("x");
+    let owners = "kindsmith.dev/managed-fields";
+    wanted["metadata"]["annotations"][owners] = after["metadata"]["annotations"][owners].clone();
     for changing in ["resourceVersion", "managedFields"] {
         wanted["metadata"][changing] = after["metadata"][changing].clone();
     }
