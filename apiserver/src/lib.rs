@@ -33,6 +33,9 @@ pub mod object;
 /// Where objects are kept: the host and the caches.
 pub mod storage;
 
+/// What is counted, and told at `/metrics`.
+pub mod metrics;
+
 /// What goes back: responses, and errors as Status.
 pub mod encode;
 

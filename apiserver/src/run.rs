@@ -1,6 +1,9 @@
 //! Puts a server together: in a cluster, or on a store of its own.
 
-use std::sync::Arc;
+use std::{
+    sync::{Arc, OnceLock},
+    time::{Duration, Instant},
+};
 
 use arc_swap::ArcSwap;
 use futures::StreamExt as _;
@@ -13,8 +16,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     authn::{AuthenticationConfig, Authenticators, ConfigError, TokenReviews, watch_authentication_config},
     authz::{Authorizer, MastersOnly, SubjectAccessReviews},
-    chain::{Chain, Readiness},
-    endpoints::documents::Check,
+    chain::Chain,
+    endpoints::probes::{Check, Probes},
     registry::{
         Registry,
         build::Backends,
@@ -23,7 +26,7 @@ use crate::{
         snapshot::Sync,
         watch as registry_watch,
     },
-    server::{Limits, ServeError, ServingCertificate, serve},
+    server::{Lifecycle, Limits, ServeError, ServingCertificate, ShutdownTimes, serve},
     storage::{
         builtin::{application_definitions, helm_releases},
         cluster::Cluster,
@@ -33,6 +36,9 @@ use crate::{
         source::run_source,
     },
 };
+
+/// How long caches that are not filled make us unready.
+const CACHES_WAIT_MAX: Duration = Duration::from_secs(30);
 
 /// Why a server cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -63,25 +69,44 @@ pub struct StandAlone {
     pub certificate: Arc<ServingCertificate>,
     /// The kinds that are served; empty at first.
     pub registry: Arc<Registry>,
+    /// How long each step of the end lasts.
+    pub shutdown_times: ShutdownTimes,
 }
 
 impl StandAlone {
-    /// Serves until `shutdown`.
+    /// Serves until `shutdown`, and for a while after it.
     ///
     /// # Errors
     /// When the server cannot be put together.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), RunError> {
-        let tasks = TaskTracker::new();
+        let (tasks, ended) = (TaskTracker::new(), CancellationToken::new());
+        let lifecycle = Lifecycle::new(shutdown, self.shutdown_times);
         let host: Arc<dyn Host> = self.store;
         let kinds = builtin::kinds()?;
         let registry = self.registry;
         let authenticators = Authenticators::client_certificates_only(&self.client_ca_pem)?;
-        let feeds = start(&host, Some(Arc::clone(&host)), kinds, &registry, &tasks, &shutdown);
-        let readiness = readiness(Arc::clone(&registry), Arc::clone(&self.certificate), feeds, None);
+        let feeds = start(&host, Some(Arc::clone(&host)), kinds, &registry, &tasks, &ended);
+        let probes = Asked {
+            registry: Arc::clone(&registry),
+            certificate: Arc::clone(&self.certificate),
+            definitions: feeds,
+            authentication: None,
+            lifecycle: Arc::clone(&lifecycle),
+        }
+        .probes();
         let authorizer: Arc<dyn Authorizer> = Arc::new(MastersOnly);
-        let chain = Chain::new(registry, authenticators, authorizer, Some(host), readiness);
-        let served = serve(self.listener, self.certificate, Limits::default(), Arc::new(chain), shutdown.clone()).await;
-        shutdown.cancel();
+        let chain = Chain::new(
+            registry,
+            authenticators,
+            authorizer,
+            Some(host),
+            probes,
+            Arc::clone(&lifecycle),
+            Arc::clone(&self.certificate),
+        );
+        let served = serve(self.listener, self.certificate, Limits::default(), Arc::new(chain), lifecycle).await;
+        // Not before: what is served until then needs its feeds.
+        ended.cancel();
         tasks.close();
         tasks.wait().await;
         Ok(served?)
@@ -98,32 +123,50 @@ pub struct InCluster {
     pub serving_secret: String,
     /// Where to accept connections.
     pub listener: TcpListener,
+    /// How long each step of the end lasts.
+    pub shutdown_times: ShutdownTimes,
 }
 
 impl InCluster {
-    /// Serves until `shutdown`.
+    /// Serves until `shutdown`, and for a while after it.
     ///
     /// # Errors
     /// When the server cannot be put together.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), RunError> {
-        let tasks = TaskTracker::new();
+        let (tasks, ended) = (TaskTracker::new(), CancellationToken::new());
+        let lifecycle = Lifecycle::new(shutdown, self.shutdown_times);
         let client = self.client;
         let certificate = Arc::new(ServingCertificate::default());
         let secrets: Api<Secret> = Api::namespaced(client.clone(), &self.namespace);
-        tasks.spawn(watch_certificate(secrets, self.serving_secret, Arc::clone(&certificate), shutdown.clone()));
+        tasks.spawn(watch_certificate(secrets, self.serving_secret, Arc::clone(&certificate), ended.clone()));
         let config = Arc::new(ArcSwap::from_pointee(AuthenticationConfig::default()));
         let (synced, authentication) = watch::channel(false);
-        let followed = watch_authentication_config(client.clone(), Arc::clone(&config), synced, shutdown.clone());
+        let followed = watch_authentication_config(client.clone(), Arc::clone(&config), synced, ended.clone());
         tasks.spawn(followed);
         let host: Arc<dyn Host> = Arc::new(Cluster::new(client.clone()));
         let registry = Arc::new(Registry::default());
-        let feeds = start(&host, None, Vec::new(), &registry, &tasks, &shutdown);
-        let readiness = readiness(Arc::clone(&registry), Arc::clone(&certificate), feeds, Some(authentication));
+        let feeds = start(&host, None, Vec::new(), &registry, &tasks, &ended);
+        let probes = Asked {
+            registry: Arc::clone(&registry),
+            certificate: Arc::clone(&certificate),
+            definitions: feeds,
+            authentication: Some(authentication),
+            lifecycle: Arc::clone(&lifecycle),
+        }
+        .probes();
         let authenticators = Authenticators::new(config, Some(TokenReviews::new(client.clone())));
         let authorizer: Arc<dyn Authorizer> = Arc::new(SubjectAccessReviews::new(client));
-        let chain = Chain::new(registry, authenticators, authorizer, None, readiness);
-        let served = serve(self.listener, certificate, Limits::default(), Arc::new(chain), shutdown.clone()).await;
-        shutdown.cancel();
+        let chain = Chain::new(
+            registry,
+            authenticators,
+            authorizer,
+            None,
+            probes,
+            Arc::clone(&lifecycle),
+            Arc::clone(&certificate),
+        );
+        let served = serve(self.listener, certificate, Limits::default(), Arc::new(chain), lifecycle).await;
+        ended.cancel();
         tasks.close();
         tasks.wait().await;
         Ok(served?)
@@ -154,26 +197,66 @@ fn start(
     definitions
 }
 
-fn readiness(
+/// What the probes ask for.
+struct Asked {
     registry: Arc<Registry>,
     certificate: Arc<ServingCertificate>,
     definitions: Arc<Feed>,
     authentication: Option<watch::Receiver<bool>>,
-) -> Readiness {
-    Box::new(move || {
-        let check = |name, holds: bool, failure: &str| Check { name, failure: (!holds).then(|| failure.to_owned()) };
-        let synced = registry.snapshot().sync == Sync::Done;
-        let reason =
-            definitions.failure().map_or("definitions have not been read yet".to_owned(), |error| error.to_string());
-        let mut checks = vec![
-            check("ping", true, ""),
-            check("registry", synced, &reason),
-            check("certificate", certificate.is_loaded(), "there is no serving certificate yet"),
+    lifecycle: Arc<Lifecycle>,
+}
+
+impl Asked {
+    fn probes(self) -> Probes {
+        let Self { registry, certificate, definitions, authentication, lifecycle } = self;
+        let synced = Arc::clone(&registry);
+        let mut health = vec![
+            Check::ping(),
+            Check::new("registry", move || {
+                if synced.snapshot().sync == Sync::Done {
+                    return Ok(());
+                }
+                let failure = definitions.failure();
+                Err(failure.map_or("definitions have not been read yet".to_owned(), |error| error.to_string()))
+            }),
+            caches(registry),
+            Check::new("certificate", move || {
+                certificate.is_loaded().then_some(()).ok_or_else(|| "there is no serving certificate yet".to_owned())
+            }),
         ];
-        if let Some(authentication) = &authentication {
-            checks.push(check("authentication", *authentication.borrow(), "the cluster's CAs have not been read yet"));
+        if let Some(authentication) = authentication {
+            health.push(Check::new("authentication", move || {
+                let read = *authentication.borrow();
+                read.then_some(()).ok_or_else(|| "the cluster's CAs have not been read yet".to_owned())
+            }));
         }
-        checks
+        let mut ready = health.clone();
+        ready.push(Check::new("shutdown", move || {
+            if lifecycle.is_terminating() { Err("process is shutting down".to_owned()) } else { Ok(()) }
+        }));
+        Probes { live: vec![Check::ping()], ready, health }
+    }
+}
+
+/// Holds once the caches of the kinds that were known first are filled, and from then on: a kind that comes later is no
+/// reason to send requests elsewhere. A host that does not answer keeps us back for a while only, since discovery is
+/// needed by the whole cluster whether objects can be read or not.
+fn caches(registry: Arc<Registry>) -> Arc<Check> {
+    let (filled, known_at) = (OnceLock::new(), OnceLock::new());
+    Check::new("caches", move || {
+        if filled.get().is_some() {
+            return Ok(());
+        }
+        let snapshot = registry.snapshot();
+        if snapshot.sync == Sync::Pending {
+            return Err("definitions have not been read yet".to_owned());
+        }
+        let empty = snapshot.kinds().flat_map(|kind| &kind.views).filter(|view| !view.cache().is_ready()).count();
+        if empty > 0 && known_at.get_or_init(Instant::now).elapsed() < CACHES_WAIT_MAX {
+            return Err(format!("{empty} caches are not filled yet"));
+        }
+        filled.get_or_init(|| ());
+        Ok(())
     })
 }
 

@@ -6,7 +6,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use futures::stream;
+use futures::{future::BoxFuture, stream};
 use http::{Response, StatusCode};
 use http_body_util::{BodyExt as _, StreamBody};
 use hyper::body::Frame;
@@ -19,6 +19,7 @@ use super::list::{cache_error, check_fields, selected};
 use crate::{
     encode::{response, status::ApiError},
     endpoints::{context::Context, represent},
+    metrics::WatchRecord,
     request::{As, Bookmarks, Expected as Purpose, InitialEvents, ListOptions, Representation, ResourceVersion},
     server::Body,
     storage::{
@@ -109,10 +110,13 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
         headers: Headers::Included,
         end: now + seconds,
         bookmark: next_bookmark(now, now + seconds),
+        closing: closing(context),
+        record: context.transport.record.watch(),
         ended: false,
     };
     let frames = stream::unfold(follow, |mut follow| async move {
         let bytes = follow.next().await?;
+        follow.record.sent(bytes.len());
         Some((Ok::<_, crate::server::BoxError>(Frame::data(bytes)), follow))
     });
     let mut answer = Response::new(StreamBody::new(frames).boxed_unsync());
@@ -138,7 +142,15 @@ struct Follow {
     headers: Headers,
     end: Instant,
     bookmark: Instant,
+    closing: BoxFuture<'static, ()>,
+    record: WatchRecord,
     ended: bool,
+}
+
+/// Ends when the server closes and it is this watch's turn.
+fn closing(context: &Context) -> BoxFuture<'static, ()> {
+    let lifecycle = Arc::clone(&context.transport.lifecycle);
+    Box::pin(async move { lifecycle.watch_end().await })
 }
 
 fn timer(at: Instant) -> Sleep {
@@ -159,6 +171,7 @@ impl Follow {
                     },
                 },
                 () = end => self.ended = true,
+                () = self.closing.as_mut() => self.ended = true,
                 () = bookmark, if self.bookmarks == Bookmarks::Wanted => {
                     self.bookmark = next_bookmark(Instant::now(), self.end);
                     return Some(self.bookmark(self.watcher.revision(), json!({})));
