@@ -270,3 +270,123 @@ impl WatchRecord {
         self.sizes.observe(bytes as f64);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+    use rstest::rstest;
+
+    use super::*;
+    use crate::request::target;
+
+    fn labels(method: &str, uri: &str) -> String {
+        let (path, query) = uri.split_once('?').map_or((uri, None), |(path, query)| (path, Some(query)));
+        let method: Method = method.parse().unwrap();
+        let target = target(&method, path, query).unwrap();
+        let labels =
+            RequestLabels::new(&target, &method, query, &HeaderMap::new(), |target| target.resource == "redises");
+        let RequestLabels { verb, dry_run, group, version, resource, subresource, scope, .. } = labels;
+        format!("{verb} {dry_run} {group} {version} {resource} {subresource} {scope}")
+    }
+
+    const ONE: &str = "/apis/a.example.com/v1/namespaces/default/redises/cache";
+    const MANY: &str = "/apis/a.example.com/v1/namespaces/default/redises";
+    const ALL: &str = "/apis/a.example.com/v1/redises";
+
+    #[rstest]
+    #[case("GET", ONE, "GET  a.example.com v1 redises  resource")]
+    #[case("HEAD", ONE, "GET  a.example.com v1 redises  resource")]
+    #[case("GET", MANY, "LIST  a.example.com v1 redises  namespace")]
+    #[case("GET", ALL, "LIST  a.example.com v1 redises  cluster")]
+    #[case("POST", MANY, "POST  a.example.com v1 redises  resource")]
+    #[case("DELETE", MANY, "DELETE  a.example.com v1 redises  namespace")]
+    #[case("OPTIONS", MANY, "other  a.example.com v1 redises  namespace")]
+    fn verbs_and_scopes_are_those_of_kube_apiserver(#[case] method: &str, #[case] uri: &str, #[case] expected: &str) {
+        assert_eq!(labels(method, uri), expected);
+    }
+
+    #[rstest]
+    #[case("?watch=true", "WATCH  a.example.com v1 redises  namespace")]
+    #[case("?dryRun=All", "LIST All a.example.com v1 redises  namespace")]
+    #[case("?dryRun=Some", "LIST invalid a.example.com v1 redises  namespace")]
+    #[case("/cache/status", "GET  a.example.com v1 redises status resource")]
+    #[case("/cache/scale", "GET  a.example.com v1 redises scale resource")]
+    #[case("/cache/made-up", "GET  a.example.com v1 redises  resource")]
+    fn queries_and_subresources_are_folded(#[case] rest: &str, #[case] expected: &str) {
+        assert_eq!(labels("GET", &format!("{MANY}{rest}")), expected);
+    }
+
+    #[rstest]
+    #[case("/apis/made.up/v1/namespaces/default/things/x", "GET      resource")]
+    #[case("/apis/made.up/v2/others", "LIST      cluster")]
+    #[case("/made/up", "GET      ")]
+    #[case("/readyz", "GET     /readyz ")]
+    #[case("/readyz/ping", "GET      ")]
+    fn what_is_not_served_has_empty_labels(#[case] uri: &str, #[case] expected: &str) {
+        assert_eq!(labels("GET", uri), expected);
+    }
+
+    #[test]
+    fn an_apply_is_told_from_other_patches() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(verb(&Method::PATCH, "resource", &headers), "PATCH");
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/apply-patch+yaml"));
+        assert_eq!(verb(&Method::PATCH, "resource", &headers), "APPLY");
+    }
+
+    #[derive(Debug)]
+    struct Nothing;
+
+    impl prometheus_client::collector::Collector for Nothing {
+        fn encode(&self, _: prometheus_client::encoding::DescriptorEncoder) -> Result<(), std::fmt::Error> {
+            Ok(())
+        }
+    }
+
+    fn record(metrics: &Arc<Metrics>, uri: &str) -> Arc<RequestRecord> {
+        let (path, query) = uri.split_once('?').map_or((uri, None), |(path, query)| (path, Some(query)));
+        let target = target(&Method::GET, path, query).unwrap();
+        let labels = RequestLabels::new(&target, &Method::GET, query, &HeaderMap::new(), |_| true);
+        RequestRecord::new(metrics, labels, Instant::now())
+    }
+
+    #[test]
+    fn a_watch_is_counted_while_it_runs_and_again_when_it_ends() {
+        let metrics = Metrics::new(Nothing);
+        let request = record(&metrics, &format!("{ALL}?watch=1"));
+        let watch = request.watch();
+        watch.sent(100);
+        watch.sent(3000);
+        request.answered(StatusCode::OK, None);
+        drop(request);
+        let running = metrics.expose(None).unwrap().body;
+        let labels = "group=\"a.example.com\",version=\"v1\",resource=\"redises\"";
+        let of = |line: &str| line.replace('@', labels);
+        let long = "apiserver_longrunning_requests{verb=\"WATCH\",@,subresource=\"\",scope=\"cluster\",component=\"apiserver\"}";
+        assert!(running.contains(&of(&format!("{long} 1\n"))), "{running}");
+        assert!(running.contains(&of("apiserver_watch_events_total{@} 2\n")), "{running}");
+        assert!(running.contains(&of("apiserver_watch_events_sizes_bucket{le=\"1024.0\",@} 1\n")), "{running}");
+        assert!(!running.contains("apiserver_request_total"), "{running}");
+        drop(watch);
+        let ended = metrics.expose(None).unwrap().body;
+        assert!(ended.contains(&of(&format!("{long} 0\n"))), "{ended}");
+        let total = "apiserver_request_total{verb=\"WATCH\",dry_run=\"\",@,subresource=\"\",scope=\"cluster\",\
+                     component=\"apiserver\",code=\"200\"} 1\n";
+        assert!(ended.contains(&of(total)), "{ended}");
+    }
+
+    #[test]
+    fn requests_are_counted_by_code_and_those_refused_in_self_defense_besides() {
+        let metrics = Metrics::new(Nothing);
+        for (code, bytes) in [(StatusCode::OK, Some(5000)), (StatusCode::TOO_MANY_REQUESTS, Some(10))] {
+            record(&metrics, ALL).answered(code, bytes);
+        }
+        drop(record(&metrics, ALL));
+        let text = metrics.expose(None).unwrap().body;
+        let lines = |name: &str| text.lines().filter(|line| line.starts_with(name)).count();
+        assert_eq!(lines("apiserver_request_total{"), 2, "{text}");
+        assert_eq!(lines("apiserver_request_terminations_total{"), 1, "{text}");
+        assert_eq!(lines("apiserver_request_duration_seconds_count{"), 1, "{text}");
+        assert_eq!(lines("apiserver_response_sizes_bucket{"), 8, "{text}");
+    }
+}
