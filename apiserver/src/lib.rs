@@ -39,5 +39,8 @@ pub mod metrics;
 /// What goes back: responses, and errors as Status.
 pub mod encode;
 
+/// The conditions under which a server is ready.
+mod readiness;
+
 /// Puts a server together: in a cluster, or on a store of its own.
 pub mod run;

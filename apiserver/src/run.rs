@@ -1,13 +1,11 @@
 //! Puts a server together: in a cluster, or on a store of its own.
 
-use std::{
-    sync::{Arc, OnceLock},
-    time::{Duration, Instant},
-};
+use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::Secret;
+use kindsmith_schema::form::DefinitionForm;
 use kube::{Api, Client};
 use kube_runtime::{WatchStreamExt as _, watcher};
 use tokio::{net::TcpListener, sync::watch};
@@ -17,14 +15,13 @@ use crate::{
     authn::{AuthenticationConfig, Authenticators, ConfigError, TokenReviews, watch_authentication_config},
     authz::{Authorizer, MastersOnly, SubjectAccessReviews},
     chain::Chain,
-    endpoints::probes::{Check, Probes},
+    readiness::Asked,
     registry::{
         Registry,
         build::Backends,
         build::Builder,
         builtin::{self, BuiltinError},
-        snapshot::Sync,
-        watch as registry_watch,
+        watch::{self as registry_watch, Source},
     },
     server::{Lifecycle, Limits, ServeError, ServingCertificate, ShutdownTimes, serve},
     storage::{
@@ -36,9 +33,6 @@ use crate::{
         source::run_source,
     },
 };
-
-/// How long caches that are not filled make us unready.
-const CACHES_WAIT_MAX: Duration = Duration::from_secs(30);
 
 /// Why a server cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +65,8 @@ pub struct StandAlone {
     pub registry: Arc<Registry>,
     /// How long each step of the end lasts.
     pub shutdown_times: ShutdownTimes,
+    /// The forms in which definitions come.
+    pub forms: Vec<DefinitionForm>,
 }
 
 impl StandAlone {
@@ -82,10 +78,10 @@ impl StandAlone {
         let (tasks, ended) = (TaskTracker::new(), CancellationToken::new());
         let lifecycle = Lifecycle::new(shutdown, self.shutdown_times);
         let host: Arc<dyn Host> = self.store;
-        let kinds = builtin::kinds()?;
+        let kinds = builtin::kinds(&self.forms)?;
         let registry = self.registry;
         let authenticators = Authenticators::client_certificates_only(&self.client_ca_pem)?;
-        let feeds = start(&host, Some(Arc::clone(&host)), kinds, &registry, &tasks, &ended);
+        let feeds = start(&host, Some(Arc::clone(&host)), kinds, &self.forms, &registry, &tasks, &ended);
         let probes = Asked {
             registry: Arc::clone(&registry),
             certificate: Arc::clone(&self.certificate),
@@ -125,6 +121,8 @@ pub struct InCluster {
     pub listener: TcpListener,
     /// How long each step of the end lasts.
     pub shutdown_times: ShutdownTimes,
+    /// The forms in which definitions come.
+    pub forms: Vec<DefinitionForm>,
 }
 
 impl InCluster {
@@ -145,7 +143,7 @@ impl InCluster {
         tasks.spawn(followed);
         let host: Arc<dyn Host> = Arc::new(Cluster::new(client.clone()));
         let registry = Arc::new(Registry::default());
-        let feeds = start(&host, None, Vec::new(), &registry, &tasks, &ended);
+        let feeds = start(&host, None, Vec::new(), &self.forms, &registry, &tasks, &ended);
         let probes = Asked {
             registry: Arc::clone(&registry),
             certificate: Arc::clone(&certificate),
@@ -173,91 +171,32 @@ impl InCluster {
     }
 }
 
-/// Starts what keeps the registry as the definitions say. Returns the feed of the definitions.
+/// Starts what keeps the registry as the definitions say. Returns the feeds of the definitions.
 fn start(
     host: &Arc<dyn Host>,
     stored: Option<Arc<dyn Host>>,
     kinds: Vec<kindsmith_schema::kind::Kind>,
+    forms: &[DefinitionForm],
     registry: &Arc<Registry>,
     tasks: &TaskTracker,
     shutdown: &CancellationToken,
-) -> Arc<Feed> {
-    let (definitions, releases) = (Arc::new(Feed::default()), Arc::new(Feed::default()));
-    for (resource, feed) in [(application_definitions(), &definitions), (helm_releases(), &releases)] {
-        tasks.spawn(run_source(Arc::clone(host), resource, Arc::clone(feed), shutdown.clone()));
+) -> Vec<Source> {
+    let releases = Arc::new(Feed::default());
+    let definitions: Vec<Source> = forms.iter().map(|form| (*form, Arc::default())).collect();
+    let mut feeds = vec![(helm_releases(), Arc::clone(&releases))];
+    feeds.extend(definitions.iter().map(|(form, feed)| (application_definitions(*form), Arc::clone(feed))));
+    for (resource, feed) in &feeds {
+        tasks.spawn(run_source(Arc::clone(host), resource.clone(), Arc::clone(feed), shutdown.clone()));
     }
     let builder = Builder::new(
-        Backends { releases: (Arc::clone(host), Arc::clone(&releases)), stored },
+        Backends { releases: (Arc::clone(host), releases), stored },
         kinds,
-        vec![(application_definitions(), Arc::clone(&definitions)), (helm_releases(), releases)],
+        feeds,
         tasks.clone(),
         shutdown.clone(),
     );
-    tasks.spawn(registry_watch::run(Arc::clone(&definitions), builder, Arc::clone(registry), shutdown.clone()));
+    tasks.spawn(registry_watch::run(definitions.clone(), builder, Arc::clone(registry), shutdown.clone()));
     definitions
-}
-
-/// What the probes ask for.
-struct Asked {
-    registry: Arc<Registry>,
-    certificate: Arc<ServingCertificate>,
-    definitions: Arc<Feed>,
-    authentication: Option<watch::Receiver<bool>>,
-    lifecycle: Arc<Lifecycle>,
-}
-
-impl Asked {
-    fn probes(self) -> Probes {
-        let Self { registry, certificate, definitions, authentication, lifecycle } = self;
-        let synced = Arc::clone(&registry);
-        let mut health = vec![
-            Check::ping(),
-            Check::new("registry", move || {
-                if synced.snapshot().sync == Sync::Done {
-                    return Ok(());
-                }
-                let failure = definitions.failure();
-                Err(failure.map_or("definitions have not been read yet".to_owned(), |error| error.to_string()))
-            }),
-            caches(registry),
-            Check::new("certificate", move || {
-                certificate.is_loaded().then_some(()).ok_or_else(|| "there is no serving certificate yet".to_owned())
-            }),
-        ];
-        if let Some(authentication) = authentication {
-            health.push(Check::new("authentication", move || {
-                let read = *authentication.borrow();
-                read.then_some(()).ok_or_else(|| "the cluster's CAs have not been read yet".to_owned())
-            }));
-        }
-        let mut ready = health.clone();
-        ready.push(Check::new("shutdown", move || {
-            if lifecycle.is_terminating() { Err("process is shutting down".to_owned()) } else { Ok(()) }
-        }));
-        Probes { live: vec![Check::ping()], ready, health }
-    }
-}
-
-/// Holds once the caches of the kinds that were known first are filled, and from then on: a kind that comes later is no
-/// reason to send requests elsewhere. A host that does not answer keeps us back for a while only, since discovery is
-/// needed by the whole cluster whether objects can be read or not.
-fn caches(registry: Arc<Registry>) -> Arc<Check> {
-    let (filled, known_at) = (OnceLock::new(), OnceLock::new());
-    Check::new("caches", move || {
-        if filled.get().is_some() {
-            return Ok(());
-        }
-        let snapshot = registry.snapshot();
-        if snapshot.sync == Sync::Pending {
-            return Err("definitions have not been read yet".to_owned());
-        }
-        let empty = snapshot.kinds().flat_map(|kind| &kind.views).filter(|view| !view.cache().is_ready()).count();
-        if empty > 0 && known_at.get_or_init(Instant::now).elapsed() < CACHES_WAIT_MAX {
-            return Err(format!("{empty} caches are not filled yet"));
-        }
-        filled.get_or_init(|| ());
-        Ok(())
-    })
 }
 
 /// Loads the serving certificate from its Secret whenever that changes.

@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use clap::Args;
 use kindsmith_apiserver::{run::InCluster, server::ShutdownTimes};
 use kindsmith_operator::{DEFAULT_CA_SECRET, DEFAULT_SERVING_SECRET, OperatorConfig, Registration};
+use kindsmith_schema::form::DefinitionForm;
 use kube::{
     Client, Config,
     config::{KubeConfigOptions, Kubeconfig},
@@ -24,6 +25,23 @@ struct ClusterArguments {
     /// The Secret that holds the serving certificate
     #[arg(long, value_name = "NAME", default_value = DEFAULT_SERVING_SECRET)]
     serving_cert_secret: String,
+    #[command(flatten)]
+    definitions: FormArguments,
+}
+
+/// In which forms definitions come.
+#[derive(Args)]
+pub(crate) struct FormArguments {
+    /// The definitions to serve, several with commas: kindsmith (kindsmith.dev), cozystack (cozystack.io, as they are)
+    #[arg(long, value_name = "FORM", value_delimiter = ',', default_value = "kindsmith")]
+    definitions: Vec<DefinitionForm>,
+}
+
+impl FormArguments {
+    /// Each form once.
+    pub(crate) fn forms(&self) -> Vec<DefinitionForm> {
+        DefinitionForm::ALL.into_iter().filter(|form| self.definitions.contains(form)).collect()
+    }
 }
 
 /// Flags of `kindsmith operator`.
@@ -113,6 +131,7 @@ pub(crate) async fn operator(arguments: OperatorArguments) -> anyhow::Result<()>
         serving_secret: arguments.cluster.serving_cert_secret,
         ca_secret: arguments.ca_secret,
         registration: Registration::ApiServices,
+        forms: arguments.cluster.definitions.forms(),
     };
     kindsmith_operator::run(client, config, shutdown).await.context("the operator stopped")
 }
@@ -135,6 +154,7 @@ pub(crate) async fn apiserver(arguments: ApiserverArguments) -> anyhow::Result<(
             watch_window: arguments.shutdown_watch_termination_grace_period,
             drain_max: arguments.shutdown_drain_timeout,
         },
+        forms: arguments.cluster.definitions.forms(),
     };
     server.run(shutdown).await.context("the apiserver stopped")
 }

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::version::any_object;
+use crate::version::{any_object, any_objects};
 
 /// What an instance becomes. Exactly one member must be set.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -54,9 +54,129 @@ pub struct HelmReleaseBackend {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "any_object")]
     pub upgrade: Option<Value>,
-    /// Values from ConfigMaps and Secrets, under those of the instance.
+    /// Flux' settings for rolling back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "any_object")]
+    pub rollback: Option<Value>,
+    /// Flux' settings for uninstalling.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "any_object")]
+    pub uninstall: Option<Value>,
+    /// Flux' settings for Helm's tests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "any_object")]
+    pub test: Option<Value>,
+    /// Flux' settings for what others changed in the cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "any_object")]
+    pub drift_detection: Option<Value>,
+    /// Values from ConfigMaps and Secrets, under those of the instance. The name may have placeholders.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub values_from: Vec<ValuesReference>,
+    /// Releases that must be ready first. The name and the namespace may have placeholders.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub depends_on: Vec<DependencyReference>,
+    /// The service account that Flux acts as, in the namespace of the instance. It may have placeholders.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_account_name: Option<String>,
+    /// The namespace that the chart is installed into; that of the instance when absent. It may have placeholders.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target_namespace: Option<String>,
+    /// The namespace where Helm keeps its records; that of the instance when absent. It may have placeholders.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storage_namespace: Option<String>,
+    /// What Flux does to the manifests before they are applied.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "any_objects")]
+    pub post_renderers: Vec<Value>,
+    /// How Flux waits for resources to become ready.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait_strategy: Option<WaitStrategy>,
+    /// When custom resources count as healthy, in CEL.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub health_check_exprs: Vec<HealthCheckExpr>,
+    /// How many revisions Helm keeps; 0 for all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub max_history: Option<i64>,
+    /// Which HelmReleases are instances besides those made through the kind; `Chart` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adopt: Option<Adopt>,
+    /// Fields of the status that are computed from the release.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub status: Vec<StatusField>,
+}
+
+/// Which HelmReleases are instances.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Adopt {
+    /// Those with the labels of the kind, and those without labels of any kind that have its chart, its source and its
+    /// prefix, such as releases made by hand.
+    #[default]
+    Chart,
+    /// Those with the labels of the kind alone.
+    Labels,
+}
+
+/// A field of the status that is computed from the release.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StatusField {
+    /// The name of the field under `status`.
+    pub name: String,
+    /// A CEL expression over `release`, the HelmRelease.
+    pub expression: String,
+}
+
+/// A release that must be ready first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DependencyReference {
+    /// The name of the HelmRelease.
+    pub name: String,
+    /// Its namespace; that of the instance when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// When it counts as ready, in CEL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ready_expr: Option<String>,
+}
+
+/// How Flux waits for resources to become ready.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct WaitStrategy {
+    /// Which of Flux' ways.
+    pub name: WaitStrategyName,
+}
+
+/// Ways to wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum WaitStrategyName {
+    /// The statuses of the resources are polled.
+    Poller,
+    /// As Helm 3 did.
+    Legacy,
+}
+
+/// When a custom resource counts as healthy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HealthCheckExpr {
+    /// `apiVersion` of the resources.
+    pub api_version: String,
+    /// The kind of the resources.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// Whether it is as wanted, in CEL.
+    pub current: String,
+    /// Whether it is on its way, in CEL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_progress: Option<String>,
+    /// Whether it has failed, in CEL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<String>,
 }
 
 /// A chart held by an object of Flux' source-controller.
@@ -83,14 +203,14 @@ pub enum ChartRefKind {
 }
 
 /// A template of a HelmChart object.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Chart {
     /// What to fetch.
     pub spec: ChartSpec,
 }
 
 /// What to fetch.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ChartSpec {
     /// The name or path of the chart in the source.
@@ -100,6 +220,31 @@ pub struct ChartSpec {
     pub version: Option<String>,
     /// Where the chart comes from.
     pub source_ref: SourceRef,
+    /// How often the source is looked at; as often as the release when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval: Option<String>,
+    /// What counts as a new chart: `ChartVersion` or `Revision`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reconcile_strategy: Option<ReconcileStrategy>,
+    /// Files of values in the chart to take instead of `values.yaml`, the last over the first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub values_files: Vec<String>,
+    /// Whether such files may be missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ignore_missing_values_files: Option<bool>,
+    /// Whose signature the chart must have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "any_object")]
+    pub verify: Option<Value>,
+}
+
+/// What counts as a new chart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ReconcileStrategy {
+    /// Another version of the chart.
+    ChartVersion,
+    /// Another revision of the source.
+    Revision,
 }
 
 /// A source of charts.
@@ -142,4 +287,7 @@ pub struct ValuesReference {
     /// Whether the object may be missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub optional: Option<bool>,
+    /// Whether the value is put at the target path as it is, without Helm's syntax.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub literal: Option<bool>,
 }

@@ -22,8 +22,9 @@ mod status;
 mod manifest;
 
 pub use backend::{
-    Backend, Chart, ChartRef, ChartRefKind, ChartSpec, EmbeddedStore, HelmReleaseBackend, SourceKind, SourceRef,
-    ValuesReference,
+    Adopt, Backend, Chart, ChartRef, ChartRefKind, ChartSpec, DependencyReference, EmbeddedStore, HealthCheckExpr,
+    HelmReleaseBackend, ReconcileStrategy, SourceKind, SourceRef, StatusField, ValuesReference, WaitStrategy,
+    WaitStrategyName,
 };
 pub use definition::{ApplicationDefinition, ApplicationDefinitionSpec, Scope};
 pub use manifest::custom_resource_definition;

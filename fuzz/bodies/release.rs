@@ -27,18 +27,14 @@ pub(crate) fn run(data: &[u8]) {
 }
 
 fn template() -> ReleaseTemplate {
-    ReleaseTemplate {
-        group: "apps.example.com".to_owned(),
-        version: "v1".to_owned(),
-        kind: "Cup".to_owned(),
-        settings: HelmReleaseBackend {
-            chart_ref: Some(ChartRef {
-                kind: ChartRefKind::OCIRepository,
-                name: "cup".to_owned(),
-                namespace: Some("charts".to_owned()),
-            }),
-            prefix: "cup-".to_owned(),
-            ..HelmReleaseBackend::default()
-        },
-    }
+    let settings = HelmReleaseBackend {
+        chart_ref: Some(ChartRef {
+            kind: ChartRefKind::OCIRepository,
+            name: "cup".to_owned(),
+            namespace: Some("charts".to_owned()),
+        }),
+        prefix: "cup-".to_owned(),
+        ..HelmReleaseBackend::default()
+    };
+    ReleaseTemplate::new("apps.example.com", "v1", "Cup", settings)
 }

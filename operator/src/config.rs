@@ -1,5 +1,7 @@
 //! Where the API server is found, and where its certificates are kept.
 
+use kindsmith_schema::form::DefinitionForm;
+
 /// The Secret of the serving certificate, unless configured.
 pub const DEFAULT_SERVING_SECRET: &str = "kindsmith-serving-cert";
 
@@ -21,6 +23,8 @@ pub struct OperatorConfig {
     pub ca_secret: String,
     /// How kinds come to be served.
     pub registration: Registration,
+    /// The forms in which definitions come.
+    pub forms: Vec<DefinitionForm>,
 }
 
 /// How kinds come to be served.
@@ -43,6 +47,7 @@ impl OperatorConfig {
             serving_secret: DEFAULT_SERVING_SECRET.to_owned(),
             ca_secret: DEFAULT_CA_SECRET.to_owned(),
             registration: Registration::ApiServices,
+            forms: vec![DefinitionForm::default()],
         }
     }
 

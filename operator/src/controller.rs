@@ -7,7 +7,7 @@ use std::{
 };
 
 use jiff::Timestamp;
-use kube::Client;
+use kube::{Client, api::DynamicObject};
 use tokio::{
     sync::Notify,
     task::{AbortHandle, Id, JoinError, JoinSet},
@@ -15,7 +15,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use kindsmith_schema::compile::OwnStorage;
+use kindsmith_schema::{compile::OwnStorage, form::DefinitionForm};
 
 use crate::{
     OperatorConfig, OperatorError,
@@ -127,8 +127,10 @@ impl Controller {
     fn pass(&mut self) -> Instant {
         let wall_clock = Timestamp::now();
         let now = Instant::now();
-        let objects = self.stores.definitions.state();
-        let definitions = self.judge.judge(objects.iter().map(AsRef::as_ref));
+        let stores = self.stores.definitions.iter();
+        let objects: Vec<(DefinitionForm, Arc<DynamicObject>)> =
+            stores.flat_map(|(form, store)| store.state().into_iter().map(|object| (*form, object))).collect();
+        let definitions = self.judge.judge(objects.iter().map(|(form, object)| (*form, object.as_ref())));
         let groups: HashSet<&str> =
             definitions.iter().flat_map(|it| &it.claimed).map(|claimed| claimed.group.as_str()).collect();
         let mut actions = Vec::new();

@@ -5,14 +5,15 @@ use std::{
     sync::Arc,
 };
 
-use kindsmith_crds::{ApplicationDefinition, ApplicationDefinitionStatus, Names};
+use kindsmith_crds::{ApplicationDefinitionStatus, Names};
 use kindsmith_schema::{
-    compile::{OwnStorage, compile},
+    compile::OwnStorage,
+    convert::release::overlaps,
+    form::{DefinitionError, DefinitionForm},
     kind::Kind,
     names,
 };
 use kube::{ResourceExt, api::DynamicObject};
-use serde_json::Value;
 
 use crate::group_version::GroupVersion;
 
@@ -22,6 +23,8 @@ const FAULTS_MAX: usize = 16;
 /// A definition, judged.
 #[derive(Clone, Debug)]
 pub(crate) struct Definition {
+    /// Its form.
+    pub form: DefinitionForm,
     /// Its name.
     pub name: String,
     /// Its uid.
@@ -84,11 +87,14 @@ impl Judge {
     }
 
     /// Judges all definitions there are. One that is being deleted is gone.
-    pub(crate) fn judge<'a>(&mut self, objects: impl IntoIterator<Item = &'a DynamicObject>) -> Vec<Definition> {
+    pub(crate) fn judge<'a>(
+        &mut self,
+        objects: impl IntoIterator<Item = (DefinitionForm, &'a DynamicObject)>,
+    ) -> Vec<Definition> {
         let mut definitions: Vec<Definition> = objects
             .into_iter()
-            .filter(|object| object.metadata.deletion_timestamp.is_none())
-            .map(|object| self.definition(object))
+            .filter(|(_, object)| object.metadata.deletion_timestamp.is_none())
+            .map(|(form, object)| self.definition(form, object))
             .collect();
         definitions.sort_by(|left, right| (left.created, &left.name).cmp(&(right.created, &right.name)));
         let alive: HashSet<&str> = definitions.iter().map(|definition| definition.uid.as_str()).collect();
@@ -96,9 +102,11 @@ impl Judge {
         definitions
     }
 
-    fn definition(&mut self, object: &DynamicObject) -> Definition {
+    fn definition(&mut self, form: DefinitionForm, object: &DynamicObject) -> Definition {
         let metadata = &object.metadata;
+        let claimed = form.claimed(&object.data);
         Definition {
+            form,
             name: object.name_any(),
             uid: metadata.uid.clone().unwrap_or_default(),
             generation: metadata.generation,
@@ -111,22 +119,22 @@ impl Judge {
                 .cloned()
                 .and_then(|it| serde_json::from_value(it).ok())
                 .unwrap_or_default(),
-            claimed: claimed(&object.data),
-            verdict: self.verdict(object),
+            claimed: claimed.iter().map(|(group, version)| GroupVersion::new(group, version)).collect(),
+            verdict: self.verdict(form, object),
         }
     }
 
-    fn verdict(&mut self, object: &DynamicObject) -> Arc<Verdict> {
+    fn verdict(&mut self, form: DefinitionForm, object: &DynamicObject) -> Arc<Verdict> {
         let uid = object.metadata.uid.clone().unwrap_or_default();
         let state = match object.metadata.generation {
-            Some(generation) => format!("generation {generation}"),
-            None => format!("resource version {}", object.metadata.resource_version.as_deref().unwrap_or_default()),
+            Some(generation) if !form.reads_annotations() => format!("generation {generation}"),
+            _ => format!("resource version {}", object.metadata.resource_version.as_deref().unwrap_or_default()),
         };
         let before = self.known.get(&uid);
         if let Some((_, verdict)) = before.filter(|(judged, _)| *judged == state) {
             return Arc::clone(verdict);
         }
-        let verdict = Arc::new(match compile_object(object, self.own_storage) {
+        let verdict = Arc::new(match compile(form, object, self.own_storage) {
             Ok(kind) => Verdict { refused: None, kind: Some(Arc::new(kind)) },
             Err(faults) => {
                 tracing::warn!(definition = object.name_any(), %faults, "the definition is refused");
@@ -138,14 +146,12 @@ impl Judge {
     }
 }
 
-fn compile_object(object: &DynamicObject, own_storage: OwnStorage) -> Result<Kind, String> {
-    // The status is read apart: it must not decide whether a definition is accepted.
-    let mut object = object.clone();
-    if let Some(data) = object.data.as_object_mut() {
-        data.remove("status");
-    }
-    let definition: ApplicationDefinition = object.try_parse().map_err(|error| error.to_string())?;
-    compile(&definition, own_storage).map_err(|faults| describe(&faults))
+fn compile(form: DefinitionForm, object: &DynamicObject, own_storage: OwnStorage) -> Result<Kind, String> {
+    let object = serde_json::to_value(object).map_err(|error| error.to_string())?;
+    form.compile(&object, own_storage).map_err(|error| match error {
+        DefinitionError::Faulty(faults) => describe(&faults),
+        unreadable @ DefinitionError::Unreadable(_) => unreadable.to_string(),
+    })
 }
 
 /// Which definitions may not have the names they ask for, and why. One entry a definition, in the order given.
@@ -156,10 +162,15 @@ pub(crate) fn name_conflicts(definitions: &[Definition]) -> Vec<Option<String>> 
         .filter_map(|(index, definition)| Some((index, definition.verdict.kind.as_deref()?)))
         .unzip();
     let mut found = vec![None; definitions.len()];
+    let overlaps = with_kind.iter().copied().zip(overlaps(&kinds));
+    let overlapping: Vec<_> = overlaps.filter_map(|(index, overlap)| Some((index, overlap?))).collect();
     for (index, conflicts) in with_kind.into_iter().zip(names::conflicts(&kinds)) {
         if !conflicts.is_empty() {
             found[index] = Some(describe(&conflicts));
         }
+    }
+    for (index, overlap) in overlapping {
+        found[index].get_or_insert_with(|| overlap.to_string());
     }
     found
 }
@@ -170,15 +181,4 @@ fn describe<T: std::fmt::Display>(faults: &[T]) -> String {
         text.push_str(&format!("; and {more} more"));
     }
     text
-}
-
-/// What the object asks for, read as loosely as can be: a definition that does not parse still names its groups.
-fn claimed(data: &Value) -> Vec<GroupVersion> {
-    let Some(group) = data.pointer("/spec/group").and_then(Value::as_str) else { return Vec::new() };
-    let versions = data.pointer("/spec/versions").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    versions
-        .iter()
-        .filter(|version| version["served"] == true)
-        .filter_map(|version| Some(GroupVersion::new(group, version["name"].as_str()?)))
-        .collect()
 }

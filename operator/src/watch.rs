@@ -5,10 +5,10 @@ use std::{fmt::Debug, hash::Hash, sync::Arc};
 use futures::{StreamExt, future::join_all};
 use jiff::Timestamp;
 use k8s_openapi::{api::core::v1::Secret, kube_aggregator::pkg::apis::apiregistration::v1::APIService};
-use kindsmith_crds::ApplicationDefinition;
+use kindsmith_schema::form::DefinitionForm;
 use kube::{
     Api, Client, Resource, ResourceExt,
-    api::{ApiResource, DynamicObject, NotUsed, Object},
+    api::{ApiResource, DynamicObject, GroupVersionKind, NotUsed, Object},
 };
 use kube_runtime::{
     WatchStreamExt,
@@ -48,7 +48,7 @@ pub(crate) struct ClusterStores {
 
 /// All that is seen.
 pub(crate) struct Stores {
-    pub(crate) definitions: Store<DynamicObject>,
+    pub(crate) definitions: Vec<(DefinitionForm, Store<DynamicObject>)>,
     /// None when stand-alone.
     pub(crate) cluster: Option<ClusterStores>,
 }
@@ -62,9 +62,13 @@ impl Stores {
         tasks: &mut JoinSet<&'static str>,
     ) -> Self {
         let any = watcher::Config::default;
-        let resource = ApiResource::erase::<ApplicationDefinition>(&());
-        let api = Api::<DynamicObject>::all_with(client.clone(), &resource);
-        let definitions = start("ApplicationDefinitions", api, any(), resource, bell, tasks);
+        let of_form = |form: DefinitionForm, tasks: &mut JoinSet<&'static str>| {
+            let (group, version) = (form.group(), form.version());
+            let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, "ApplicationDefinition"));
+            let api = Api::<DynamicObject>::all_with(client.clone(), &resource);
+            (form, start("ApplicationDefinitions", api, any(), resource, bell, tasks))
+        };
+        let definitions = config.forms.iter().map(|form| of_form(*form, tasks)).collect();
         let cluster = match config.registration {
             Registration::StandAlone => None,
             Registration::ApiServices => {
@@ -94,7 +98,9 @@ impl Stores {
     /// Waits until each store has seen everything once: before that nothing may be judged missing.
     pub(crate) async fn ready(&self) {
         // An error means that the watch is gone; its task says so.
-        let _ = self.definitions.wait_until_ready().await;
+        for (_, definitions) in &self.definitions {
+            let _ = definitions.wait_until_ready().await;
+        }
         if let Some(cluster) = &self.cluster {
             let _ = cluster.api_services.wait_until_ready().await;
             let _ = cluster.crds.wait_until_ready().await;

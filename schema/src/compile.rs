@@ -8,8 +8,9 @@ use serde_json::json;
 
 use crate::{
     field::{FieldError, FieldPath},
-    kind::{Kind, KindBackend, KindVersion, Origin},
+    kind::{Kind, KindBackend, KindVersion, Origin, StorageRole},
     priority,
+    structural::Dialect,
 };
 
 /// Where its instances are.
@@ -40,11 +41,39 @@ pub enum OwnStorage {
     Absent,
 }
 
+/// What the name of a definition must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DefinitionNames {
+    /// `<plural>.<group>`, as for CustomResourceDefinitions.
+    PluralAndGroup,
+    /// Anything.
+    Free,
+}
+
+/// What differs between forms of definitions.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rules {
+    /// What the schema was written for.
+    pub(crate) dialect: Dialect,
+    /// What the name of a definition must be.
+    pub(crate) names: DefinitionNames,
+}
+
 /// Compiles a definition.
 ///
 /// # Errors
 /// All faults that were found, each with the path of its field.
 pub fn compile(definition: &ApplicationDefinition, own_storage: OwnStorage) -> Result<Kind, Vec<FieldError>> {
+    let rules = Rules { dialect: Dialect::CustomResource, names: DefinitionNames::PluralAndGroup };
+    compile_by(definition, own_storage, &rules)
+}
+
+/// Compiles a definition by the rules of its form.
+pub(crate) fn compile_by(
+    definition: &ApplicationDefinition,
+    own_storage: OwnStorage,
+    rules: &Rules,
+) -> Result<Kind, Vec<FieldError>> {
     let mut errors = Vec::new();
     let spec = &definition.spec;
     let at = FieldPath::root().child("spec");
@@ -52,7 +81,7 @@ pub fn compile(definition: &ApplicationDefinition, own_storage: OwnStorage) -> R
     let names = names::names(&spec.names, &at.child("names"), &mut errors);
     let name = definition.metadata.name.clone().unwrap_or_default();
     let wanted = format!("{}.{}", names.plural, spec.group);
-    if name != wanted {
+    if rules.names == DefinitionNames::PluralAndGroup && name != wanted {
         errors.push(FieldError::invalid(
             &FieldPath::root().child("metadata").child("name"),
             &json!(name),
@@ -60,7 +89,7 @@ pub fn compile(definition: &ApplicationDefinition, own_storage: OwnStorage) -> R
         ));
     }
     let storage = version::storage_version(&spec.versions, &at.child("versions"), &mut errors);
-    let backend = backend::backend(definition, &names, storage.as_deref(), &at.child("backend"), &mut errors);
+    let mut backend = backend::compile(definition, &names, storage.as_deref(), &at.child("backend"), &mut errors);
     if backend == Some(KindBackend::Stored) && own_storage == OwnStorage::Absent {
         errors.push(FieldError::forbidden(
             &at.child("backend").child("store"),
@@ -74,9 +103,14 @@ pub fn compile(definition: &ApplicationDefinition, own_storage: OwnStorage) -> R
         .enumerate()
         .filter_map(|(index, version)| {
             let at = at.child("versions").index(index);
-            version::compile_version(version, &names, &spec.group, backend.as_ref(), &at, &mut errors)
+            version::compile_version(version, &names, &spec.group, backend.as_ref(), rules, &at, &mut errors)
         })
         .collect();
+    if let Some(KindBackend::Release(template)) = &mut backend {
+        let storage = versions.iter().find(|version| version.storage == StorageRole::Storage);
+        let at = at.child("backend").child("helmRelease").child("status");
+        backend::compile_status(template, storage, &at, &mut errors);
+    }
     versions.sort_by(|left, right| priority::compare(&left.name, &right.name));
     match backend {
         Some(backend) if errors.is_empty() => Ok(Kind {

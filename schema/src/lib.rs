@@ -47,6 +47,12 @@ pub mod compatibility;
 /// From a definition to a kind.
 pub mod compile;
 
+/// Cozystack's definitions.
+pub mod cozystack;
+
+/// The forms in which definitions come.
+pub mod form;
+
 /// Between an instance and the object that does the work.
 pub mod convert;
 

@@ -59,6 +59,7 @@ pub struct Kindsmith {
     folder: PathBuf,
     kubeconfig: PathBuf,
     port: u16,
+    flags: Vec<String>,
 }
 
 impl Kindsmith {
@@ -69,6 +70,14 @@ impl Kindsmith {
     /// The program cannot be built, an object is refused, or a process does not start; the error carries the end of its
     /// log.
     pub async fn start(control_plane: &ControlPlane) -> Result<Kindsmith> {
+        Self::start_with(control_plane, &[]).await
+    }
+
+    /// As [`Kindsmith::start`], with further flags for both processes.
+    ///
+    /// # Errors
+    /// As [`Kindsmith::start`].
+    pub async fn start_with(control_plane: &ControlPlane, flags: &[&str]) -> Result<Kindsmith> {
         let program = tokio::task::spawn_blocking(program::obtain).await.context("waiting for kindsmith")??;
         control_plane.install_crds(&program::workspace().join("deploy/crds")).await?;
         control_plane.apply(OBJECTS).await?;
@@ -80,6 +89,7 @@ impl Kindsmith {
             folder: control_plane.folder().to_owned(),
             kubeconfig: control_plane.kubeconfig(),
             port: ports::free()?,
+            flags: flags.iter().map(|&flag| flag.to_owned()).collect(),
         };
         kindsmith.start_operator()?;
         kindsmith.start_apiserver().await?;
@@ -181,7 +191,7 @@ impl Kindsmith {
     fn process(&self, name: &str, args: &[&str]) -> Result<Process> {
         let mut command = self.guard.command("guard");
         command.arg(&self.program).arg(name).arg("--kubeconfig").arg(&self.kubeconfig);
-        command.args(["--namespace", NAMESPACE]).args(args);
+        command.args(["--namespace", NAMESPACE]).args(&self.flags).args(args);
         Process::start(&format!("kindsmith {name}"), &mut command, &self.log(name))
     }
 }

@@ -8,8 +8,6 @@ use std::collections::HashSet;
 use kindsmith_schema::field::FieldError;
 use serde_json::{Map, Value, json};
 
-use crate::storage::host::HostError;
-
 /// A resource as errors name it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Named {
@@ -334,77 +332,6 @@ impl ApiError {
         }
         status
     }
-
-    /// An error of the host, told in the terms of the object that the client knows.
-    #[must_use]
-    pub fn from_host(error: HostError, named: &Named) -> Self {
-        let status = match error {
-            HostError::Status(status) => status,
-            HostError::Unreachable(_) => {
-                return Self::Unavailable {
-                    message: format!("the backend of {} cannot be reached; try again", named.qualified()),
-                    retry_after: 5,
-                };
-            }
-            HostError::NotServed(resource) => {
-                return Self::Unavailable {
-                    message: format!(
-                        "the backend of {} is not available: the cluster does not serve {resource}; is it installed?",
-                        named.qualified()
-                    ),
-                    retry_after: 5,
-                };
-            }
-            HostError::Malformed(text) => return Self::Internal(text),
-        };
-        let details = status.details.as_ref();
-        let about_namespace = details.is_some_and(|details| details.kind == "namespaces");
-        match (status.code, status.reason.as_str()) {
-            (404, _) if !about_namespace => Self::NotFound(named.clone()),
-            (409, "AlreadyExists") if status.message.starts_with("object is being deleted: ") => {
-                Self::BeingDeleted(named.clone())
-            }
-            (409, "AlreadyExists") => Self::AlreadyExists(named.clone()),
-            (409, "Conflict") => {
-                let reason = status.message.split_once("\": ").map_or(status.message.as_str(), |(_, reason)| reason);
-                Self::Conflict { named: named.clone(), reason: reason.to_owned() }
-            }
-            (422, _) if details.is_some_and(|details| !details.causes.is_empty()) => Self::Invalid {
-                named: named.clone(),
-                causes: details
-                    .into_iter()
-                    .flat_map(|details| &details.causes)
-                    .map(|cause| Cause {
-                        reason: cause.reason.clone(),
-                        message: cause.message.clone(),
-                        field: cause.field.clone(),
-                    })
-                    .collect(),
-            },
-            (403, _) if !status.message.contains("because it is being terminated") => Self::Unavailable {
-                message: format!("the backend of {} refuses: {}", named.qualified(), status.message),
-                retry_after: 5,
-            },
-            _ => {
-                let mut passed = serde_json::to_value(&*status).unwrap_or_default();
-                passed["kind"] = json!("Status");
-                passed["apiVersion"] = json!("v1");
-                passed["status"] = json!("Failure");
-                if let Some(details) = passed.get_mut("details").and_then(Value::as_object_mut)
-                    && !about_namespace
-                {
-                    put_named(details, named);
-                }
-                Self::Passed(Box::new(passed))
-            }
-        }
-    }
-}
-
-fn put_named(details: &mut Map<String, Value>, named: &Named) {
-    details.insert("name".to_owned(), json!(named.name));
-    details.insert("group".to_owned(), json!(named.group));
-    details.insert("kind".to_owned(), json!(named.resource));
 }
 
 fn put_causes(details: &mut Map<String, Value>, causes: &[Cause]) {
@@ -425,6 +352,9 @@ fn put_causes(details: &mut Map<String, Value>, causes: &[Cause]) {
         .collect();
     details.insert("causes".to_owned(), Value::Array(causes));
 }
+
+/// Errors of the host, in the terms of the object that the client knows.
+mod host;
 
 impl From<crate::request::OptionsError> for ApiError {
     fn from(error: crate::request::OptionsError) -> Self {

@@ -2,12 +2,24 @@
 
 use kindsmith_schema::{
     field::FieldError,
-    kind::{KindVersion, StatusRole},
-    structural::Against,
+    kind::{Kind, KindBackend, KindVersion, StatusRole},
+    structural::{Against, Verdict},
 };
 use serde_json::Value;
 
-use crate::storage::host::WriteTarget;
+use crate::{encode::status::ApiError, storage::host::WriteTarget};
+
+/// Refuses values that are the platform's own, before they could be dropped as unknown.
+///
+/// # Errors
+/// 400 with the first of them.
+pub fn check_reserved(object: &Value, kind: &Kind) -> Result<(), ApiError> {
+    let KindBackend::Release(template) = &kind.backend else { return Ok(()) };
+    let (Some(prefix), Some(key)) = (&template.reserved_key_prefix, template.reserved_key(object)) else {
+        return Ok(());
+    };
+    Err(ApiError::BadRequest(format!("values key {key:?} is reserved (keys starting with '{prefix}' are not allowed)")))
+}
 
 /// Drops unknown fields and fills in defaults. Returns the paths of what was dropped, sorted, those inside of the
 /// metadata of embedded resources last.
@@ -92,7 +104,7 @@ pub fn keep_untargeted(object: &mut Value, stored: Option<&Value>, version: &Kin
 ///
 /// Source: k8s.io/apiextensions-apiserver/pkg/registry/customresource/validator.go.
 #[must_use]
-pub fn validate(object: &Value, stored: Option<&Value>, version: &KindVersion, target: WriteTarget) -> Vec<FieldError> {
+pub fn validate(object: &Value, stored: Option<&Value>, version: &KindVersion, target: WriteTarget) -> Verdict {
     let against = match (stored, target) {
         (None, _) => Against::Nothing,
         (Some(stored), WriteTarget::Main) => Against::Object(stored),
@@ -105,5 +117,5 @@ pub fn validate(object: &Value, stored: Option<&Value>, version: &KindVersion, t
         }
         of_scale.extend(scale.validate_status(object));
     }
-    version.schema.validate_with(object, against, of_scale)
+    version.schema.judge(object, against, of_scale)
 }

@@ -8,12 +8,14 @@ use std::{
     sync::Arc,
 };
 
-use kindsmith_crds::ApplicationDefinition;
 use kindsmith_schema::{
-    compile::{OwnStorage, compile},
+    compile::OwnStorage,
+    convert::release::overlaps,
+    form::DefinitionForm,
     kind::{Kind, KindBackend, Serving},
     names,
 };
+use serde_json::Value;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::Snapshot;
@@ -25,6 +27,7 @@ use crate::storage::{
     kind_view::KindView,
     projection::Projection,
     source::run_source,
+    steady::Steady,
 };
 
 /// Where instances of definitions can be kept.
@@ -43,17 +46,21 @@ struct StoredSource {
 
 struct Compiled {
     uid: String,
-    generation: i64,
+    state: String,
     good: Option<Arc<Kind>>,
 }
+
+/// Group and plural: no two kinds that are served have the same.
+type Address = (String, String);
 
 /// Builds snapshots.
 pub struct Builder {
     backends: Backends,
+    steady: Arc<Steady>,
     builtin: Vec<Arc<Kind>>,
-    compiled: HashMap<String, Compiled>,
+    compiled: HashMap<(DefinitionForm, String), Compiled>,
     sources: HashMap<HostResource, StoredSource>,
-    served: BTreeMap<String, Arc<ServedKind>>,
+    served: BTreeMap<Address, Arc<ServedKind>>,
     tasks: TaskTracker,
     shutdown: CancellationToken,
 }
@@ -72,8 +79,11 @@ impl Builder {
             .into_iter()
             .map(|(resource, feed)| (resource, StoredSource { feed, end: shutdown.child_token() }))
             .collect();
+        let steady = Arc::new(Steady::default());
+        backends.releases.1.attach(Arc::clone(&steady) as _);
         Self {
             backends,
+            steady,
             builtin: builtin.into_iter().map(Arc::new).collect(),
             compiled: HashMap::new(),
             sources,
@@ -84,28 +94,31 @@ impl Builder {
     }
 
     /// The next snapshot.
-    pub fn build(&mut self, definitions: Vec<ApplicationDefinition>, previous: &Snapshot) -> Snapshot {
+    pub fn build(&mut self, definitions: Vec<(DefinitionForm, Arc<Value>)>, previous: &Snapshot) -> Snapshot {
         let mut kinds: Vec<Arc<Kind>> = self.builtin.clone();
         let mut compiled = HashMap::new();
-        for definition in definitions {
-            let name = definition.metadata.name.clone().unwrap_or_default();
-            let held = self.compiled.remove(&name);
-            let entry = self.compile(&definition, held);
+        for (form, definition) in definitions {
+            let key = (form, text(&definition, "name").to_owned());
+            let held = self.compiled.remove(&key);
+            let entry = self.compile(form, &definition, held);
             kinds.extend(entry.good.clone());
-            compiled.insert(name, entry);
+            compiled.insert(key, entry);
         }
         self.compiled = compiled;
         let borrowed: Vec<&Kind> = kinds.iter().map(Arc::as_ref).collect();
         let conflicts = names::conflicts(&borrowed);
         let mut served = BTreeMap::new();
-        for (kind, conflicts) in kinds.iter().zip(conflicts) {
-            if let Some(conflict) = conflicts.first() {
-                tracing::warn!(definition = kind.origin.name, %conflict, "kind is not served");
+        let overlaps = overlaps(&borrowed);
+        for ((kind, conflicts), overlap) in kinds.iter().zip(conflicts).zip(overlaps) {
+            let conflict = conflicts.first().map(ToString::to_string).or_else(|| overlap.map(|it| it.to_string()));
+            if let Some(conflict) = conflict {
+                tracing::warn!(definition = kind.origin.name, conflict, "kind is not served");
                 continue;
             }
-            let held = self.served.remove(&kind.origin.name);
+            let address = (kind.group.clone(), kind.names.plural.clone());
+            let held = self.served.remove(&address);
             if let Some(next) = self.serve(kind, held) {
-                served.insert(kind.origin.name.clone(), next);
+                served.insert(address, next);
             }
         }
         let gone = std::mem::replace(&mut self.served, served);
@@ -116,27 +129,26 @@ impl Builder {
         Snapshot::new(self.served.values().cloned().collect(), previous)
     }
 
-    fn compile(&self, definition: &ApplicationDefinition, held: Option<Compiled>) -> Compiled {
-        let uid = definition.metadata.uid.clone().unwrap_or_default();
-        let generation = definition.metadata.generation.unwrap_or_default();
+    fn compile(&self, form: DefinitionForm, definition: &Value, held: Option<Compiled>) -> Compiled {
+        let uid = text(definition, "uid").to_owned();
+        let state = state(form, definition);
         let held = held.filter(|held| held.uid == uid);
-        if let Some(held) = held.as_ref().filter(|held| held.generation == generation) {
-            return Compiled { uid, generation, good: held.good.clone() };
+        if let Some(held) = held.as_ref().filter(|held| held.state == state) {
+            return Compiled { uid, state, good: held.good.clone() };
         }
         let own_storage = if self.backends.stored.is_some() { OwnStorage::Available } else { OwnStorage::Absent };
-        let good = match compile(definition, own_storage) {
+        let good = match form.compile(definition, own_storage) {
             Ok(kind) => Some(Arc::new(kind)),
-            Err(errors) => {
-                let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
+            Err(error) => {
                 tracing::warn!(
-                    definition = definition.metadata.name,
-                    errors = texts.join("; "),
+                    definition = text(definition, "name"),
+                    %error,
                     "definition is not accepted; the last good one, if any, stays"
                 );
                 held.and_then(|held| held.good)
             }
         };
-        Compiled { uid, generation, good }
+        Compiled { uid, state, good }
     }
 
     /// The kind as it is served; views of the one that was served before are kept when they fit.
@@ -177,7 +189,9 @@ impl Builder {
         match &kind.backend {
             KindBackend::Release(_) => {
                 let (host, feed) = &self.backends.releases;
-                Some(KindStore::new(Arc::clone(host), crate::storage::builtin::helm_releases(), Arc::clone(feed)))
+                let resource = crate::storage::builtin::helm_releases();
+                let (host, feed, steady) = (Arc::clone(host), Arc::clone(feed), Arc::clone(&self.steady));
+                Some(KindStore::of_releases(host, resource, feed, steady))
             }
             KindBackend::Stored => {
                 let Some(host) = self.backends.stored.clone() else {
@@ -222,11 +236,8 @@ impl Builder {
 
     fn end_unused_sources(&mut self) {
         let served = &self.served;
-        let builtin = [
-            crate::storage::builtin::helm_releases(),
-            crate::storage::builtin::namespaces(),
-            crate::storage::builtin::application_definitions(),
-        ];
+        let mut builtin = DefinitionForm::ALL.map(crate::storage::builtin::application_definitions).to_vec();
+        builtin.extend([crate::storage::builtin::helm_releases(), crate::storage::builtin::namespaces()]);
         self.sources.retain(|resource, source| {
             let used = builtin.contains(resource) || served.values().any(|served| served.store.resource() == resource);
             if !used {
@@ -237,6 +248,23 @@ impl Builder {
     }
 }
 
+fn text<'a>(definition: &'a Value, member: &str) -> &'a str {
+    definition.get("metadata").and_then(|metadata| metadata.get(member)).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// What a definition has to be compiled for anew: its generation, and the annotations of a form that reads them.
+fn state(form: DefinitionForm, definition: &Value) -> String {
+    let metadata = |member: &str| {
+        definition
+            .get("metadata")
+            .and_then(|metadata| metadata.get(member))
+            .map(ToString::to_string)
+            .unwrap_or_default()
+    };
+    let annotations = if form.reads_annotations() { metadata("annotations") } else { String::new() };
+    metadata("generation") + &annotations
+}
+
 /// Whether the same host objects are instances of both.
 fn same_identity(left: &Kind, right: &Kind) -> bool {
     match (&left.backend, &right.backend) {
@@ -244,6 +272,8 @@ fn same_identity(left: &Kind, right: &Kind) -> bool {
             left.settings.prefix == right.settings.prefix
                 && left.settings.chart_ref == right.settings.chart_ref
                 && left.settings.chart == right.settings.chart
+                && left.adopt() == right.adopt()
+                && left.marks == right.marks
         }
         (KindBackend::Stored, KindBackend::Stored) => {
             let storage = |kind: &Kind| kind.storage_version().map(|version| (version.name.clone(), version.status));

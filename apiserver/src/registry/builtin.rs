@@ -5,7 +5,9 @@ use std::sync::OnceLock;
 use kindsmith_crds::Scope;
 use kindsmith_schema::{
     column::{Column, Details},
+    cozystack,
     field::{FieldError, FieldPath},
+    form::DefinitionForm,
     kind::{Kind, KindBackend, KindNames, KindVersion, Origin, Serving, StatusRole, StorageRole},
     structural::Schema,
     table::Columns,
@@ -74,6 +76,17 @@ const APPLICATION_DEFINITION: Template = Template {
     ],
 };
 
+const COZYSTACK_DEFINITION: Template = Template {
+    group: cozystack::GROUP,
+    version: cozystack::VERSION,
+    kind: "ApplicationDefinition",
+    plural: "applicationdefinitions",
+    singular: "applicationdefinition",
+    short_names: &[],
+    scope: Scope::Cluster,
+    columns: &[("Kind", "string", ".spec.application.kind"), ("Age", "date", ".metadata.creationTimestamp")],
+};
+
 impl Template {
     fn compile(&self, schema: &Value) -> Result<Kind, BuiltinError> {
         let failed = |errors: Vec<FieldError>| BuiltinError { kind: self.kind, errors };
@@ -121,18 +134,32 @@ impl Template {
     }
 }
 
-/// The built-in kinds.
+/// The built-in kinds, with the definitions of some forms.
 ///
 /// # Errors
 /// When one does not compile.
-pub fn kinds() -> Result<Vec<Kind>, BuiltinError> {
-    let crd = kindsmith_crds::custom_resource_definition().unwrap_or_default();
-    let definition = crd.pointer("/spec/versions/0/schema/openAPIV3Schema").cloned().unwrap_or_default();
-    Ok(vec![
-        NAMESPACE.compile(&namespace_schema())?,
-        HELM_RELEASE.compile(&helm_release_schema())?,
-        APPLICATION_DEFINITION.compile(&definition)?,
-    ])
+pub fn kinds(forms: &[DefinitionForm]) -> Result<Vec<Kind>, BuiltinError> {
+    let mut kinds = vec![NAMESPACE.compile(&namespace_schema())?, HELM_RELEASE.compile(&helm_release_schema())?];
+    for form in forms {
+        kinds.push(match form {
+            DefinitionForm::Kindsmith => {
+                let crd = kindsmith_crds::custom_resource_definition().unwrap_or_default();
+                let schema = crd.pointer("/spec/versions/0/schema/openAPIV3Schema").cloned().unwrap_or_default();
+                APPLICATION_DEFINITION.compile(&schema)?
+            }
+            DefinitionForm::Cozystack => COZYSTACK_DEFINITION.compile(&cozystack_schema())?,
+        });
+    }
+    Ok(kinds)
+}
+
+/// The compiler of the form says what is wrong with a definition; here it is kept as it is.
+fn cozystack_schema() -> Value {
+    json!({
+        "type": "object",
+        "description": "ApplicationDefinition describes an application of Cozystack.",
+        "properties": {"spec": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}}
+    })
 }
 
 fn namespace_schema() -> Value {
@@ -186,8 +213,8 @@ fn helm_release_schema() -> Value {
 mod tests {
     #[test]
     fn built_in_kinds_compile() {
-        let kinds = super::kinds().unwrap();
+        let kinds = super::kinds(&super::DefinitionForm::ALL).unwrap();
         let names: Vec<&str> = kinds.iter().map(|kind| kind.names.kind.as_str()).collect();
-        assert_eq!(names, ["Namespace", "HelmRelease", "ApplicationDefinition"]);
+        assert_eq!(names, ["Namespace", "HelmRelease", "ApplicationDefinition", "ApplicationDefinition"]);
     }
 }

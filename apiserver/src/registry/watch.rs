@@ -1,14 +1,23 @@
 //! Wakes the builder when a definition changes. Compiling happens in the builder's task and on no request's path.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use kindsmith_crds::ApplicationDefinition;
+use kindsmith_schema::form::DefinitionForm;
 use serde_json::Value;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::{Registry, build::Builder};
-use crate::storage::feed::{Feed, Objects, View};
+use crate::storage::{
+    feed::{Feed, Objects, View},
+    host::HostError,
+};
+
+/// How often to look whether definitions of a form can be read after all.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// The definitions of one form.
+pub type Source = (DefinitionForm, Arc<Feed>);
 
 /// Tells the builder that definitions changed.
 #[derive(Default)]
@@ -34,34 +43,49 @@ impl View for DefinitionsView {
 
 /// Builds and swaps a snapshot after each change of the definitions, until the end. Changes that come while a snapshot is
 /// built are taken together into the next one.
-pub async fn run(definitions: Arc<Feed>, mut builder: Builder, registry: Arc<Registry>, shutdown: CancellationToken) {
+///
+/// The first snapshot waits for the definitions of all forms; but a form that the host does not serve has none.
+pub async fn run(sources: Vec<Source>, mut builder: Builder, registry: Arc<Registry>, shutdown: CancellationToken) {
     let view = Arc::new(DefinitionsView::default());
-    definitions.attach(Arc::clone(&view) as Arc<dyn View>);
+    for (_, feed) in &sources {
+        feed.attach(Arc::clone(&view) as Arc<dyn View>);
+    }
+    let mut waiting = false;
     loop {
+        let again =
+            async { if waiting { tokio::time::sleep(LOOK_AGAIN_AFTER).await } else { std::future::pending().await } };
         tokio::select! {
             () = shutdown.cancelled() => return,
             () = view.changed.notified() => {}
+            () = again => {}
         }
-        let Some(objects) = definitions.with_objects(|objects, _| objects.values().cloned().collect::<Vec<_>>()) else {
+        let Some(definitions) = read(&sources) else {
+            waiting = sources.len() > 1;
             continue;
         };
+        waiting = false;
         let started = std::time::Instant::now();
-        let parsed = objects.iter().filter_map(|object| parse(object)).collect();
         let previous = registry.snapshot();
-        let next = builder.build(parsed, &previous);
+        let next = builder.build(definitions, &previous);
         let kinds = next.kinds().count();
         registry.swap(next);
         tracing::info!(kinds, elapsed_us = started.elapsed().as_micros(), "registry swapped");
     }
 }
 
-fn parse(object: &Value) -> Option<ApplicationDefinition> {
-    match serde_json::from_value(object.clone()) {
-        Ok(definition) => Some(definition),
-        Err(error) => {
-            let name = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
-            tracing::warn!(definition = name, %error, "definition cannot be read and is not served");
-            None
+/// All definitions there are; none while it is not known.
+fn read(sources: &[Source]) -> Option<Vec<(DefinitionForm, Arc<Value>)>> {
+    let mut definitions = Vec::new();
+    let mut ready = false;
+    for (form, feed) in sources {
+        match feed.with_objects(|objects, _| objects.values().cloned().collect::<Vec<_>>()) {
+            Some(objects) => {
+                ready = true;
+                definitions.extend(objects.into_iter().map(|object| (*form, object)));
+            }
+            None if matches!(feed.failure(), Some(HostError::NotServed(_))) => {}
+            None => return None,
         }
     }
+    ready.then_some(definitions)
 }

@@ -1,6 +1,7 @@
 //! Host resources that Kindsmith itself knows.
 
 use kindsmith_crds::Scope;
+use kindsmith_schema::form::DefinitionForm;
 
 use super::host::{HostResource, StatusEndpoint};
 
@@ -27,14 +28,8 @@ pub fn helm_releases() -> HostResource {
     resource("helm.toolkit.fluxcd.io", "v2", "HelmRelease", "helmreleases", Scope::Namespaced)
 }
 
-/// ApplicationDefinitions.
+/// ApplicationDefinitions of a form.
 #[must_use]
-pub fn application_definitions() -> HostResource {
-    resource(
-        kindsmith_crds::GROUP,
-        kindsmith_crds::VERSION,
-        "ApplicationDefinition",
-        "applicationdefinitions",
-        Scope::Cluster,
-    )
+pub fn application_definitions(form: DefinitionForm) -> HostResource {
+    resource(form.group(), form.version(), "ApplicationDefinition", "applicationdefinitions", Scope::Cluster)
 }

@@ -13,6 +13,7 @@ use super::{
     host::{DeleteOptions, Deleted, Host, HostError, HostResource, ListAt, Persistence, WriteOptions, WriteTarget},
     kind_view::KindView,
     projection::Projection,
+    steady::Steady,
 };
 use crate::encode::status::{ApiError, Named};
 
@@ -39,13 +40,20 @@ pub struct KindStore {
     host: Arc<dyn Host>,
     resource: HostResource,
     feed: Arc<Feed>,
+    steady: Option<Arc<Steady>>,
 }
 
 impl KindStore {
     /// The store of a kind whose host objects are of `resource`.
     #[must_use]
     pub fn new(host: Arc<dyn Host>, resource: HostResource, feed: Arc<Feed>) -> Arc<Self> {
-        Arc::new(Self { host, resource, feed })
+        Arc::new(Self { host, resource, feed, steady: None })
+    }
+
+    /// The store of a kind on releases, whose status others write all the time.
+    #[must_use]
+    pub fn of_releases(host: Arc<dyn Host>, resource: HostResource, feed: Arc<Feed>, steady: Arc<Steady>) -> Arc<Self> {
+        Arc::new(Self { host, resource, feed, steady: Some(steady) })
     }
 
     /// The feed of the host resource.
@@ -58,6 +66,23 @@ impl KindStore {
     #[must_use]
     pub fn resource(&self) -> &HostResource {
         &self.resource
+    }
+
+    /// Lets a write that was made from an older revision of a release go on from the one that was read, when nothing but the
+    /// status moved in between: whoever wrote it has missed nothing.
+    pub async fn follow_status(&self, object: &mut Value, read: &Read) {
+        let Some(steady) = &self.steady else { return };
+        let revision = |object: &Value| object.pointer("/metadata/resourceVersion").cloned();
+        let (wanted, held) = (revision(object), revision(&read.host));
+        if wanted == held {
+            return;
+        }
+        let since = wanted.as_ref().and_then(Value::as_str).and_then(|text| text.parse().ok()).unwrap_or_default();
+        if steady.only_status_moved(&read.host, since).await
+            && let (Some(metadata), Some(held)) = (object.get_mut("metadata").and_then(Value::as_object_mut), held)
+        {
+            metadata.insert("resourceVersion".to_owned(), held);
+        }
     }
 
     /// Why the host cannot be watched at present, as an answer to a client.
@@ -143,7 +168,7 @@ impl KindStore {
         named: &Named,
     ) -> Result<Value, ApiError> {
         let next = match &projection.kind().backend {
-            KindBackend::Release(template) => template.put(&instance, read.host.clone()),
+            KindBackend::Release(template) => template.put_changes(&instance, &read.instance, read.host.clone()),
             KindBackend::Stored => stored(projection.kind(), instance),
         };
         let written = self
@@ -172,6 +197,12 @@ impl KindStore {
         let mut options = options.clone();
         if options.uid.is_none() {
             options.uid = read.host.pointer("/metadata/uid").and_then(Value::as_str).map(str::to_owned);
+        }
+        if let (Some(steady), Some(wanted)) = (&self.steady, &options.resource_version)
+            && steady.only_status_moved(&read.host, wanted.parse().unwrap_or_default()).await
+        {
+            options.resource_version =
+                read.host.pointer("/metadata/resourceVersion").and_then(Value::as_str).map(str::to_owned);
         }
         let deleted = self
             .host

@@ -28,6 +28,12 @@ pub mod feed;
 /// From host objects to instances.
 pub mod projection;
 
+/// Whether the values of releases fit the schema.
+mod verdicts;
+
+/// Since when releases are as they are, apart from their status.
+pub mod steady;
+
 /// The instances of one version of a kind.
 pub mod kind_view;
 

@@ -6,20 +6,21 @@ use bytes::Bytes;
 use kindsmith_schema::kind::{Kind, KindBackend, KindVersion};
 use serde_json::{Value, json};
 
-use super::cache::Entry;
+use super::{cache::Entry, verdicts::Verdicts};
 
 /// How one served version of a kind shows host objects.
 #[derive(Clone)]
 pub struct Projection {
     kind: Arc<Kind>,
     version: usize,
+    verdicts: Arc<Verdicts>,
 }
 
 impl Projection {
     /// The projection of the version at an index of `kind.versions`, if there is one.
     #[must_use]
     pub fn new(kind: Arc<Kind>, version: usize) -> Option<Self> {
-        (version < kind.versions.len()).then_some(Self { kind, version })
+        (version < kind.versions.len()).then(|| Self { kind, version, verdicts: Arc::default() })
     }
 
     /// The version.
@@ -65,6 +66,9 @@ impl Projection {
         instance["apiVersion"] = json!(self.kind.api_version(&self.version().name));
         instance["kind"] = json!(self.kind.names.kind);
         self.version().schema.default(&mut instance);
+        if matches!(self.kind.backend, KindBackend::Release(_)) {
+            self.verdicts.tell(&mut instance, &self.version().schema);
+        }
         instance
     }
 

@@ -5,7 +5,10 @@ use kindsmith_crds::{ApplicationDefinition, GROUP, VERSION};
 use kindsmith_schema::{
     compatibility::{Break, compare_kinds},
     compile::{OwnStorage, compile},
+    convert::release::overlaps,
+    cozystack,
     field::{FieldError, FieldPath},
+    form::DefinitionError,
     kind::Kind,
     names,
     structural::Schema,
@@ -74,6 +77,16 @@ impl Judge {
             judged.iter().enumerate().filter_map(|(index, one)| Some((index, one.kind.as_ref()?))).unzip();
         let conflicts = names::conflicts(&kinds);
         let mut faults = Vec::new();
+        for (index, overlap) in with_kind.iter().zip(overlaps(&kinds)) {
+            faults.extend(overlap.map(|overlap| {
+                let field = "spec.backend.helmRelease.prefix".to_owned();
+                let message = format!(
+                    "{:?} overlaps with {:?} of ApplicationDefinition {:?}, which has the same chart",
+                    overlap.prefix, overlap.other, overlap.holder
+                );
+                (*index, Fault { field, message })
+            }));
+        }
         for (index, conflicts) in with_kind.into_iter().zip(conflicts) {
             let one = &judged[index];
             let others = || judged.iter().enumerate().filter(|(at, _)| *at != index).map(|(_, other)| other);
@@ -113,6 +126,13 @@ impl Judge {
     fn compile(&self, mut object: Value) -> Result<Kind, Vec<Fault>> {
         let wanted = format!("{GROUP}/{VERSION}");
         let api_version = object["apiVersion"].as_str().unwrap_or_default();
+        let whole = |message: String| vec![Fault { field: String::new(), message }];
+        if api_version == format!("{}/{}", cozystack::GROUP, cozystack::VERSION) {
+            return cozystack::compile(&object).map_err(|error| match error {
+                DefinitionError::Faulty(faults) => faults.into_iter().map(Fault::from).collect(),
+                DefinitionError::Unreadable(message) => whole(message),
+            });
+        }
         if api_version != wanted {
             let message = format!("must be {wanted}, not {api_version:?}");
             return Err(vec![Fault { field: "apiVersion".to_owned(), message }]);
@@ -128,7 +148,6 @@ impl Judge {
         if !faults.is_empty() {
             return Err(faults);
         }
-        let whole = |message: String| vec![Fault { field: String::new(), message }];
         let definition: ApplicationDefinition =
             serde_json::from_value(object).map_err(|error| whole(error.to_string()))?;
         compile(&definition, self.storage).map_err(|errors| errors.into_iter().map(Fault::from).collect())

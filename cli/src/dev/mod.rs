@@ -19,9 +19,12 @@ use kindsmith_apiserver::{
     storage::embedded::Embedded,
 };
 use kindsmith_operator::OperatorConfig;
+use kindsmith_schema::form::DefinitionForm;
 use kube::Client;
 use tokio::net::TcpListener;
 use tokio_util::task::TaskTracker;
+
+use crate::in_cluster::FormArguments;
 
 /// Applies manifests as a client would.
 mod apply;
@@ -53,6 +56,8 @@ pub(crate) struct Arguments {
     /// Where to write the kubeconfig [default: kubeconfig in the data directory]
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
+    #[command(flatten)]
+    definitions: FormArguments,
 }
 
 /// How long the server may take until it answers.
@@ -61,7 +66,13 @@ const START_MAX: Duration = Duration::from_secs(20);
 /// Runs until Ctrl-C.
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let shutdown = crate::in_cluster::until_signal()?;
-    let manifests = crate::manifests::read(&arguments.manifests)?;
+    let forms = arguments.definitions.forms();
+    // The examples are definitions of our own form.
+    let manifests = if arguments.manifests.is_empty() && !forms.contains(&DefinitionForm::Kindsmith) {
+        Vec::new()
+    } else {
+        crate::manifests::read(&arguments.manifests)?
+    };
     let listener = TcpListener::bind(arguments.listen)
         .await
         .with_context(|| format!("{} cannot be listened on; choose another address with --listen", arguments.listen))?;
@@ -83,13 +94,15 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         certificate,
         registry: Arc::new(Registry::default()),
         shutdown_times: ShutdownTimes::at_once(),
+        forms: forms.clone(),
     };
     let served = tokio::spawn(server.run(shutdown.clone()));
     tokio::select! {
         ready = wait_until_ready(&client) => ready?,
         () = shutdown.cancelled() => {}
     }
-    let operator = kindsmith_operator::run(client.clone(), OperatorConfig::stand_alone(), shutdown.clone());
+    let config = OperatorConfig { forms: forms.clone(), ..OperatorConfig::stand_alone() };
+    let operator = kindsmith_operator::run(client.clone(), config, shutdown.clone());
     let failed = shutdown.clone();
     tasks.spawn(async move {
         if let Err(error) = operator.await {
@@ -100,7 +113,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     tasks.spawn(namespaces::run(client.clone(), store, shutdown.clone()));
     if !shutdown.is_cancelled() {
         namespaces::ensure_default(&client).await?;
-        let prepared = prepare(&client, &manifests, address, &kubeconfig_file).await;
+        let prepared = prepare(&client, &forms, &manifests, address, &kubeconfig_file).await;
         if let Err(error) = prepared {
             shutdown.cancel();
             served.await??;
@@ -117,6 +130,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
 
 async fn prepare(
     client: &Client,
+    forms: &[DefinitionForm],
     manifests: &[serde_json::Value],
     address: SocketAddr,
     kubeconfig: &Path,
@@ -126,7 +140,7 @@ async fn prepare(
     for line in &applied {
         println!("{line}");
     }
-    show::print(client).await?;
+    show::print(client, forms).await?;
     println!(
         "\nUse it with kubectl:\n\n  export KUBECONFIG={}\n  kubectl api-resources\n  kubectl get applicationdefinitions,helmreleases -A\n\nCtrl-C stops it.",
         std::path::absolute(kubeconfig).unwrap_or_else(|_| kubeconfig.to_owned()).display()

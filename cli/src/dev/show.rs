@@ -1,6 +1,10 @@
 //! What is served, as tables: the kinds, and the instances of each.
 
-use kindsmith_crds::ApplicationDefinition;
+use kindsmith_schema::{
+    compile::OwnStorage,
+    form::DefinitionForm,
+    kind::{Kind, KindBackend},
+};
 use kube::{
     Api, Client,
     api::{DynamicObject, ListParams},
@@ -26,43 +30,47 @@ fn table(headings: &[&str], rows: &[Vec<String>]) -> String {
 }
 
 /// Prints the kinds and their instances.
-pub(super) async fn print(client: &Client) -> anyhow::Result<()> {
-    let definitions = Api::<ApplicationDefinition>::all(client.clone()).list(&ListParams::default()).await?;
-    let mut kinds = Vec::new();
-    let mut instances = Vec::new();
-    for definition in definitions {
-        let spec = &definition.spec;
-        let Some(version) = spec.versions.iter().find(|version| version.served) else { continue };
-        let backend = if spec.backend.helm_release.is_some() { "HelmRelease" } else { "own store" };
-        let resource = ApiResource::from_gvk_with_plural(
-            &GroupVersionKind::gvk(&spec.group, &version.name, &spec.names.kind),
-            &spec.names.plural,
-        );
-        let listed = Api::<DynamicObject>::all_with(client.clone(), &resource).list(&ListParams::default()).await;
-        let served = if listed.is_ok() { "served" } else { "not served" };
-        kinds.push(vec![
-            format!("{}.{}", spec.names.plural, spec.group),
-            spec.names.short_names.join(","),
-            version.name.clone(),
-            spec.names.kind.clone(),
-            backend.to_owned(),
-            served.to_owned(),
-        ]);
-        for instance in listed.into_iter().flatten() {
-            let metadata = instance.metadata;
-            instances.push(vec![
-                metadata.namespace.unwrap_or_default(),
-                format!(
-                    "{}/{}",
-                    spec.names.singular.clone().unwrap_or_else(|| spec.names.kind.to_lowercase()),
-                    metadata.name.unwrap_or_default()
-                ),
-            ]);
+pub(super) async fn print(client: &Client, forms: &[DefinitionForm]) -> anyhow::Result<()> {
+    let (mut kinds, mut instances) = (Vec::new(), Vec::new());
+    for form in forms {
+        let of_form = GroupVersionKind::gvk(form.group(), form.version(), "ApplicationDefinition");
+        let resource = ApiResource::from_gvk(&of_form);
+        let definitions =
+            Api::<DynamicObject>::all_with(client.clone(), &resource).list(&ListParams::default()).await?;
+        for definition in definitions {
+            let Ok(kind) = form.compile(&serde_json::to_value(&definition)?, OwnStorage::Available) else { continue };
+            let (row, of_kind) = rows(client, &kind).await;
+            kinds.extend(row);
+            instances.extend(of_kind);
         }
     }
     println!("\n{}", table(&["RESOURCE", "SHORT", "VERSION", "KIND", "BACKEND", "STATE"], &kinds));
     print!("{}", table(&["NAMESPACE", "INSTANCE"], &instances));
     Ok(())
+}
+
+/// The row of a kind, and those of its instances.
+async fn rows(client: &Client, kind: &Kind) -> (Option<Vec<String>>, Vec<Vec<String>>) {
+    let Some(version) = kind.served_versions().next() else { return (None, Vec::new()) };
+    let names = &kind.names;
+    let backend = if matches!(kind.backend, KindBackend::Release(_)) { "HelmRelease" } else { "own store" };
+    let of_version = GroupVersionKind::gvk(&kind.group, &version.name, &names.kind);
+    let resource = ApiResource::from_gvk_with_plural(&of_version, &names.plural);
+    let listed = Api::<DynamicObject>::all_with(client.clone(), &resource).list(&ListParams::default()).await;
+    let row = vec![
+        format!("{}.{}", names.plural, kind.group),
+        names.short_names.join(","),
+        version.name.clone(),
+        names.kind.clone(),
+        backend.to_owned(),
+        if listed.is_ok() { "served" } else { "not served" }.to_owned(),
+    ];
+    let metadata = listed.into_iter().flatten().map(|instance| instance.metadata);
+    let instance = |metadata: kube::core::ObjectMeta| {
+        let name = format!("{}/{}", names.singular, metadata.name.unwrap_or_default());
+        vec![metadata.namespace.unwrap_or_default(), name]
+    };
+    (Some(row), metadata.map(instance).collect())
 }
 
 #[cfg(test)]

@@ -19,7 +19,8 @@ pub(super) fn actions(world: &World, names: &[Finding]) -> Vec<Action> {
             patch: with_resource_version(&patch, definition.resource_version.as_deref()),
         })
     };
-    world.definitions.iter().zip(names).filter_map(write).collect()
+    // What other forms do not have room for is in the log.
+    world.definitions.iter().zip(names).filter(|(it, _)| it.form.has_status()).filter_map(write).collect()
 }
 
 fn status(definition: &Definition, names: &Finding, world: &World) -> ApplicationDefinitionStatus {

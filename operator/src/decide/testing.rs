@@ -7,6 +7,7 @@ use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::Time,
     kube_aggregator::pkg::apis::apiregistration::v1::{APIService, APIServiceCondition, APIServiceStatus},
 };
+use kindsmith_schema::form::DefinitionForm;
 use kube::ResourceExt;
 use serde_json::{Value, json};
 
@@ -32,7 +33,8 @@ pub(crate) fn definition(plural: &str, kind: &str) -> Value {
             "versions": [{
                 "name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": {"type": "object"}}
             }],
-            "backend": {"helmRelease": {"chartRef": {"kind": "OCIRepository", "name": "x", "namespace": "charts"}, "prefix": "x-"}}
+            "backend": {"helmRelease": {
+                "chartRef": {"kind": "OCIRepository", "name": plural, "namespace": "charts"}, "prefix": "x-"}}
         }
     })
 }
@@ -121,7 +123,7 @@ impl WorldBuilder {
             self.objects.iter().map(|object| serde_json::from_value(object.clone()).unwrap()).collect();
         World {
             now: "2026-11-23T00:00:00Z".parse().unwrap(),
-            definitions: self.judge.judge(&objects),
+            definitions: self.judge.judge(objects.iter().map(|object| (DefinitionForm::Kindsmith, object))),
             surroundings: self.cluster.clone().map_or(Surroundings::StandAlone, Surroundings::Registered),
         }
     }

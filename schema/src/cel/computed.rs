@@ -37,11 +37,19 @@ impl Computed {
     /// # Errors
     /// What is wrong with the expression.
     pub(crate) fn compile(text: &str, root: &Node) -> Result<Self, String> {
-        let declared = Declared::from_schema(root, Place::Resource)
+        Self::compile_over(SELF, text, root, Place::Resource)
+    }
+
+    /// Compiles `text` over objects of the schema `root` that it knows by the name `variable`.
+    ///
+    /// # Errors
+    /// What is wrong with the expression.
+    pub(crate) fn compile_over(variable: &str, text: &str, root: &Node, place: Place) -> Result<Self, String> {
+        let declared = Declared::from_schema(root, place)
             .ok_or_else(|| "the schema has nothing that an expression could see".to_owned())?;
-        let checked = check(text, &[(SELF, declared.cel_type("self"))], Environment::kubernetes())
+        let checked = check(text, &[(variable, declared.cel_type(variable))], Environment::kubernetes())
             .map_err(|error| format!("compilation failed: {error}"))?;
-        let program = Program::new(&checked, &[SELF]).map_err(|error| format!("compilation failed: {error}"))?;
+        let program = Program::new(&checked, &[variable]).map_err(|error| format!("compilation failed: {error}"))?;
         Ok(Self { text: text.to_owned(), program: Arc::new(program), declared })
     }
 

@@ -1,21 +1,28 @@
-//! The backend of a definition: where its instances are.
+//! What an instance becomes: the backend of a definition, judged and compiled.
 
 use std::sync::LazyLock;
 
-use kindsmith_crds::{ApplicationDefinition, Backend, HelmReleaseBackend, Scope};
+use kindsmith_crds::{Adopt, ApplicationDefinition, Backend, HelmReleaseBackend, Scope};
 use regex::Regex;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::names::is;
+use super::{DefinitionNames, Rules, names::is, version::count};
 use crate::{
-    convert::release::{RELEASE_NAME_BYTES_MAX, ReleaseTemplate},
+    convert::release::{
+        LABEL_VALUE_BYTES_MAX, RELEASE_NAME_BYTES_MAX, ReleaseTemplate, SHOWN_STATUS, StatusValue,
+        release_status_schema,
+    },
     field::{FieldError, FieldPath},
-    kind::{KindBackend, KindNames},
+    kind::{KindBackend, KindNames, KindVersion},
 };
 
-static RELEASE_PREFIX: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new("^[a-z0-9][-a-z0-9]*$").ok());
+/// The most fields of the status that are computed.
+const STATUS_FIELDS_MAX: usize = 16;
 
-pub(super) fn backend(
+static RELEASE_PREFIX: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new("^[a-z0-9][-a-z0-9]*$").ok());
+static FIELD_NAME: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new("^[a-z][A-Za-z0-9]*$").ok());
+
+pub(super) fn compile(
     definition: &ApplicationDefinition,
     names: &KindNames,
     storage: Option<&str>,
@@ -27,12 +34,16 @@ pub(super) fn backend(
         (Some(settings), None) => {
             let at = at.child("helmRelease");
             check_release(settings, definition.spec.scope, &at, errors);
-            Some(KindBackend::Release(Box::new(ReleaseTemplate {
-                group: definition.spec.group.clone(),
-                version: storage.unwrap_or_default().to_owned(),
-                kind: names.kind.clone(),
-                settings: settings.clone(),
-            })))
+            let group = &definition.spec.group;
+            let template = ReleaseTemplate::new(group, storage.unwrap_or_default(), &names.kind, settings.clone());
+            for (field, fault) in template.placeholder_faults() {
+                errors.push(FieldError::invalid(&at.child(&field), &json!(fault.placeholder), &fault.to_string()));
+            }
+            if template.adopt() == Adopt::Labels && group.len() > LABEL_VALUE_BYTES_MAX {
+                let detail = "a group that does not fit into a label cannot be told by labels";
+                errors.push(FieldError::forbidden(&at.child("adopt"), detail));
+            }
+            Some(KindBackend::Release(Box::new(template)))
         }
         (None, Some(_)) => Some(KindBackend::Stored),
         (None, None) => {
@@ -70,4 +81,63 @@ fn check_release(settings: &HelmReleaseBackend, scope: Scope, at: &FieldPath, er
             &format!("leaves no room for a name: Helm allows {RELEASE_NAME_BYTES_MAX} characters with the prefix"),
         ));
     }
+}
+
+/// A release holds `spec` alone: any other field at the root would have no place to be kept.
+pub(super) fn check_root_properties(schema: &Value, rules: &Rules, at: &FieldPath, errors: &mut Vec<FieldError>) {
+    const KEPT: [&str; 5] = ["apiVersion", "kind", "metadata", "spec", "status"];
+    let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return };
+    // A form with names of its own has fields of its own, which nobody reads.
+    if rules.names == DefinitionNames::Free {
+        return;
+    }
+    for name in properties.keys().filter(|name| !KEPT.contains(&name.as_str())) {
+        errors.push(FieldError::forbidden(
+            &at.child("properties").key(name),
+            "a HelmRelease keeps the fields under spec alone",
+        ));
+    }
+}
+
+/// The status that instances of a release have, unless the definition describes one itself, and its computed fields.
+pub(super) fn add_release_status(schema: &mut Value, backend: Option<&KindBackend>) {
+    let Some(root) = schema.as_object_mut() else { return };
+    let Some(properties) = root.entry("properties").or_insert_with(|| json!({})).as_object_mut() else { return };
+    let status = properties.entry("status").or_insert_with(release_status_schema);
+    let Some(KindBackend::Release(template)) = backend else { return };
+    for field in &template.settings.status {
+        let Some(properties) = status.pointer_mut("/properties").and_then(Value::as_object_mut) else { return };
+        properties.entry(field.name.clone()).or_insert_with(|| json!({"x-kubernetes-preserve-unknown-fields": true}));
+    }
+}
+
+/// Compiles the fields of the status that are computed, over releases whose values are those of the storage version.
+pub(super) fn compile_status(
+    template: &mut ReleaseTemplate,
+    storage: Option<&KindVersion>,
+    at: &FieldPath,
+    errors: &mut Vec<FieldError>,
+) {
+    let fields = &template.settings.status;
+    if fields.len() > STATUS_FIELDS_MAX {
+        errors.push(FieldError::too_many(at, count(fields.len()), count(STATUS_FIELDS_MAX)));
+    }
+    let Some(version) = storage.filter(|_| !fields.is_empty()) else { return };
+    let mut compiled: Vec<StatusValue> = Vec::new();
+    for (index, field) in fields.iter().take(STATUS_FIELDS_MAX).enumerate() {
+        let at = at.index(index);
+        if !is(&FIELD_NAME, &field.name) {
+            let detail = "must begin with a lower case letter and consist of letters and digits";
+            errors.push(FieldError::invalid_text(&at.child("name"), &field.name, detail));
+        } else if SHOWN_STATUS.contains(&field.name.as_str()) {
+            errors.push(FieldError::forbidden(&at.child("name"), "is what Flux reports"));
+        } else if compiled.iter().any(|other| other.name() == field.name) {
+            errors.push(FieldError::invalid_text(&at.child("name"), &field.name, "must be unique"));
+        }
+        match StatusValue::compile(&field.name, &field.expression, &version.schema) {
+            Ok(value) => compiled.push(value),
+            Err(fault) => errors.push(FieldError::invalid_text(&at.child("expression"), &field.expression, &fault)),
+        }
+    }
+    template.status_values = compiled;
 }

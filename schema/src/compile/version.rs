@@ -5,7 +5,7 @@ use std::{collections::HashSet, sync::OnceLock};
 use kindsmith_crds::Version;
 use serde_json::{Value, json};
 
-use super::{SELECTABLE_FIELDS_MAX, VERSIONS_MAX, names::check_label};
+use super::{Rules, SELECTABLE_FIELDS_MAX, VERSIONS_MAX, backend, names::check_label};
 use crate::{
     column::{Column, ColumnError, Details},
     field::{FieldError, FieldPath},
@@ -44,6 +44,7 @@ pub(super) fn compile_version(
     names: &KindNames,
     group: &str,
     backend: Option<&KindBackend>,
+    rules: &Rules,
     at: &FieldPath,
     errors: &mut Vec<FieldError>,
 ) -> Option<KindVersion> {
@@ -52,10 +53,10 @@ pub(super) fn compile_version(
     let mut raw = version.schema.open_api_v3_schema.clone();
     let schema_at = at.child("schema").child("openAPIV3Schema");
     if computed {
-        check_root_properties(&raw, &schema_at, errors);
-        add_release_status(&mut raw);
+        backend::check_root_properties(&raw, rules, &schema_at, errors);
+        backend::add_release_status(&mut raw, backend);
     }
-    let schema = match Schema::compile(&raw, &schema_at) {
+    let schema = match Schema::compile_dialect(&raw, &schema_at, rules.dialect) {
         Ok(schema) => Some(schema),
         Err(found) => {
             errors.extend(found);
@@ -97,54 +98,6 @@ pub(super) fn compile_version(
         status,
         scale,
     })
-}
-
-/// A release holds `spec` alone: any other field at the root would have no place to be kept.
-fn check_root_properties(schema: &Value, at: &FieldPath, errors: &mut Vec<FieldError>) {
-    const KEPT: [&str; 5] = ["apiVersion", "kind", "metadata", "spec", "status"];
-    let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return };
-    for name in properties.keys().filter(|name| !KEPT.contains(&name.as_str())) {
-        errors.push(FieldError::forbidden(
-            &at.child("properties").key(name),
-            "a HelmRelease keeps the fields under spec alone",
-        ));
-    }
-}
-
-/// The status that instances of a release have, unless the definition describes one itself.
-fn add_release_status(schema: &mut Value) {
-    let Some(root) = schema.as_object_mut() else { return };
-    let Some(properties) = root.entry("properties").or_insert_with(|| json!({})).as_object_mut() else { return };
-    properties.entry("status").or_insert_with(|| {
-        json!({
-            "type": "object",
-            "description": "What Flux reports about the release behind this object.",
-            "properties": {
-                "version": {"type": "string", "description": "The version of the chart that was attempted last."},
-                "observedGeneration": {
-                    "type": "integer", "format": "int64", "description": "The generation that Flux has seen."
-                },
-                "conditions": {
-                    "type": "array",
-                    "description": "Ready says whether the application works, Released whether its chart was installed.",
-                    "x-kubernetes-list-type": "map",
-                    "x-kubernetes-list-map-keys": ["type"],
-                    "items": {
-                        "type": "object",
-                        "required": ["type", "status"],
-                        "properties": {
-                            "type": {"type": "string"},
-                            "status": {"type": "string"},
-                            "reason": {"type": "string"},
-                            "message": {"type": "string"},
-                            "lastTransitionTime": {"type": "string", "format": "date-time"},
-                            "observedGeneration": {"type": "integer", "format": "int64"}
-                        }
-                    }
-                }
-            }
-        })
-    });
 }
 
 fn columns(
@@ -199,7 +152,7 @@ fn column_error(error: ColumnError, at: &FieldPath) -> FieldError {
     }
 }
 
-fn count(length: usize) -> i64 {
+pub(super) fn count(length: usize) -> i64 {
     i64::try_from(length).unwrap_or(i64::MAX)
 }
 

@@ -109,10 +109,10 @@ impl Walk {
         let run =
             |old, budget: &mut Budget| rules::validate(tree, schema, default, old, Ratcheting::Strict, at, budget);
         let mut budget = self.budget;
-        let errors = run(Some(default), &mut budget);
+        let errors = run(Some(default), &mut budget).errors;
         if errors.is_empty() {
             let mut created = self.budget;
-            self.errors.extend(run(None, &mut created));
+            self.errors.extend(run(None, &mut created).errors);
             budget = budget.least(created);
         }
         self.errors.extend(errors);

@@ -76,6 +76,15 @@ struct Compiled {
     rules: Option<RuleTree>,
 }
 
+/// What there is to say about an object.
+#[derive(Clone, Debug, Default)]
+pub struct Verdict {
+    /// What is wrong with it.
+    pub errors: Vec<FieldError>,
+    /// Rules that it breaks as it did before, where nothing changed: worth a warning.
+    pub forgiven: Vec<FieldError>,
+}
+
 /// What an object is validated against besides its schema.
 #[derive(Clone, Copy, Debug)]
 pub enum Against<'a> {
@@ -180,25 +189,25 @@ impl Schema {
 
     /// What is wrong with an object that is created.
     pub fn validate(&self, object: &Value) -> Vec<FieldError> {
-        self.validate_with(object, Against::Nothing, Vec::new())
+        self.judge(object, Against::Nothing, Vec::new()).errors
     }
 
     /// What is wrong with an object that replaces `old`. What was wrong before and did not change is forgiven.
     pub fn validate_update(&self, object: &Value, old: &Value) -> Vec<FieldError> {
-        self.validate_with(object, Against::Object(old), Vec::new())
+        self.judge(object, Against::Object(old), Vec::new()).errors
     }
 
     /// What is wrong with an object whose status replaces that of `old`: only the status is validated, as the
     /// status subresource of a custom resource does.
     pub fn validate_status_update(&self, object: &Value, old: &Value) -> Vec<FieldError> {
-        self.validate_with(object, Against::Status(old), Vec::new())
+        self.judge(object, Against::Status(old), Vec::new()).errors
     }
 
     /// What is wrong with an object, with faults that were found besides in the place where kube-apiserver tells
     /// them: after those of values, before those of embedded objects, lists and rules.
     ///
     /// Source: k8s.io/apiextensions-apiserver/pkg/registry/customresource/strategy.go and status_strategy.go.
-    pub fn validate_with(&self, object: &Value, against: Against<'_>, besides: Vec<FieldError>) -> Vec<FieldError> {
+    pub fn judge(&self, object: &Value, against: Against<'_>, besides: Vec<FieldError>) -> Verdict {
         let (root, at) = (&self.inner.root, FieldPath::root());
         let (old, status) = match against {
             Against::Nothing => (None, None),
@@ -218,23 +227,25 @@ impl Schema {
             Some(old) => self.new_duplicates(object, old),
             None => list_type::duplicates(object, root),
         });
-        self.add_rules(object, old, &mut errors);
-        errors
+        let forgiven = self.add_rules(object, old, &mut errors);
+        Verdict { errors, forgiven }
     }
 
     /// Adds the rules that the object breaks, all of them also where only its status is validated. They do not run
-    /// on objects that would only make them fail (`hasBlockingErr`).
-    fn add_rules(&self, object: &Value, old: Option<&Value>, errors: &mut Vec<FieldError>) {
-        let Some(tree) = &self.inner.rules else { return };
+    /// on objects that would only make them fail (`hasBlockingErr`). Returns those that are forgiven.
+    fn add_rules(&self, object: &Value, old: Option<&Value>, errors: &mut Vec<FieldError>) -> Vec<FieldError> {
+        let Some(tree) = &self.inner.rules else { return Vec::new() };
         let at = FieldPath::root();
         if errors.iter().any(|error| error.kind.blocks_rules()) {
             let detail = "some validation rules were not checked because the object was invalid; correct the existing \
                           errors to complete validation";
             errors.push(FieldError::invalid(&at, &Value::Null, detail));
-            return;
+            return Vec::new();
         }
         let root = &self.inner.root;
-        errors.extend(rules::validate(tree, root, object, old, Ratcheting::Forgiving, &at, &mut Budget::default()));
+        let broken = rules::validate(tree, root, object, old, Ratcheting::Forgiving, &at, &mut Budget::default());
+        errors.extend(broken.errors);
+        broken.forgiven
     }
 
     /// Duplicates, unless the old object had some already.

@@ -27,6 +27,12 @@ mod scale;
 /// Discovery, OpenAPI, health, errors.
 mod documents;
 
+/// An instance and its release, two ways.
+mod releases;
+
+/// Cozystack's definitions, as they are.
+mod cozystack;
+
 /// Server-side apply against the Go implementation.
 mod merge;
 

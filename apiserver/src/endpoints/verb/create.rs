@@ -35,6 +35,7 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
             .into_iter()
             .map(|path| format!("unknown field {path:?}")),
     );
+    admit::check_reserved(&object, context.projection.kind())?;
     if decode::check_api_version(&object, expected).is_err() {
         complaints.extend(decode::fields_of_no_schema(&object, expected));
     } else if decode::is_kind(&object, expected) {
@@ -73,7 +74,7 @@ pub(super) async fn store(context: &Context, mut object: Value, options: &WriteO
         let mut errors = decode::type_faults(&object, expected);
         if errors.is_empty() {
             errors.extend(metadata::rules::on_create(&object, kind));
-            errors.extend(admit::validate(&object, None, version, WriteTarget::Main));
+            errors.extend(admit::validate(&object, None, version, WriteTarget::Main).errors);
         }
         if !errors.is_empty() {
             decode::kind_of(&object).clone_into(&mut named.kind);

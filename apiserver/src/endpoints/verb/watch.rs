@@ -6,8 +6,12 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use futures::{future::BoxFuture, stream};
-use http::{Response, StatusCode};
+use futures::{
+    StreamExt as _,
+    future::BoxFuture,
+    stream::{self, BoxStream},
+};
+use http::Response;
 use http_body_util::{BodyExt as _, StreamBody};
 use hyper::body::Frame;
 use kindsmith_schema::{kind::Kind, table::Headers};
@@ -15,9 +19,12 @@ use rand::Rng as _;
 use serde_json::{Value, json};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::list::{cache_error, check_fields, selected};
+use super::{
+    list::{cache_error, check_fields, selected},
+    websocket,
+};
 use crate::{
-    encode::{response, status::ApiError},
+    encode::status::ApiError,
     endpoints::{context::Context, represent},
     metrics::WatchRecord,
     request::{As, Bookmarks, Expected as Purpose, InitialEvents, ListOptions, Representation, ResourceVersion},
@@ -91,7 +98,8 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
                 continue_token: None,
             };
             let event = json!({"type": "ERROR", "object": error.to_status()});
-            return Ok(response::answer(StatusCode::OK, content_type, Bytes::from(format!("{event}\n"))));
+            let frame = Bytes::from(format!("{event}\n"));
+            return Ok(deliver(context, content_type, stream::iter([frame]).boxed()));
         }
         Err(error) => return Err(cache_error(context, error)),
     };
@@ -114,16 +122,25 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
         record: context.transport.record.watch(),
         ended: false,
     };
-    let frames = stream::unfold(follow, |mut follow| async move {
+    let events = stream::unfold(follow, |mut follow| async move {
         let bytes = follow.next().await?;
         follow.record.sent(bytes.len());
-        Some((Ok::<_, crate::server::BoxError>(Frame::data(bytes)), follow))
+        Some((bytes, follow))
     });
+    Ok(deliver(context, content_type, events.boxed()))
+}
+
+/// Sends events as a stream of lines, or as messages of a websocket if the client wants one.
+fn deliver(context: &Context, content_type: &str, events: BoxStream<'static, Bytes>) -> Response<Body> {
+    if websocket::is_wanted(&context.headers) {
+        return websocket::run(context, events);
+    }
+    let frames = events.map(|bytes| Ok::<_, crate::server::BoxError>(Frame::data(bytes)));
     let mut answer = Response::new(StreamBody::new(frames).boxed_unsync());
     if let Ok(value) = http::HeaderValue::from_str(content_type) {
         answer.headers_mut().insert(http::header::CONTENT_TYPE, value);
     }
-    Ok(answer)
+    answer
 }
 
 fn next_bookmark(now: Instant, end: Instant) -> Instant {

@@ -61,6 +61,7 @@ pub(super) async fn run(
         tries += 1;
         let read = context.store().get(&context.projection, context.namespace(), context.name(), &named).await?;
         let Next { mut object, mut complaints, owners: known } = change(&read.instance)?;
+        admit::check_reserved(&object, context.projection.kind())?;
         if decode::is_kind(&object, context.expected()) {
             let before = object.clone();
             let dropped = admit::shape(&mut object, Some(&read.instance), version);
@@ -85,6 +86,7 @@ pub(super) async fn run(
                 }],
             });
         }
+        context.store().follow_status(&mut object, &read).await;
         metadata::check_revision(&object, &read.instance, &named)?;
         if object.get("apiVersion").and_then(Value::as_str).unwrap_or_default().is_empty() {
             let missing = "Object 'apiVersion' is missing in 'object has no apiVersion field'";
@@ -118,7 +120,9 @@ fn validate(context: &Context, object: &Value, read: &Read) -> Result<(), ApiErr
     if faults.is_empty() {
         errors.extend(metadata::rules::on_custom_update(object, &read.instance));
         let version = context.projection.version();
-        errors.extend(admit::validate(object, Some(&read.instance), version, context.write_target));
+        let verdict = admit::validate(object, Some(&read.instance), version, context.write_target);
+        errors.extend(verdict.errors);
+        context.warn(verdict.forgiven.iter().map(ToString::to_string));
     }
     errors.extend(faults);
     if errors.is_empty() {

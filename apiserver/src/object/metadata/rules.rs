@@ -6,7 +6,6 @@
 use std::{collections::BTreeSet, sync::LazyLock};
 
 use kindsmith_schema::{
-    convert::release::RELEASE_NAME_BYTES_MAX,
     field::{FieldError, FieldPath},
     kind::{Kind, KindBackend},
 };
@@ -21,9 +20,6 @@ const ANNOTATIONS_BYTES_MAX: usize = 256 * 1024;
 const SUBDOMAIN_TEXT: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', \
     and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is \
     '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
-const LABEL_TEXT: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must \
-    start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is \
-    '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
 const QUALIFIED_TEXT: &str = "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with \
     an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is \
     '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
@@ -39,7 +35,6 @@ const STANDARD_FINALIZERS: [&str; 3] = ["orphan", "foregroundDeletion", "kuberne
 
 static SUBDOMAIN: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$").ok());
-static LABEL: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$").ok());
 static NAME_PART: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"^([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]$").ok());
 
@@ -64,7 +59,13 @@ pub fn on_create(object: &Value, kind: &Kind) -> Vec<FieldError> {
 /// All faults of the metadata of a changed object. Kubernetes checks some of it twice, and so do we.
 #[must_use]
 pub fn on_update(object: &Value, stored: &Value, kind: &Kind) -> Vec<FieldError> {
-    let mut errors = on_create(object, kind);
+    let mut errors = Vec::new();
+    // A release that somebody made by hand may have a name that we would not have given.
+    if kind.backend == KindBackend::Stored || member(object, "name") != member(stored, "name") {
+        check_names(object, kind, &mut errors);
+    }
+    check_common(object, &mut errors);
+    check_finalizers(object, &mut errors);
     errors.extend(on_custom_update(object, stored));
     errors
 }
@@ -122,26 +123,23 @@ fn check_names(object: &Value, kind: &Kind, errors: &mut Vec<FieldError>) {
         errors.push(FieldError::invalid(&at("generateName"), &json!(base), detail));
     } else if !base.is_empty() {
         // As a prefix it may end in a dash.
-        check_name(base.strip_suffix('-').unwrap_or(base), base, kind, &at("generateName"), errors);
+        let checked = base.strip_suffix('-').unwrap_or(base);
+        check_name(checked, base, member(object, "namespace"), kind, &at("generateName"), errors);
     }
     let name = member(object, "name");
     if name.is_empty() {
         errors.push(FieldError::required(&at("name"), "name or generateName is required"));
     } else {
-        check_name(name, name, kind, &at("name"), errors);
+        check_name(name, name, member(object, "namespace"), kind, &at("name"), errors);
     }
 }
 
-fn check_name(checked: &str, name: &str, kind: &Kind, at: &FieldPath, errors: &mut Vec<FieldError>) {
+fn check_name(checked: &str, name: &str, namespace: &str, kind: &Kind, at: &FieldPath, errors: &mut Vec<FieldError>) {
+    let namespace = Some(namespace).filter(|namespace| !namespace.is_empty());
     match &kind.backend {
         KindBackend::Release(template) => {
-            if !is(&LABEL, checked) {
-                errors.push(FieldError::invalid(at, &json!(name), LABEL_TEXT));
-            }
-            let room = RELEASE_NAME_BYTES_MAX.saturating_sub(template.settings.prefix.len());
-            if checked.len() > room {
-                errors.push(FieldError::invalid(at, &json!(name), &format!("must be no more than {room} bytes")));
-            }
+            let faults = template.name_faults(checked, namespace);
+            errors.extend(faults.iter().map(|fault| FieldError::invalid(at, &json!(name), fault)));
         }
         KindBackend::Stored => {
             if checked.len() > 253 {

@@ -25,8 +25,8 @@ mod difference;
 /// Errors of the client as errors of the host.
 mod error;
 
-use difference::merge_patch;
-use error::host_error;
+use difference::Patch;
+use error::{host_error, modified};
 
 /// How long one call may take.
 const CALL_DEADLINE: Duration = Duration::from_secs(20);
@@ -167,9 +167,8 @@ impl Host for Cluster {
         target: WriteTarget,
         options: &WriteOptions,
     ) -> Result<Value, HostError> {
-        let mut patch = merge_patch(current, &next);
-        // The difference holds for what was read and for nothing newer.
-        patch["metadata"]["resourceVersion"] = current["metadata"]["resourceVersion"].clone();
+        let patch = Patch::new(current, &next);
+        let in_steps = matches!(patch, Patch::Json(_));
         let namespace = Some(text(current, "/metadata/namespace")).filter(|held| !held.is_empty());
         let subresource = match target {
             WriteTarget::Main => "",
@@ -180,7 +179,16 @@ impl Host for Cluster {
             path(resource, namespace, text(current, "/metadata/name")),
             write_query(options)
         );
-        self.call(resource, Method::PATCH, url, Some(("application/merge-patch+json", patch))).await
+        let written = self.call(resource, Method::PATCH, url, Some(patch.body())).await;
+        match written {
+            // Steps that were made for another state may fail before the revision is looked at.
+            Err(HostError::Status(status)) if status.code == 422 && in_steps => {
+                let now = self.get(resource, namespace, text(current, "/metadata/name")).await?;
+                let moved = now["metadata"]["resourceVersion"] != current["metadata"]["resourceVersion"];
+                Err(HostError::Status(if moved { modified(resource, current) } else { status }))
+            }
+            written => written,
+        }
     }
 
     async fn delete(

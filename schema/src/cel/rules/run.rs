@@ -69,6 +69,24 @@ pub(crate) enum Ratcheting {
     Strict,
 }
 
+/// The rules that an object breaks.
+#[derive(Debug, Default)]
+pub(crate) struct Broken {
+    /// Errors.
+    pub(crate) errors: Vec<FieldError>,
+    /// What was wrong before and did not change.
+    pub(crate) forgiven: Vec<FieldError>,
+}
+
+impl Broken {
+    fn add(&mut self, error: FieldError, ratcheting: Ratcheting) {
+        match ratcheting {
+            Ratcheting::Forgiving => self.forgiven.push(error),
+            Ratcheting::Strict => self.errors.push(error),
+        }
+    }
+}
+
 /// What `object`, of the schema `schema` and its rules `tree`, breaks; reported below `at`.
 pub(crate) fn validate(
     tree: &RuleTree,
@@ -78,14 +96,14 @@ pub(crate) fn validate(
     ratcheting: Ratcheting,
     at: &FieldPath,
     budget: &mut Budget,
-) -> Vec<FieldError> {
+) -> Broken {
     let current = old.filter(|_| ratcheting == Ratcheting::Forgiving).map(|old| Pair { old, schema });
-    let mut run = Run { ratchet: Ratchet::default(), errors: Vec::new(), budget: *budget };
+    let mut run = Run { ratchet: Ratchet::default(), broken: Broken::default(), budget: *budget };
     if run.value(tree, schema, object, old, Correlation { current, nearest: None }, at).is_break() {
         run.budget.exceed();
     }
     *budget = run.budget;
-    run.errors
+    run.broken
 }
 
 /// Which old value tells whether something changed (`ratchetingOptions`).
@@ -115,7 +133,7 @@ impl<'a> Correlation<'a> {
 
 struct Run<'a> {
     ratchet: Ratchet<'a>,
-    errors: Vec<FieldError>,
+    broken: Broken,
     budget: Budget,
 }
 
@@ -204,7 +222,7 @@ impl<'a> Run<'a> {
                 Ok(expression) => expression,
                 Err(error) => {
                     let detail = format!("rule compile error: {error}");
-                    self.errors.push(FieldError::invalid_text(at, &schema.type_name, &detail));
+                    self.broken.errors.push(FieldError::invalid_text(at, &schema.type_name, &detail));
                     continue;
                 }
             };
@@ -217,7 +235,8 @@ impl<'a> Run<'a> {
                 continue;
             }
             let forgiven = !expression.uses_old_self && self.unchanged(correlation, value);
-            self.broken(rule, &variables, schema, value, forgiven.then_some(Forgiven), at)?;
+            let ratcheting = if forgiven { Ratcheting::Forgiving } else { Ratcheting::Strict };
+            self.broken(rule, &variables, schema, value, ratcheting, at)?;
         }
         ControlFlow::Continue(())
     }
@@ -254,7 +273,7 @@ impl<'a> Run<'a> {
         } else {
             format!("{text} evaluating rule: {title}")
         };
-        self.errors.push(FieldError::invalid_text(at, &schema.type_name, &detail));
+        self.broken.errors.push(FieldError::invalid_text(at, &schema.type_name, &detail));
         if error == EvalError::CostLimit { ControlFlow::Break(()) } else { ControlFlow::Continue(true) }
     }
 
@@ -265,7 +284,7 @@ impl<'a> Run<'a> {
         variables: &Variables<'a>,
         schema: &Node,
         value: &Json,
-        forgiven: Option<Forgiven>,
+        ratcheting: Ratcheting,
         at: &FieldPath,
     ) -> ControlFlow<()> {
         let at = rule.field.as_deref().map_or_else(|| at.clone(), |field| at.child(field));
@@ -275,18 +294,14 @@ impl<'a> Run<'a> {
                 Message::Text(text) => detail = Some(text),
                 Message::Unusable => {}
                 Message::Refused(detail) => {
-                    if forgiven.is_none() {
-                        self.errors.push(FieldError::invalid_text(&at, &schema.type_name, &detail));
-                    }
+                    self.broken.add(FieldError::invalid_text(&at, &schema.type_name, &detail), ratcheting);
                     return ControlFlow::Break(());
                 }
             }
         }
-        if forgiven.is_none() {
-            let detail = detail.unwrap_or_else(|| rule.rule.failure());
-            let value = Some(value).filter(|_| !matches!(schema.type_name.as_str(), "object" | "array"));
-            self.errors.push(FieldError::of_rule(rule.rule.kind(), &at, value, &detail));
-        }
+        let detail = detail.unwrap_or_else(|| rule.rule.failure());
+        let value = Some(value).filter(|_| !matches!(schema.type_name.as_str(), "object" | "array"));
+        self.broken.add(FieldError::of_rule(rule.rule.kind(), &at, value, &detail), ratcheting);
         ControlFlow::Continue(())
     }
 
@@ -301,11 +316,7 @@ impl<'a> Run<'a> {
 
     fn out_of_budget(&mut self, schema: &Node, at: &FieldPath) -> ControlFlow<()> {
         let detail = "validation failed due to running out of cost budget, no further validation rules will be run";
-        self.errors.push(FieldError::invalid_text(at, &schema.type_name, detail));
+        self.broken.errors.push(FieldError::invalid_text(at, &schema.type_name, detail));
         ControlFlow::Break(())
     }
 }
-
-/// The error is not reported, for nothing changed.
-#[derive(Clone, Copy)]
-struct Forgiven;

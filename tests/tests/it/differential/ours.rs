@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use kindsmith_schema::{
     decode,
     field::{FieldError, FieldPath},
-    structural::Schema,
+    structural::{self, Against, Schema},
 };
 use serde_json::Value;
 
@@ -33,7 +33,7 @@ pub(super) fn create(schema: &Schema, text: &str, status: Status) -> Answer {
         if status == Status::Subresource {
             remove(object, "status");
         }
-        schema.validate(object)
+        schema.judge(object, Against::Nothing, Vec::new())
     })
 }
 
@@ -48,13 +48,13 @@ pub(super) fn update(schema: &Schema, old: &Value, text: &str, status: Status, v
             let mut whole = old.clone();
             copy(object, &mut whole, "status");
             *object = whole;
-            schema.validate_status_update(object, old)
+            schema.judge(object, Against::Status(old), Vec::new())
         }
         (Via::Main, Status::Subresource) => {
             copy(old, object, "status");
-            schema.validate_update(object, old)
+            schema.judge(object, Against::Object(old), Vec::new())
         }
-        (Via::Main, Status::Field) => schema.validate_update(object, old),
+        (Via::Main, Status::Field) => schema.judge(object, Against::Object(old), Vec::new()),
     })
 }
 
@@ -77,16 +77,17 @@ impl Sent {
         Ok(Sent { object, complaints })
     }
 
-    fn judged(mut self, validate: impl FnOnce(&mut Value) -> Vec<FieldError>) -> Answer {
-        let errors = validate(&mut self.object);
-        let verdict = match errors.as_slice() {
+    fn judged(mut self, validate: impl FnOnce(&mut Value) -> structural::Verdict) -> Answer {
+        let judged = validate(&mut self.object);
+        let verdict = match judged.errors.as_slice() {
             [] => Verdict::Accepted(comparable(self.object)),
             errors => Verdict::Invalid(causes(errors)),
         };
         let strict = (!self.complaints.is_empty()).then(|| self.complaints.join(", "));
         // A header cannot hold control characters, so kube-apiserver sends no warning that has one.
         let sendable = |text: &String| !text.contains(|c: char| c.is_ascii_control());
-        Answer { verdict, warnings: self.complaints.into_iter().filter(sendable).collect(), strict }
+        let forgiven = judged.forgiven.iter().map(ToString::to_string);
+        Answer { verdict, warnings: self.complaints.into_iter().chain(forgiven).filter(sendable).collect(), strict }
     }
 }
 

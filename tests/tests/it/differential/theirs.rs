@@ -147,8 +147,7 @@ impl Theirs {
         if !reply.warnings.is_empty() {
             let strict = self.send(method, &format!("{path}&fieldValidation=Strict"), text.to_owned()).await?;
             let message = strict.body["message"].as_str().unwrap_or_default();
-            let complaints = message.split_once(STRICT).map_or(message, |(_, complaints)| complaints);
-            answer.strict = Some(complaints.to_owned());
+            answer.strict = message.split_once(STRICT).map(|(_, complaints)| complaints.to_owned());
         }
         answer.warnings = reply.warnings;
         Ok(answer)

@@ -1,0 +1,181 @@
+//! An instance and its release, two ways, while others write to the release.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use futures::{AsyncBufReadExt as _, StreamExt as _};
+use kindsmith_tests::{ControlPlane, Kindsmith, wait};
+use kube::{Client, client::Body};
+use serde_json::{Value, json};
+
+use crate::main_job::apply_definitions;
+
+const REDISES: &str = "/apis/apps.example.com/v1alpha1/namespaces/default/redises";
+const RELEASES: &str = "/apis/helm.toolkit.fluxcd.io/v2/namespaces/default/helmreleases";
+
+/// A kind whose values may be null, on a chart of its own.
+const LOOSE: &str = "
+apiVersion: kindsmith.dev/v1alpha1
+kind: ApplicationDefinition
+metadata: {name: looses.apps.example.com}
+spec:
+  group: apps.example.com
+  scope: Namespaced
+  names: {kind: Loose, plural: looses}
+  versions:
+  - name: v1alpha1
+    served: true
+    storage: true
+    schema:
+      openAPIV3Schema:
+        type: object
+        properties:
+          spec:
+            type: object
+            x-kubernetes-preserve-unknown-fields: true
+            properties: {a: {type: string, nullable: true}}
+  backend:
+    helmRelease:
+      chartRef: {kind: OCIRepository, name: loose, namespace: charts}
+      prefix: loose-
+      status:
+      - {name: place, expression: release.metadata.namespace + '/' + release.metadata.name}
+";
+
+async fn ask(client: &Client, method: &str, path: &str, body: Option<&Value>) -> Result<(u16, Value)> {
+    let content_type = if method == "PATCH" { "application/merge-patch+json" } else { "application/json" };
+    let request = http::Request::builder().method(method).uri(path).header("content-type", content_type);
+    let request = request.body(Body::from(body.map(|body| body.to_string().into_bytes()).unwrap_or_default()))?;
+    let answer = client.send(request).await?;
+    let code = answer.status().as_u16();
+    let body = answer.into_body().collect_bytes().await?;
+    Ok((code, serde_json::from_slice(&body).unwrap_or_else(|_| json!(String::from_utf8_lossy(&body)))))
+}
+
+async fn done(client: &Client, method: &str, path: &str, body: Option<&Value>) -> Result<Value> {
+    let (code, answer) = ask(client, method, path, body).await?;
+    ensure!((200..300).contains(&code), "{method} {path} answers {code}: {answer}");
+    Ok(answer)
+}
+
+async fn served(client: &Client, path: &str) -> Result<()> {
+    wait::until("the kind", Duration::from_secs(30), || async { done(client, "GET", path, None).await.map(drop) }).await
+}
+
+fn ready(observed: u64) -> Value {
+    let condition = json!({"type": "Ready", "status": "True", "reason": "Done", "message": "done",
+        "lastTransitionTime": "2026-01-01T00:00:00Z", "observedGeneration": observed});
+    json!({"status": {"observedGeneration": observed, "conditions": [condition]}})
+}
+
+#[tokio::test]
+async fn what_others_write_to_a_release_is_seen_kept_and_no_conflict() -> Result<()> {
+    let control_plane = ControlPlane::start().await?;
+    control_plane.install_flux_crds().await?;
+    let _kindsmith = Kindsmith::start(&control_plane).await?;
+    let call = |args: &[&str]| control_plane.kubectl(args.iter().copied());
+    apply_definitions(&call).await?;
+    call(&["apply", "-f", "-"]).stdin(LOOSE).ok().await?;
+    let client = control_plane.client().await?;
+    let redis = json!({"apiVersion": "apps.example.com/v1alpha1", "kind": "Redis", "metadata": {"name": "cache"}});
+    served(&client, REDISES).await?;
+    done(&client, "POST", REDISES, Some(&redis)).await?;
+    only_a_change_is_a_conflict(&client).await.context("a status that moves")?;
+    nobodys_change_is_lost(&client).await.context("many writers")?;
+    hand_made_releases_come_and_go(&client).await.context("a release made by hand")?;
+    values_arrive_as_they_are(&client).await.context("values of any kind")
+}
+
+async fn only_a_change_is_a_conflict(client: &Client) -> Result<()> {
+    let (one, release) = (format!("{REDISES}/cache"), format!("{RELEASES}/redis-cache"));
+    let mut read = done(client, "GET", &one, None).await?;
+    done(client, "PATCH", &format!("{release}/status"), Some(&ready(1))).await?;
+    read["spec"]["replicas"] = json!(5);
+    let written = done(client, "PUT", &one, Some(&read)).await.context("after the status alone moved")?;
+    let condition = &written["status"]["conditions"][0];
+    ensure!(condition["status"] == "Unknown" && condition["reason"] == "NotYetObserved", "{condition}");
+    done(client, "PATCH", &format!("{release}/status"), Some(&ready(2))).await?;
+    let seen = done(client, "GET", &one, None).await?;
+    ensure!(seen["status"]["conditions"][0]["status"] == "True", "{}", seen["status"]);
+    // Made from the first revision, which is not what is there.
+    read["spec"]["replicas"] = json!(7);
+    let (code, answer) = ask(client, "PUT", &one, Some(&read)).await?;
+    let message = "Operation cannot be fulfilled on redises.apps.example.com \"cache\": the object has been modified; \
+        please apply your changes to the latest version and try again";
+    ensure!(code == 409 && answer["message"] == message, "{code}: {answer}");
+    let stale = json!({"preconditions": {"resourceVersion": written["metadata"]["resourceVersion"]}});
+    let dry = format!("{one}?dryRun=All");
+    done(client, "DELETE", &dry, Some(&stale)).await.context("a precondition that only the status moved past")?;
+    Ok(())
+}
+
+async fn nobodys_change_is_lost(client: &Client) -> Result<()> {
+    let one = format!("{REDISES}/cache");
+    let writes = (0..8).map(|writer| {
+        let one = &one;
+        async move {
+            let label = json!({"metadata": {"labels": {format!("writer-{writer}"): "was-here"}}});
+            for attempt in 0.. {
+                match ask(client, "PATCH", one, Some(&label)).await? {
+                    (200, _) => return Ok(()),
+                    (409, _) if attempt < 5 => {}
+                    (code, answer) => anyhow::bail!("{code}: {answer}"),
+                }
+            }
+            Ok(())
+        }
+    });
+    futures::future::try_join_all(writes).await?;
+    let labels = done(client, "GET", &one, None).await?["metadata"]["labels"].clone();
+    ensure!(labels.as_object().is_some_and(|labels| labels.len() == 8), "there are {labels}");
+    Ok(())
+}
+
+async fn hand_made_releases_come_and_go(client: &Client) -> Result<()> {
+    let watch = http::Request::get(format!("{REDISES}?watch=true&fieldSelector=metadata.name=hand")).body(Vec::new())?;
+    let mut events = client.request_stream(watch).await?.lines().boxed();
+    let mut next = async || -> Result<Value> {
+        let line = tokio::time::timeout(Duration::from_secs(10), events.next()).await.context("no event")?;
+        Ok(serde_json::from_str(&line.context("the watch ended")??)?)
+    };
+    let source = done(client, "GET", &format!("{RELEASES}/redis-cache"), None).await?;
+    let spec = json!({"interval": "5m", "chartRef": source["spec"]["chartRef"],
+        "values": {"replicas": 50, "unknown": "kept"}});
+    let release = json!({"apiVersion": "helm.toolkit.fluxcd.io/v2", "kind": "HelmRelease",
+        "metadata": {"name": "redis-hand"}, "spec": spec});
+    done(client, "POST", RELEASES, Some(&release)).await?;
+    let event = next().await?;
+    ensure!(event["type"] == "ADDED" && event["object"]["spec"]["unknown"] == "kept", "{event}");
+    let condition = &event["object"]["status"]["conditions"][0];
+    ensure!(condition["type"] == "ValuesValid" && condition["status"] == "False", "{condition}");
+    // Another chart: it is no Redis any more.
+    let path = format!("{RELEASES}/redis-hand");
+    done(client, "PATCH", &path, Some(&json!({"spec": {"chartRef": {"name": "other"}}}))).await?;
+    let event = next().await?;
+    ensure!(event["type"] == "DELETED" && event["object"]["metadata"]["name"] == "hand", "{event}");
+    let (code, _) = ask(client, "GET", &format!("{REDISES}/hand"), None).await?;
+    ensure!(code == 404, "it is found with {code}");
+    // Its own chart again, and a change of a label alone: the values stay as somebody wrote them.
+    done(client, "PATCH", &path, Some(&json!({"spec": {"chartRef": source["spec"]["chartRef"]}}))).await?;
+    ensure!(next().await?["type"] == "ADDED", "it did not come back");
+    let change = json!({"metadata": {"labels": {"l": "1"}}});
+    done(client, "PATCH", &format!("{REDISES}/hand"), Some(&change)).await?;
+    let held = done(client, "GET", &path, None).await?;
+    ensure!(held["spec"]["values"] == json!({"replicas": 50, "unknown": "kept"}), "{}", held["spec"]["values"]);
+    Ok(())
+}
+
+async fn values_arrive_as_they_are(client: &Client) -> Result<()> {
+    let looses = "/apis/apps.example.com/v1alpha1/namespaces/default/looses";
+    let loose = json!({"apiVersion": "apps.example.com/v1alpha1", "kind": "Loose", "metadata": {"name": "x"},
+        "spec": {"a": "b"}});
+    served(client, looses).await?;
+    let mut made = done(client, "POST", looses, Some(&loose)).await?;
+    ensure!(made["status"]["place"] == "default/loose-x", "the status is {}", made["status"]);
+    made["spec"] = json!({"a": null, "deep": {"b": null, "c": [null, 1.5]}});
+    let written = done(client, "PUT", &format!("{looses}/x"), Some(&made)).await?;
+    ensure!(written["spec"] == made["spec"], "it is {}", written["spec"]);
+    let release = done(client, "GET", &format!("{RELEASES}/loose-x"), None).await?;
+    ensure!(release["spec"]["values"] == made["spec"], "the values are {}", release["spec"]["values"]);
+    Ok(())
+}
