@@ -69,13 +69,7 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
                 let _ = cache.wait_for(revision, wanted.into()).await;
             } else if options.resource_version == ResourceVersion::Unset {
                 // The most recent state: what the host has now must be in the cache first.
-                let named = context.named("");
-                let at = crate::storage::host::ListAt::MostRecent;
-                if let Ok((_, revision)) =
-                    context.store().list(&context.projection, context.namespace(), at, &named).await
-                {
-                    let _ = cache.wait_for(revision, (Instant::now() + Duration::from_millis(200)).into()).await;
-                }
+                let _ = context.store().has_reached(cache).await;
             }
             WatchStart::InitialEvents
         }
