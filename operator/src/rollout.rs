@@ -151,6 +151,9 @@ impl Rollouts {
     }
 }
 
+/// The key and the value of the label of a kind, and the group.
+type Label<'k> = (&'k str, &'k str, &'k str);
+
 /// How far each kind has come, and what is still to be done, by namespace and name.
 fn assess(
     kinds: &[(String, Arc<Kind>)],
@@ -158,7 +161,7 @@ fn assess(
     settled: &mut Settled,
 ) -> (BTreeMap<String, Progress>, Vec<Pending>) {
     // By the key and the value of the label of the kind, and by the group: a release is of one kind at most.
-    let mut by_label: HashMap<(&str, &str, &str), (&str, &Arc<Kind>, &ReleaseTemplate)> = HashMap::new();
+    let mut by_label: HashMap<Label<'_>, (&str, &Arc<Kind>, &ReleaseTemplate)> = HashMap::new();
     let mut progress: BTreeMap<String, Progress> = BTreeMap::new();
     for (uid, kind) in kinds {
         if let KindBackend::Release(template) = &kind.backend {

@@ -28,7 +28,8 @@ pub fn reason(ours: &Answer, theirs: &Answer) -> Option<&'static str> {
         let causes = answer.body["details"]["causes"].as_array();
         causes.into_iter().flatten().any(|cause| cause["field"] == "kind")
     };
-    if ours.code == 422 && names_kind(ours) && names_kind(theirs) {
+    let tells_kind = |answer: &Answer| names_kind(answer) || text(answer).contains("kind: Invalid value: ");
+    if ours.code == 422 && tells_kind(ours) && tells_kind(theirs) {
         return Some("an object of another kind is not looked at further");
     }
     None
