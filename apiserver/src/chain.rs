@@ -5,11 +5,12 @@
 
 use std::{
     sync::{Arc, Mutex},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use http::{HeaderName, HeaderValue, Request, Response, header, request::Parts};
-use hyper::body::Incoming;
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode, header, request::Parts};
+use http_body::Body as _;
+use hyper::{body::Incoming, upgrade::OnUpgrade};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::{
@@ -17,13 +18,18 @@ use crate::{
     authz::{Attributes, Authorizer, MASTERS, Requester, Requirement},
     encode::{response, status::ApiError},
     endpoints::{
-        context::{self, Context},
-        documents::{self, Check},
+        context::{self, Context, Transport},
+        documents,
+        probes::Probes,
         verb,
     },
+    metrics::{InFlight, Metrics, RequestLabels, RequestRecord, State},
     registry::{Registry, Snapshot, snapshot::Sync},
-    request::{self, Pretty, ResourceTarget, StatusFormat, Target, Verb, authorization_selectors, request_deadline},
-    server::{Body, BodyError, Handler, Peer, read_body},
+    request::{
+        self, Pretty, ProbeOptions, ResourceTarget, StatusFormat, Target, Verb, authorization_selectors,
+        request_deadline,
+    },
+    server::{Body, BodyError, Handler, Lifecycle, Peer, ServingCertificate, read_body},
     storage::host::{Host, WriteTarget},
 };
 
@@ -41,18 +47,17 @@ pub const WRITES_IN_FLIGHT_MAX: usize = 200;
 
 static AUDIT_ID: HeaderName = HeaderName::from_static("audit-id");
 
-/// Says whether we are ready, check by check.
-pub type Readiness = Box<dyn Fn() -> Vec<Check> + Send + std::marker::Sync>;
-
 /// Everything a request passes.
 pub struct Chain {
     registry: Arc<Registry>,
     authenticators: Authenticators,
     authorizer: Arc<dyn Authorizer>,
     namespaces: Option<Arc<dyn Host>>,
-    readiness: Readiness,
-    reads: Semaphore,
-    writes: Semaphore,
+    probes: Probes,
+    lifecycle: Arc<Lifecycle>,
+    metrics: Arc<Metrics>,
+    reads: Arc<Semaphore>,
+    writes: Arc<Semaphore>,
 }
 
 impl Chain {
@@ -63,24 +68,23 @@ impl Chain {
         authenticators: Authenticators,
         authorizer: Arc<dyn Authorizer>,
         namespaces: Option<Arc<dyn Host>>,
-        readiness: Readiness,
+        probes: Probes,
+        lifecycle: Arc<Lifecycle>,
+        certificate: Arc<ServingCertificate>,
     ) -> Self {
-        Self {
-            registry,
-            authenticators,
-            authorizer,
-            namespaces,
-            readiness,
-            reads: Semaphore::new(READS_IN_FLIGHT_MAX),
-            writes: Semaphore::new(WRITES_IN_FLIGHT_MAX),
-        }
+        let reads = Arc::new(Semaphore::new(READS_IN_FLIGHT_MAX));
+        let writes = Arc::new(Semaphore::new(WRITES_IN_FLIGHT_MAX));
+        let (reading, writing) = (Arc::clone(&reads), Arc::clone(&writes));
+        let in_flight = Box::new(move || InFlight {
+            reads: READS_IN_FLIGHT_MAX.saturating_sub(reading.available_permits()),
+            writes: WRITES_IN_FLIGHT_MAX.saturating_sub(writing.available_permits()),
+        });
+        let metrics = Metrics::new(State { registry: Arc::clone(&registry), certificate, in_flight });
+        Self { registry, authenticators, authorizer, namespaces, probes, lifecycle, metrics, reads, writes }
     }
 
-    async fn answer(&self, mut parts: Parts, body: Incoming) -> Result<Response<Body>, ApiError> {
-        let path = parts.uri.path().to_owned();
+    async fn answer(&self, mut parts: Parts, body: Incoming, target: Target) -> Result<Response<Body>, ApiError> {
         let query = parts.uri.query().map(str::to_owned);
-        let target = request::target(&parts.method, &path, query.as_deref())
-            .map_err(|error| ApiError::BadRequest(error.message))?;
         let peer = parts.extensions.get::<Arc<Peer>>().cloned();
         let peer = peer.ok_or_else(|| ApiError::Internal("the connection is not known".to_owned()))?;
         let user = self.authenticators.authenticate(&mut parts, &peer).await.map_err(|error| {
@@ -99,24 +103,44 @@ impl Chain {
         })
     }
 
-    /// A place among the requests in flight. Watches last and have limits of their own; masters must always get through.
-    fn place(&self, target: &Target, user: &UserInfo) -> Result<Option<SemaphorePermit<'_>>, ApiError> {
+    /// A place among the requests in flight, after k8s.io/apiserver/pkg/server/filters/maxinflight.go. Watches last and
+    /// have limits of their own; masters must always get through; what is answered from memory needs none.
+    fn place(&self, target: &Target, user: &UserInfo) -> Place<'_> {
         let lane = match target {
-            Target::NonResource { .. } => return Ok(None),
+            Target::NonResource { .. } => return Place::Given(None),
             Target::Resource(target) => match target.verb {
-                Verb::Watch => return Ok(None),
+                Verb::Watch => return Place::Given(None),
                 Verb::Get | Verb::List => &self.reads,
                 _ => &self.writes,
             },
         };
-        if user.groups.iter().any(|group| group == MASTERS) {
-            return Ok(None);
+        match lane.try_acquire() {
+            Ok(permit) => Place::Given(Some(permit)),
+            Err(_) if user.groups.iter().any(|group| group == MASTERS) => Place::Given(None),
+            Err(_) => Place::Full,
         }
-        let full = |_| ApiError::TooManyRequests {
-            message: "Too many requests, please try again later.".to_owned(),
-            retry_after: 1,
-        };
-        lane.try_acquire().map(Some).map_err(full)
+    }
+
+    fn metrics(&self, parts: &Parts) -> Result<Response<Body>, ApiError> {
+        let accept = parts.headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+        let exposed = self.metrics.expose(accept);
+        let exposed = exposed.map_err(|_| ApiError::Internal("metrics cannot be written down".to_owned()))?;
+        let accept_encoding = parts.headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
+        let (body, encoding) = response::compress(accept_encoding, exposed.body.into());
+        let mut answer = response::answer(StatusCode::OK, exposed.content_type, body);
+        if let Some(encoding) = encoding {
+            answer.headers_mut().insert(header::CONTENT_ENCODING, encoding);
+        }
+        Ok(answer)
+    }
+
+    /// Counts a request, if it can be understood at all.
+    fn record(&self, parts: &Parts, target: &Target) -> Arc<RequestRecord> {
+        let snapshot = self.registry.snapshot();
+        let served =
+            |target: &ResourceTarget| snapshot.resource(&target.group, &target.version, &target.resource).is_some();
+        let labels = RequestLabels::new(target, &parts.method, parts.uri.query(), &parts.headers, served);
+        RequestRecord::new(&self.metrics, labels, Instant::now())
     }
 
     async fn authorized(
@@ -127,16 +151,25 @@ impl Chain {
         query: Option<String>,
         user: UserInfo,
     ) -> Result<Response<Body>, ApiError> {
-        let _place = self.place(&target, &user)?;
+        let _place = match self.place(&target, &user) {
+            Place::Given(place) => place,
+            Place::Full => return Ok(too_many_requests()),
+        };
         let attributes = attributes(&target, &parts, query.as_deref());
         let requester = Requester { user, authorizer: Arc::clone(&self.authorizer) };
         requester.permit(&attributes).await?;
         let snapshot = self.registry.snapshot();
         let target = match target {
             Target::NonResource { path } => {
-                return documents::run(&snapshot, &parts.method, &path, query.as_deref(), &parts.headers, || {
-                    (self.readiness)()
-                });
+                let options =
+                    ProbeOptions::parse(query.as_deref()).map_err(|error| ApiError::BadRequest(error.message))?;
+                if let Some(answer) = self.probes.answer(&path, &options) {
+                    return Ok(answer);
+                }
+                return match path.as_str() {
+                    "/metrics" => self.metrics(&parts),
+                    _ => documents::run(&snapshot, &parts.method, &path, query.as_deref(), &parts.headers),
+                };
             }
             Target::Resource(target) => target,
         };
@@ -148,11 +181,13 @@ impl Chain {
         &self,
         snapshot: &Snapshot,
         target: ResourceTarget,
-        parts: Parts,
+        mut parts: Parts,
         query: Option<String>,
         body: Incoming,
         requester: Requester,
     ) -> Result<Context, ApiError> {
+        let record = parts.extensions.remove::<Arc<RequestRecord>>();
+        let record = record.ok_or_else(|| ApiError::Internal("the request is not known".to_owned()))?;
         let Some(resource) = snapshot.resource(&target.group, &target.version, &target.resource).cloned() else {
             return Err(if snapshot.sync == Sync::Pending { documents::starting() } else { ApiError::NoSuchPath });
         };
@@ -213,10 +248,32 @@ impl Chain {
             headers: parts.headers,
             body,
             write_target,
+            transport: Transport {
+                lifecycle: Arc::clone(&self.lifecycle),
+                record,
+                upgrade: Mutex::new(parts.extensions.remove::<OnUpgrade>()),
+            },
             requester,
             warnings: Mutex::default(),
         })
     }
+}
+
+/// Whether a request may run now.
+enum Place<'a> {
+    /// It may, and holds this as long as it runs.
+    Given(Option<SemaphorePermit<'a>>),
+    /// As many run as are allowed.
+    Full,
+}
+
+/// Not a Status, as in kube-apiserver (filters/priority-and-fairness.go, tooManyRequests).
+fn too_many_requests() -> Response<Body> {
+    let text = bytes::Bytes::from_static(b"Too many requests, please try again later.\n");
+    let mut answer = response::answer(StatusCode::TOO_MANY_REQUESTS, "text/plain; charset=utf-8", text);
+    answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    answer.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    answer
 }
 
 fn attributes(target: &Target, parts: &Parts, query: Option<&str>) -> Attributes {
@@ -250,14 +307,23 @@ fn attributes(target: &Target, parts: &Parts, query: Option<&str>) -> Attributes
 
 impl Handler for Chain {
     async fn handle(&self, request: Request<Incoming>) -> Response<Body> {
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
         let given = parts.headers.get(&AUDIT_ID).filter(|id| id.len() <= 64).cloned();
         let method = parts.method.clone();
         let path = parts.uri.path().to_owned();
-        let started = std::time::Instant::now();
+        let started = Instant::now();
         let header = |name: HeaderName| parts.headers.get(name).and_then(|value| value.to_str().ok());
         let format = StatusFormat::negotiate(header(header::ACCEPT), parts.uri.query(), header(header::USER_AGENT));
-        let mut answer = self.answer(parts, body).await.unwrap_or_else(|error| {
+        let understood = request::target(&parts.method, &path, parts.uri.query());
+        let record = understood.as_ref().ok().map(|target| self.record(&parts, target));
+        if let Some(record) = &record {
+            parts.extensions.insert(Arc::clone(record));
+        }
+        let answered = match understood {
+            Ok(target) => self.answer(parts, body, target).await,
+            Err(error) => Err(ApiError::BadRequest(error.message)),
+        };
+        let mut answer = answered.unwrap_or_else(|error| {
             if matches!(error, ApiError::Internal(_)) {
                 tracing::error!(%error, path, "request failed");
             }
@@ -268,8 +334,15 @@ impl Handler for Chain {
             answer.headers_mut().insert(AUDIT_ID.clone(), id);
         }
         answer.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-cache, private"));
+        if let Some(record) = &record {
+            record.answered(answer.status(), answer.body().size_hint().exact());
+        }
         tracing::debug!(%method, path, code = answer.status().as_u16(), elapsed_us = started.elapsed().as_micros(), "answered");
         answer
+    }
+
+    fn handshake_failed(&self) {
+        self.metrics.handshake_failed();
     }
 
     fn panicked(&self) -> Response<Body> {

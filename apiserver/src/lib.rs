@@ -33,8 +33,14 @@ pub mod object;
 /// Where objects are kept: the host and the caches.
 pub mod storage;
 
+/// What is counted, and told at `/metrics`.
+pub mod metrics;
+
 /// What goes back: responses, and errors as Status.
 pub mod encode;
+
+/// The conditions under which a server is ready.
+mod readiness;
 
 /// Puts a server together: in a cluster, or on a store of its own.
 pub mod run;

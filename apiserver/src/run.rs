@@ -14,17 +14,16 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     authn::{AuthenticationConfig, Authenticators, ConfigError, TokenReviews, watch_authentication_config},
     authz::{Authorizer, MastersOnly, SubjectAccessReviews},
-    chain::{Chain, Readiness},
-    endpoints::documents::Check,
+    chain::Chain,
+    readiness::Asked,
     registry::{
         Registry,
         build::Backends,
         build::Builder,
         builtin::{self, BuiltinError},
-        snapshot::Sync,
         watch::{self as registry_watch, Source},
     },
-    server::{Limits, ServeError, ServingCertificate, serve},
+    server::{Lifecycle, Limits, ServeError, ServingCertificate, ShutdownTimes, serve},
     storage::{
         builtin::{application_definitions, helm_releases},
         cluster::Cluster,
@@ -64,27 +63,46 @@ pub struct StandAlone {
     pub certificate: Arc<ServingCertificate>,
     /// The kinds that are served; empty at first.
     pub registry: Arc<Registry>,
+    /// How long each step of the end lasts.
+    pub shutdown_times: ShutdownTimes,
     /// The forms in which definitions come.
     pub forms: Vec<DefinitionForm>,
 }
 
 impl StandAlone {
-    /// Serves until `shutdown`.
+    /// Serves until `shutdown`, and for a while after it.
     ///
     /// # Errors
     /// When the server cannot be put together.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), RunError> {
-        let tasks = TaskTracker::new();
+        let (tasks, ended) = (TaskTracker::new(), CancellationToken::new());
+        let lifecycle = Lifecycle::new(shutdown, self.shutdown_times);
         let host: Arc<dyn Host> = self.store;
         let kinds = builtin::kinds(&self.forms)?;
         let registry = self.registry;
         let authenticators = Authenticators::client_certificates_only(&self.client_ca_pem)?;
-        let feeds = start(&host, Some(Arc::clone(&host)), kinds, &self.forms, &registry, &tasks, &shutdown);
-        let readiness = readiness(Arc::clone(&registry), Arc::clone(&self.certificate), feeds, None);
+        let feeds = start(&host, Some(Arc::clone(&host)), kinds, &self.forms, &registry, &tasks, &ended);
+        let probes = Asked {
+            registry: Arc::clone(&registry),
+            certificate: Arc::clone(&self.certificate),
+            definitions: feeds,
+            authentication: None,
+            lifecycle: Arc::clone(&lifecycle),
+        }
+        .probes();
         let authorizer: Arc<dyn Authorizer> = Arc::new(MastersOnly);
-        let chain = Chain::new(registry, authenticators, authorizer, Some(host), readiness);
-        let served = serve(self.listener, self.certificate, Limits::default(), Arc::new(chain), shutdown.clone()).await;
-        shutdown.cancel();
+        let chain = Chain::new(
+            registry,
+            authenticators,
+            authorizer,
+            Some(host),
+            probes,
+            Arc::clone(&lifecycle),
+            Arc::clone(&self.certificate),
+        );
+        let served = serve(self.listener, self.certificate, Limits::default(), Arc::new(chain), lifecycle).await;
+        // Not before: what is served until then needs its feeds.
+        ended.cancel();
         tasks.close();
         tasks.wait().await;
         Ok(served?)
@@ -101,34 +119,52 @@ pub struct InCluster {
     pub serving_secret: String,
     /// Where to accept connections.
     pub listener: TcpListener,
+    /// How long each step of the end lasts.
+    pub shutdown_times: ShutdownTimes,
     /// The forms in which definitions come.
     pub forms: Vec<DefinitionForm>,
 }
 
 impl InCluster {
-    /// Serves until `shutdown`.
+    /// Serves until `shutdown`, and for a while after it.
     ///
     /// # Errors
     /// When the server cannot be put together.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), RunError> {
-        let tasks = TaskTracker::new();
+        let (tasks, ended) = (TaskTracker::new(), CancellationToken::new());
+        let lifecycle = Lifecycle::new(shutdown, self.shutdown_times);
         let client = self.client;
         let certificate = Arc::new(ServingCertificate::default());
         let secrets: Api<Secret> = Api::namespaced(client.clone(), &self.namespace);
-        tasks.spawn(watch_certificate(secrets, self.serving_secret, Arc::clone(&certificate), shutdown.clone()));
+        tasks.spawn(watch_certificate(secrets, self.serving_secret, Arc::clone(&certificate), ended.clone()));
         let config = Arc::new(ArcSwap::from_pointee(AuthenticationConfig::default()));
         let (synced, authentication) = watch::channel(false);
-        let followed = watch_authentication_config(client.clone(), Arc::clone(&config), synced, shutdown.clone());
+        let followed = watch_authentication_config(client.clone(), Arc::clone(&config), synced, ended.clone());
         tasks.spawn(followed);
         let host: Arc<dyn Host> = Arc::new(Cluster::new(client.clone()));
         let registry = Arc::new(Registry::default());
-        let feeds = start(&host, None, Vec::new(), &self.forms, &registry, &tasks, &shutdown);
-        let readiness = readiness(Arc::clone(&registry), Arc::clone(&certificate), feeds, Some(authentication));
+        let feeds = start(&host, None, Vec::new(), &self.forms, &registry, &tasks, &ended);
+        let probes = Asked {
+            registry: Arc::clone(&registry),
+            certificate: Arc::clone(&certificate),
+            definitions: feeds,
+            authentication: Some(authentication),
+            lifecycle: Arc::clone(&lifecycle),
+        }
+        .probes();
         let authenticators = Authenticators::new(config, Some(TokenReviews::new(client.clone())));
         let authorizer: Arc<dyn Authorizer> = Arc::new(SubjectAccessReviews::new(client));
-        let chain = Chain::new(registry, authenticators, authorizer, None, readiness);
-        let served = serve(self.listener, certificate, Limits::default(), Arc::new(chain), shutdown.clone()).await;
-        shutdown.cancel();
+        let chain = Chain::new(
+            registry,
+            authenticators,
+            authorizer,
+            None,
+            probes,
+            Arc::clone(&lifecycle),
+            Arc::clone(&certificate),
+        );
+        let served = serve(self.listener, certificate, Limits::default(), Arc::new(chain), lifecycle).await;
+        ended.cancel();
         tasks.close();
         tasks.wait().await;
         Ok(served?)
@@ -161,29 +197,6 @@ fn start(
     );
     tasks.spawn(registry_watch::run(definitions.clone(), builder, Arc::clone(registry), shutdown.clone()));
     definitions
-}
-
-fn readiness(
-    registry: Arc<Registry>,
-    certificate: Arc<ServingCertificate>,
-    definitions: Vec<Source>,
-    authentication: Option<watch::Receiver<bool>>,
-) -> Readiness {
-    Box::new(move || {
-        let check = |name, holds: bool, failure: &str| Check { name, failure: (!holds).then(|| failure.to_owned()) };
-        let synced = registry.snapshot().sync == Sync::Done;
-        let failure = definitions.iter().find_map(|(_, feed)| feed.failure());
-        let reason = failure.map_or("definitions have not been read yet".to_owned(), |error| error.to_string());
-        let mut checks = vec![
-            check("ping", true, ""),
-            check("registry", synced, &reason),
-            check("certificate", certificate.is_loaded(), "there is no serving certificate yet"),
-        ];
-        if let Some(authentication) = &authentication {
-            checks.push(check("authentication", *authentication.borrow(), "the cluster's CAs have not been read yet"));
-        }
-        checks
-    })
 }
 
 /// Loads the serving certificate from its Secret whenever that changes.

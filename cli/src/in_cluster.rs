@@ -1,10 +1,10 @@
 //! `kindsmith operator` and `kindsmith apiserver`: the two processes that run in a cluster.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use anyhow::Context as _;
 use clap::Args;
-use kindsmith_apiserver::run::InCluster;
+use kindsmith_apiserver::{run::InCluster, server::ShutdownTimes};
 use kindsmith_operator::{DEFAULT_CA_SECRET, DEFAULT_SERVING_SECRET, OperatorConfig, Registration};
 use kindsmith_schema::form::DefinitionForm;
 use kube::{
@@ -68,6 +68,21 @@ pub(crate) struct ApiserverArguments {
     /// Where to accept connections
     #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:8443")]
     listen: SocketAddr,
+    /// How long everything is served after SIGTERM, while load balancers learn from /readyz that it is to end
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
+    shutdown_delay_duration: Duration,
+    /// Over how long watches end after that, so that their clients do not all begin anew at once
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
+    shutdown_watch_termination_grace_period: Duration,
+    /// How long requests may go on after that before they are cut off
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
+    shutdown_drain_timeout: Duration,
+}
+
+/// A duration as Kubernetes writes it: `500ms`, `10s`, `1m30s`; not negative.
+fn duration(text: &str) -> anyhow::Result<Duration> {
+    let parsed: jiff::SignedDuration = text.parse().context("a duration is wanted, such as 10s or 1m30s")?;
+    Duration::try_from(parsed).context("a duration must not be negative")
 }
 
 /// A client of the cluster that the flags name.
@@ -134,7 +149,27 @@ pub(crate) async fn apiserver(arguments: ApiserverArguments) -> anyhow::Result<(
         namespace: arguments.cluster.namespace,
         serving_secret: arguments.cluster.serving_cert_secret,
         listener,
+        shutdown_times: ShutdownTimes {
+            delay: arguments.shutdown_delay_duration,
+            watch_window: arguments.shutdown_watch_termination_grace_period,
+            drain_max: arguments.shutdown_drain_timeout,
+        },
         forms: arguments.cluster.definitions.forms(),
     };
     server.run(shutdown).await.context("the apiserver stopped")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_written_as_in_kubernetes() {
+        for (text, milliseconds) in [("0s", 0), ("500ms", 500), ("10s", 10_000), ("1m30s", 90_000)] {
+            assert_eq!(duration(text).unwrap(), Duration::from_millis(milliseconds), "{text}");
+        }
+        for text in ["", "10", "-1s", "ten"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
 }

@@ -26,6 +26,16 @@ pub const SERVICE: &str = "kindsmith-apiserver";
 /// How long our apiserver may take to be ready: the operator issues its certificate first.
 const START_DEADLINE: Duration = Duration::from_secs(60);
 
+/// No load balancer stands before the apiserver of a test.
+const AT_ONCE: &[&str] = &[
+    "--shutdown-delay-duration",
+    "0s",
+    "--shutdown-watch-termination-grace-period",
+    "0s",
+    "--shutdown-drain-timeout",
+    "3s",
+];
+
 const OBJECTS: &str = "
 apiVersion: v1
 kind: Namespace
@@ -130,7 +140,7 @@ impl Kindsmith {
     /// It does not start, or one of the two processes ends meanwhile.
     pub async fn start_apiserver(&self) -> Result<()> {
         let listen = format!("127.0.0.1:{}", self.port);
-        start(&self.apiserver, || self.process("apiserver", &["--listen", &listen]))?;
+        start(&self.apiserver, || self.process("apiserver", &[&["--listen", &listen][..], AT_ONCE].concat()))?;
         let client = self.client().await?;
         let ready = wait::until("our apiserver to be ready", START_DEADLINE, || async {
             check(&self.operator)?;

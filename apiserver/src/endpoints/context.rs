@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use hyper::upgrade::OnUpgrade;
 use kindsmith_schema::{kind::Kind, ownership::Endpoint};
 use serde_json::Value;
 
@@ -14,6 +15,7 @@ use crate::{
         response,
         status::{ApiError, Named},
     },
+    metrics::RequestRecord,
     object::{
         decode::Expected,
         ownership::{self, Ownership},
@@ -23,7 +25,7 @@ use crate::{
         BodyFormat, Expected as Purpose, FieldValidation, NegotiationError, Representation, ResourceTarget,
         StatusFormat, WriteOptions as ClientOptions,
     },
-    server::Body,
+    server::{Body, Lifecycle},
     storage::{
         host::{Host, WriteOptions, WriteTarget},
         kind_store::{self, KindStore},
@@ -51,10 +53,22 @@ pub struct Context {
     pub namespaces: Option<Arc<dyn Host>>,
     /// What a write may change.
     pub write_target: WriteTarget,
+    /// What an answer that lasts needs.
+    pub transport: Transport,
     /// Who asks.
     pub requester: Requester,
     /// What the client's user is told besides the answer, whether that is an error or not.
     pub warnings: Mutex<Vec<String>>,
+}
+
+/// What an answer that lasts needs: it outlives its request.
+pub struct Transport {
+    /// Where the server is between its start and its end.
+    pub lifecycle: Arc<Lifecycle>,
+    /// Counts the request.
+    pub record: Arc<RequestRecord>,
+    /// The connection itself, if the client wants to speak another protocol on it.
+    pub upgrade: Mutex<Option<OnUpgrade>>,
 }
 
 /// An object of a kind, as errors name it.

@@ -1,4 +1,4 @@
-//! Paths that are no resources: discovery, OpenAPI, health, version. All are answered from memory.
+//! Paths that are no resources: discovery, OpenAPI, version. All are answered from memory.
 
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use serde_json::json;
@@ -13,15 +13,6 @@ use crate::{
     server::Body,
 };
 
-/// One named condition of readiness.
-#[derive(Clone, Debug)]
-pub struct Check {
-    /// Its name.
-    pub name: &'static str,
-    /// Why it does not hold; none when it does.
-    pub failure: Option<String>,
-}
-
 /// The media type of OpenAPI v3 in protobuf, which we do not make.
 const OPENAPI_V3_PROTOBUF: &str = "application/com.github.proto-openapi.spec.v3";
 
@@ -35,15 +26,12 @@ pub fn run(
     path: &str,
     query: Option<&str>,
     headers: &HeaderMap,
-    readiness: impl FnOnce() -> Vec<Check>,
 ) -> Result<Response<Body>, ApiError> {
     if method != Method::GET && method != Method::HEAD {
         return Err(ApiError::MethodNotAllowed);
     }
     let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     match path.trim_end_matches('/') {
-        "/livez" | "/healthz" => Ok(text(StatusCode::OK, "ok".to_owned())),
-        "/readyz" => Ok(ready(&readiness(), query)),
         "/version" => Ok(response::json(StatusCode::OK, &version())),
         "/openapi/v2" => match snapshot.sync {
             Sync::Pending => Err(starting()),
@@ -74,28 +62,6 @@ pub fn starting() -> ApiError {
         message: "the server is starting and does not know yet what it serves; try again".to_owned(),
         retry_after: 5,
     }
-}
-
-fn text(code: StatusCode, text: String) -> Response<Body> {
-    response::answer(code, "text/plain; charset=utf-8", text.into())
-}
-
-fn ready(checks: &[Check], query: Option<&str>) -> Response<Body> {
-    let failed = checks.iter().any(|check| check.failure.is_some());
-    let verbose =
-        query.is_some_and(|query| query.split('&').any(|part| part == "verbose" || part.starts_with("verbose=")));
-    if !failed && !verbose {
-        return text(StatusCode::OK, "ok".to_owned());
-    }
-    let mut lines: Vec<String> = checks
-        .iter()
-        .map(|check| match &check.failure {
-            None => format!("[+]{} ok", check.name),
-            Some(reason) => format!("[-]{} failed: {reason}", check.name),
-        })
-        .collect();
-    lines.push(format!("readyz check {}", if failed { "failed" } else { "passed" }));
-    text(if failed { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK }, lines.join("\n") + "\n")
 }
 
 fn version() -> serde_json::Value {

@@ -6,6 +6,9 @@ pub mod verb;
 /// Discovery, OpenAPI, health, version: paths that are no resources.
 pub mod documents;
 
+/// Whether we live, are ready, are healthy.
+pub mod probes;
+
 /// What every verb works with.
 pub mod context;
 

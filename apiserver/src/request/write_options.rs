@@ -38,6 +38,16 @@ pub enum DryRun {
 }
 
 impl DryRun {
+    /// Reads it from a query, whatever else that says.
+    ///
+    /// # Errors
+    /// When it is neither absent nor `All`, or the query cannot be read.
+    pub fn of_query(query: Option<&str>) -> Result<Self, OptionsError> {
+        let query = Query::parse(query)?;
+        let values: Vec<&str> = query.all("dryRun").collect();
+        Self::parse(&values).map_err(|cause| OptionsError::Plain(aggregate(&[cause])))
+    }
+
     /// Reads the values, which may only be `All`; the cause of a refusal otherwise.
     pub(super) fn parse(values: &[&str]) -> Result<Self, Cause> {
         if values.iter().any(|value| *value != "All") {

@@ -9,6 +9,7 @@ use rustls::{
     sign::CertifiedKey,
 };
 use sha2::{Digest as _, Sha256};
+use x509_parser::{certificate::X509Certificate, prelude::FromDer as _};
 
 /// Why a certificate cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +53,15 @@ impl ServingCertificate {
     #[must_use]
     pub fn is_loaded(&self) -> bool {
         self.current.load().is_some()
+    }
+
+    /// When the certificate that is served ends, in seconds of Unix time.
+    #[must_use]
+    pub fn not_after(&self) -> Option<f64> {
+        let current = self.current.load();
+        let (_, own) = X509Certificate::from_der(current.as_ref()?.cert.first()?).ok()?;
+        let seconds = own.validity().not_after.timestamp();
+        u32::try_from(seconds).ok().map(f64::from)
     }
 
     /// SHA-256 of the certificate that is served, in hexadecimal.

@@ -1,22 +1,17 @@
 //! Connections: accept, TLS, HTTP/1.1 and HTTP/2, limits, shutdown.
 
-use std::{convert::Infallible, future::Future, net::SocketAddr, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use futures::FutureExt as _;
 use http::{Request, Response};
-use hyper::{body::Incoming, service::service_fn};
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::conn::auto,
-};
+use hyper::body::Incoming;
 use rustls::pki_types::CertificateDer;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
 };
 use tokio_rustls::TlsAcceptor;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::task::TaskTracker;
 
 /// The serving certificate, replaced while we serve.
 mod certificate;
@@ -27,8 +22,24 @@ mod client_certificates;
 /// Bodies of requests, bounded.
 mod body;
 
+/// How a server ends, step by step.
+mod lifecycle;
+
+/// Whether a connection has something to do.
+mod activity;
+
+/// One connection: TLS, HTTP/1.1 or HTTP/2, its requests, its end.
+mod connection;
+
+#[cfg(test)]
+mod tests;
+
 pub use body::{BodyError, read_body};
 pub use certificate::{CertificateError, ServingCertificate};
+pub use lifecycle::{Lifecycle, ShutdownTimes};
+
+/// How long the last connections are waited for that the kernel holds when the server closes.
+const BACKLOG_WAIT: Duration = Duration::from_millis(20);
 
 /// The error of a response's body.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -50,6 +61,9 @@ pub trait Handler: Send + Sync + 'static {
     /// Answers one request.
     fn handle(&self, request: Request<Incoming>) -> impl Future<Output = Response<Body>> + Send;
 
+    /// Hears of a connection that ended in its TLS handshake.
+    fn handshake_failed(&self) {}
+
     /// The answer when `handle` panicked.
     fn panicked(&self) -> Response<Body>;
 }
@@ -65,12 +79,12 @@ pub struct Limits {
     pub header_read_max: Duration,
     /// Requests at once on one HTTP/2 connection; aggregators send all users' requests over few connections.
     pub http2_streams_max: u32,
+    /// How long an HTTP/2 connection may have nothing to do. One of HTTP/1.1 must send a header within its time.
+    pub idle_max: Duration,
     /// How often an HTTP/2 connection is asked whether it is alive.
     pub http2_ping_interval: Duration,
     /// How long the answer may take before the connection is closed.
     pub http2_ping_max: Duration,
-    /// How long requests may go on after shutdown has begun.
-    pub drain_max: Duration,
 }
 
 impl Default for Limits {
@@ -80,9 +94,9 @@ impl Default for Limits {
             handshake_max: Duration::from_secs(10),
             header_read_max: Duration::from_secs(32),
             http2_streams_max: 1000,
+            idle_max: Duration::from_secs(90),
             http2_ping_interval: Duration::from_secs(30),
             http2_ping_max: Duration::from_secs(15),
-            drain_max: Duration::from_secs(10),
         }
     }
 }
@@ -95,7 +109,7 @@ pub enum ServeError {
     Tls(#[from] rustls::Error),
 }
 
-/// Serves until `shutdown`, then lets requests end for a while.
+/// Serves until the lifecycle says to close, then until all requests have ended or the time for that is over.
 ///
 /// # Errors
 /// When TLS cannot be set up.
@@ -104,7 +118,7 @@ pub async fn serve<H: Handler>(
     certificate: Arc<ServingCertificate>,
     limits: Limits,
     handler: Arc<H>,
-    shutdown: CancellationToken,
+    lifecycle: Arc<Lifecycle>,
 ) -> Result<(), ServeError> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let verifier = client_certificates::AnyIssuer::new(&provider);
@@ -116,29 +130,41 @@ pub async fn serve<H: Handler>(
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let connections = TaskTracker::new();
     let room = Arc::new(Semaphore::new(limits.connections_max));
-    loop {
-        let accepted = tokio::select! {
-            () = shutdown.cancelled() => break,
-            accepted = accept(&listener, &room) => accepted,
-        };
-        let (stream, address, permit) = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                // Out of file descriptors, most likely: waiting is all that helps.
-                tracing::warn!(%error, "a connection cannot be accepted");
-                tokio::time::sleep(Duration::from_millis(100)).await;
-                continue;
-            }
-        };
-        let (acceptor, handler, shutdown) = (acceptor.clone(), Arc::clone(&handler), shutdown.clone());
+    let start = |(stream, address, permit)| {
+        let served =
+            connection::serve(stream, address, acceptor.clone(), limits, Arc::clone(&handler), Arc::clone(&lifecycle));
         connections.spawn(async move {
-            connection(stream, address, acceptor, limits, handler, shutdown).await;
-            drop(permit);
+            served.await;
+            drop::<OwnedSemaphorePermit>(permit);
         });
+    };
+    let closing = lifecycle.run();
+    tokio::pin!(closing);
+    let end = loop {
+        tokio::select! {
+            end = &mut closing => break end,
+            accepted = accept(&listener, &room) => match accepted {
+                Ok(accepted) => start(accepted),
+                Err(error) => {
+                    // Out of file descriptors, most likely: waiting is all that helps.
+                    tracing::warn!(%error, "a connection cannot be accepted");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            },
+        }
+    };
+    // The kernel has accepted these already; their clients have sent requests, perhaps.
+    while let Ok(Ok(accepted)) = tokio::time::timeout(BACKLOG_WAIT, accept(&listener, &room)).await {
+        start(accepted);
     }
+    drop(listener);
     connections.close();
-    if tokio::time::timeout(limits.drain_max, connections.wait()).await.is_err() {
-        tracing::warn!("some requests did not end in time and are cut off");
+    let ended = async {
+        connections.wait().await;
+        lifecycle.streams_ended().await;
+    };
+    if tokio::time::timeout_at(end, ended).await.is_err() {
+        tracing::warn!(connections = connections.len(), "some requests did not end in time and are cut off");
     }
     Ok(())
 }
@@ -150,61 +176,4 @@ async fn accept(
     let permit = Arc::clone(room).acquire_owned().await.map_err(std::io::Error::other)?;
     let (stream, address) = listener.accept().await?;
     Ok((stream, address, permit))
-}
-
-async fn connection<H: Handler>(
-    stream: TcpStream,
-    address: SocketAddr,
-    acceptor: TlsAcceptor,
-    limits: Limits,
-    handler: Arc<H>,
-    shutdown: CancellationToken,
-) {
-    // Watch events are small and must not wait for more.
-    if stream.set_nodelay(true).is_err() {
-        return;
-    }
-    let handshake = tokio::time::timeout(limits.handshake_max, acceptor.accept(stream)).await;
-    let stream = match handshake {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => {
-            tracing::debug!(%address, %error, "TLS handshake failed");
-            return;
-        }
-        Err(_) => return,
-    };
-    let certificates = stream.get_ref().1.peer_certificates().unwrap_or_default();
-    let certificates = certificates.iter().map(|held| held.clone().into_owned()).collect();
-    let peer = Arc::new(Peer { address, certificates });
-    let service = service_fn(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(Arc::clone(&peer));
-        let handler = Arc::clone(&handler);
-        async move {
-            let answer = AssertUnwindSafe(handler.handle(request)).catch_unwind().await;
-            Ok::<_, Infallible>(answer.unwrap_or_else(|_| {
-                tracing::error!("a request panicked");
-                handler.panicked()
-            }))
-        }
-    });
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(limits.header_read_max);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(limits.http2_streams_max)
-        .keep_alive_interval(limits.http2_ping_interval)
-        .keep_alive_timeout(limits.http2_ping_max);
-    let served = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
-    tokio::pin!(served);
-    let ended = tokio::select! {
-        ended = served.as_mut() => ended,
-        () = shutdown.cancelled() => {
-            served.as_mut().graceful_shutdown();
-            served.await
-        }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%address, error, "connection ended");
-    }
 }

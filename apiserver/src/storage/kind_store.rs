@@ -187,6 +187,10 @@ impl KindStore {
             KindBackend::Release(template) => template.put_changes(&instance, &read.instance, read.host.clone()),
             KindBackend::Stored => stored(projection.kind(), instance),
         };
+        // What changes nothing on a release is not sent: a patch without fields can move its revision.
+        if next == read.host && matches!(projection.kind().backend, KindBackend::Release(_)) {
+            return Ok(projection.instance(&read.host));
+        }
         let written = self
             .host
             .update(&self.resource, &read.host, next, target, options)
@@ -209,16 +213,16 @@ impl KindStore {
         named: &Named,
     ) -> Result<Removed, ApiError> {
         let read = self.get(projection, namespace, name, named).await?;
-        check_preconditions(&read.instance, options, named)?;
         let mut options = options.clone();
-        if options.uid.is_none() {
-            options.uid = read.host.pointer("/metadata/uid").and_then(Value::as_str).map(str::to_owned);
-        }
         if let (Some(steady), Some(wanted)) = (&self.steady, &options.resource_version)
             && steady.only_status_moved(&read.host, wanted.parse().unwrap_or_default()).await
         {
             options.resource_version =
                 read.host.pointer("/metadata/resourceVersion").and_then(Value::as_str).map(str::to_owned);
+        }
+        check_preconditions(&read.instance, &options, named)?;
+        if options.uid.is_none() {
+            options.uid = read.host.pointer("/metadata/uid").and_then(Value::as_str).map(str::to_owned);
         }
         let deleted = self
             .host

@@ -13,7 +13,10 @@ use std::{
 use anyhow::Context as _;
 use clap::Args;
 use kindsmith_apiserver::{
-    registry::Registry, run::StandAlone, server::ServingCertificate, storage::embedded::Embedded,
+    registry::Registry,
+    run::StandAlone,
+    server::{ServingCertificate, ShutdownTimes},
+    storage::embedded::Embedded,
 };
 use kindsmith_operator::OperatorConfig;
 use kindsmith_schema::form::DefinitionForm;
@@ -90,6 +93,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         listener,
         certificate,
         registry: Arc::new(Registry::default()),
+        shutdown_times: ShutdownTimes::at_once(),
         forms: forms.clone(),
     };
     let served = tokio::spawn(server.run(shutdown.clone()));

@@ -15,8 +15,7 @@ use crate::{
         represent::{self, Item, ListMeta},
     },
     request::{
-        ContinueRevision, ContinueToken, Expected as Purpose, FieldSelector, ListOptions, ResourceVersion,
-        ResourceVersionMatch,
+        ContinueRevision, ContinueToken, Expected as Purpose, ListOptions, ResourceVersion, ResourceVersionMatch,
     },
     server::Body,
     storage::{
@@ -38,11 +37,10 @@ pub(super) struct Listing {
 
 pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
     let representation = context.representation_at_last(Purpose::List)?;
-    let mut options = ListOptions::for_list(context.query.as_deref())?;
+    let mut options = ListOptions::for_list(context.query.as_deref(), selectable(context))?;
     if let Some(name) = context.target.name.as_deref() {
         options.restrict_to_name(name)?;
     }
-    check_fields(context, &options.field_selector)?;
     let (listing, meta) = page(context, &options).await?;
     let representation = representation?;
     let items = listing.items.into_iter().map(|(_, item)| item).collect();
@@ -50,16 +48,12 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
     Ok(context.body(StatusCode::OK, representation.content_type(), body))
 }
 
-/// Refuses selectors on fields that cannot be selected by.
-pub(super) fn check_fields(context: &Context, selector: &FieldSelector) -> Result<(), ApiError> {
+/// Whether objects can be selected by a field.
+pub(super) fn selectable(context: &Context) -> impl Fn(&str) -> bool {
     let version = context.projection.version();
-    let known = |field: &str| {
+    move |field| {
         matches!(field, "metadata.name" | "metadata.namespace")
             || version.selectable_fields.iter().any(|held| held.name == field)
-    };
-    match selector.fields().find(|field| !known(field)) {
-        Some(field) => Err(ApiError::BadRequest(format!("field label not supported: {field}"))),
-        None => Ok(()),
     }
 }
 

@@ -20,6 +20,9 @@ mod list;
 /// Follows a collection.
 mod watch;
 
+/// Events as messages of a websocket.
+mod websocket;
+
 /// Makes an object.
 mod create;
 

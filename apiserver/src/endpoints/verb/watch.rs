@@ -6,8 +6,12 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use futures::stream;
-use http::{Response, StatusCode};
+use futures::{
+    StreamExt as _,
+    future::BoxFuture,
+    stream::{self, BoxStream},
+};
+use http::Response;
 use http_body_util::{BodyExt as _, StreamBody};
 use hyper::body::Frame;
 use kindsmith_schema::{kind::Kind, table::Headers};
@@ -15,10 +19,14 @@ use rand::Rng as _;
 use serde_json::{Value, json};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::list::{cache_error, check_fields, selected};
+use super::{
+    list::{cache_error, selectable, selected},
+    websocket,
+};
 use crate::{
-    encode::{response, status::ApiError},
+    encode::status::ApiError,
     endpoints::{context::Context, represent},
+    metrics::WatchRecord,
     request::{As, Bookmarks, Expected as Purpose, InitialEvents, ListOptions, Representation, ResourceVersion},
     server::Body,
     storage::{
@@ -41,11 +49,10 @@ const READY_WAIT: Duration = Duration::from_secs(3);
 
 pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
     let representation = context.representation_at_last(Purpose::Watch)?;
-    let mut options = ListOptions::for_watch(context.query.as_deref())?;
+    let mut options = ListOptions::for_watch(context.query.as_deref(), selectable(context))?;
     if let Some(name) = context.target.name.as_deref() {
         options.restrict_to_name(name)?;
     }
-    check_fields(context, &options.field_selector)?;
     let cache = context.resource.view.cache();
     let ready_by = Instant::now() + READY_WAIT;
     while !cache.is_ready() {
@@ -84,7 +91,8 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
                 continue_token: None,
             };
             let event = json!({"type": "ERROR", "object": error.to_status()});
-            return Ok(response::answer(StatusCode::OK, content_type, Bytes::from(format!("{event}\n"))));
+            let frame = Bytes::from(format!("{event}\n"));
+            return Ok(deliver(context, content_type, stream::iter([frame]).boxed()));
         }
         Err(error) => return Err(cache_error(context, error)),
     };
@@ -103,17 +111,29 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
         headers: Headers::Included,
         end: now + seconds,
         bookmark: next_bookmark(now, now + seconds),
+        closing: closing(context),
+        record: context.transport.record.watch(),
         ended: false,
     };
-    let frames = stream::unfold(follow, |mut follow| async move {
+    let events = stream::unfold(follow, |mut follow| async move {
         let bytes = follow.next().await?;
-        Some((Ok::<_, crate::server::BoxError>(Frame::data(bytes)), follow))
+        follow.record.sent(bytes.len());
+        Some((bytes, follow))
     });
+    Ok(deliver(context, content_type, events.boxed()))
+}
+
+/// Sends events as a stream of lines, or as messages of a websocket if the client wants one.
+fn deliver(context: &Context, content_type: &str, events: BoxStream<'static, Bytes>) -> Response<Body> {
+    if websocket::is_wanted(&context.headers) {
+        return websocket::run(context, events);
+    }
+    let frames = events.map(|bytes| Ok::<_, crate::server::BoxError>(Frame::data(bytes)));
     let mut answer = Response::new(StreamBody::new(frames).boxed_unsync());
     if let Ok(value) = http::HeaderValue::from_str(content_type) {
         answer.headers_mut().insert(http::header::CONTENT_TYPE, value);
     }
-    Ok(answer)
+    answer
 }
 
 fn next_bookmark(now: Instant, end: Instant) -> Instant {
@@ -132,7 +152,15 @@ struct Follow {
     headers: Headers,
     end: Instant,
     bookmark: Instant,
+    closing: BoxFuture<'static, ()>,
+    record: WatchRecord,
     ended: bool,
+}
+
+/// Ends when the server closes and it is this watch's turn.
+fn closing(context: &Context) -> BoxFuture<'static, ()> {
+    let lifecycle = Arc::clone(&context.transport.lifecycle);
+    Box::pin(async move { lifecycle.watch_end().await })
 }
 
 fn timer(at: Instant) -> Sleep {
@@ -153,6 +181,7 @@ impl Follow {
                     },
                 },
                 () = end => self.ended = true,
+                () = self.closing.as_mut() => self.ended = true,
                 () = bookmark, if self.bookmarks == Bookmarks::Wanted => {
                     self.bookmark = next_bookmark(Instant::now(), self.end);
                     return Some(self.bookmark(self.watcher.revision(), json!({})));

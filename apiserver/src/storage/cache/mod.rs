@@ -344,6 +344,12 @@ impl WatchCache {
         self.revision.borrow().unwrap_or_default()
     }
 
+    /// How many objects there are.
+    #[must_use]
+    pub fn objects(&self) -> usize {
+        self.state().entries.len()
+    }
+
     /// How many follow.
     #[must_use]
     pub fn watchers(&self) -> usize {
