@@ -100,7 +100,8 @@ mod tests {
         let team = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "team"}});
         let options = WriteOptions { persistence: Persistence::Durable, field_manager: "test".to_owned() };
         store.create(&namespaces(), team, &options).await.unwrap();
-        let reached = freshness.reached(store.as_ref(), &namespaces(), &cache);
+        let resource = namespaces();
+        let reached = freshness.reached(store.as_ref(), &resource, &cache);
         let told = async {
             tokio::time::sleep(Duration::from_millis(20)).await;
             cache.progress(2);
