@@ -176,6 +176,7 @@ async fn most_recent(context: &Context, options: &ListOptions) -> Result<Listing
 async fn exactly(context: &Context, options: &ListOptions, revision: u64) -> Result<Listing, ApiError> {
     let cache = context.resource.view.cache();
     if context.store().progress() == Progress::Prompt
+        && cache.is_ready()
         && cache.wait_for(revision, (Instant::now() + FRESHNESS_WAIT).into()).await.is_err()
     {
         return Err(ApiError::TooLargeResourceVersion { wanted: revision, current: cache.revision() });
