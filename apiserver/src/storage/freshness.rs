@@ -73,3 +73,53 @@ impl Freshness {
         cache.wait_for(revision, Instant::now() + wait).await.is_ok()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::storage::{
+        builtin::namespaces,
+        cache::CacheLimits,
+        embedded::Embedded,
+        host::{Persistence, WriteOptions},
+    };
+
+    #[tokio::test]
+    async fn a_cache_that_lags_behind_is_waited_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Embedded::open(directory.path()).unwrap();
+        let cache = WatchCache::new(CacheLimits::default());
+        let freshness = Arc::new(Freshness::default());
+        assert!(!freshness.reached(store.as_ref(), &namespaces(), &cache).await, "nothing is known yet");
+        cache.fill(Vec::new(), 1);
+        assert!(freshness.reached(store.as_ref(), &namespaces(), &cache).await);
+        let team = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "team"}});
+        let options = WriteOptions { persistence: Persistence::Durable, field_manager: "test".to_owned() };
+        store.create(&namespaces(), team, &options).await.unwrap();
+        let resource = namespaces();
+        let reached = freshness.reached(store.as_ref(), &resource, &cache);
+        let told = async {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            cache.progress(2);
+        };
+        let (reached, ()) = tokio::join!(reached, told);
+        assert!(reached);
+    }
+
+    #[tokio::test]
+    async fn no_question_is_answered_from_before_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Embedded::open(directory.path()).unwrap();
+        let freshness = Freshness::default();
+        let resource = namespaces();
+        let together = futures::future::join_all((0..100).map(|_| freshness.revision(store.as_ref(), &resource)));
+        assert!(together.await.iter().all(Result::is_ok));
+        let begun = freshness.begun.load(Ordering::SeqCst);
+        freshness.revision(store.as_ref(), &resource).await.unwrap();
+        assert_eq!(freshness.begun.load(Ordering::SeqCst), begun + 1);
+    }
+}

@@ -19,7 +19,7 @@ use crate::{
     },
     server::Body,
     storage::{
-        cache::{CacheError, CacheListAt},
+        cache::{self, CacheError, CacheListAt},
         host::{ListAt, Progress},
     },
 };
@@ -27,9 +27,9 @@ use crate::{
 /// How long a list waits for the cache to reach a revision that the client has seen elsewhere.
 const FRESHNESS_WAIT: Duration = Duration::from_secs(3);
 
-/// Instances at one revision, in the order of namespace and name.
+/// Instances at one revision, in the order of their keys.
 pub(super) struct Listing {
-    /// Key for paging, and the object.
+    /// Key for paging, if there are pages, and the object.
     pub(super) items: Vec<(String, Item)>,
     /// The revision.
     pub(super) revision: u64,
@@ -71,13 +71,6 @@ pub(super) fn selected(
             "metadata.namespace" => Some(namespace.unwrap_or_default()),
             other => fields.get(other).map(String::as_str),
         })
-}
-
-fn paging_key(namespace: Option<&str>, name: &str) -> String {
-    match namespace {
-        Some(namespace) => format!("{namespace}/{name}"),
-        None => name.to_owned(),
-    }
 }
 
 /// The objects that are asked for, and the metadata of the list.
@@ -138,11 +131,16 @@ fn expired(error: ApiError, token: Option<&ContinueToken>) -> ApiError {
 fn cached(context: &Context, options: &ListOptions, at: CacheListAt) -> Result<Listing, ApiError> {
     let listing =
         context.resource.view.cache().list(context.namespace(), at).map_err(|error| cache_error(context, error))?;
+    // Keys are for pages alone, and most lists have none.
+    let paged = options.limit.is_some() || options.continue_token.is_some();
     let items = listing
         .entries
         .iter()
         .filter(|entry| selected(options, &entry.name, entry.namespace.as_deref(), &entry.labels, &entry.fields))
-        .map(|entry| (paging_key(entry.namespace.as_deref(), &entry.name), Item::Encoded(entry.json.clone())))
+        .map(|entry| {
+            let key = if paged { cache::key(entry.namespace.as_deref(), &entry.name) } else { String::new() };
+            (key, Item::Encoded(entry.json.clone()))
+        })
         .collect();
     Ok(Listing { items, revision: listing.revision })
 }
@@ -154,7 +152,7 @@ async fn from_host(context: &Context, options: &ListOptions, at: ListAt) -> Resu
         .into_iter()
         .filter_map(|instance: Value| {
             let entry = context.projection.encode(&instance, 0);
-            let key = paging_key(entry.namespace.as_deref(), &entry.name);
+            let key = cache::key(entry.namespace.as_deref(), &entry.name);
             selected(options, &entry.name, entry.namespace.as_deref(), &entry.labels, &entry.fields)
                 .then_some((key, Item::Encoded(entry.json)))
         })
@@ -178,6 +176,7 @@ async fn most_recent(context: &Context, options: &ListOptions) -> Result<Listing
 async fn exactly(context: &Context, options: &ListOptions, revision: u64) -> Result<Listing, ApiError> {
     let cache = context.resource.view.cache();
     if context.store().progress() == Progress::Prompt
+        && cache.is_ready()
         && cache.wait_for(revision, (Instant::now() + FRESHNESS_WAIT).into()).await.is_err()
     {
         return Err(ApiError::TooLargeResourceVersion { wanted: revision, current: cache.revision() });

@@ -167,7 +167,15 @@ pub enum CacheError {
     TooManyWatchers,
 }
 
-type Key = (Option<String>, String);
+/// What orders objects, in lists and in their pages: as etcd orders them, so that all objects of `team-a` come before
+/// those of `team`.
+#[must_use]
+pub fn key(namespace: Option<&str>, name: &str) -> String {
+    match namespace {
+        Some(namespace) => format!("{namespace}/{name}"),
+        None => name.to_owned(),
+    }
+}
 
 struct Following {
     namespace: Option<String>,
@@ -176,12 +184,21 @@ struct Following {
 
 #[derive(Default)]
 struct State {
-    entries: BTreeMap<Key, Arc<Entry>>,
+    /// By [`key`].
+    entries: BTreeMap<String, Arc<Entry>>,
     history: VecDeque<Arc<CacheEvent>>,
     /// The state before this revision's changes is not known.
     oldest: u64,
     watchers: Vec<Following>,
     closed: bool,
+}
+
+impl State {
+    /// The present objects of a namespace, or all.
+    fn within(&self, namespace: Option<&str>) -> impl Iterator<Item = (&String, &Arc<Entry>)> {
+        let first = namespace.map(|namespace| format!("{namespace}/")).unwrap_or_default();
+        self.entries.range(first..).take_while(move |(_, entry)| is_in(namespace, entry))
+    }
 }
 
 /// The watch cache.
@@ -208,8 +225,7 @@ impl WatchCache {
     pub fn fill(&self, entries: Vec<Arc<Entry>>, revision: u64) {
         let mut state = self.state();
         let first = self.revision.borrow().is_none();
-        let next: BTreeMap<Key, Arc<Entry>> =
-            entries.into_iter().map(|entry| ((entry.namespace.clone(), entry.name.clone()), entry)).collect();
+        let next: BTreeMap<String, Arc<Entry>> = entries.into_iter().map(|entry| (key_of(&entry), entry)).collect();
         if first {
             state.entries = next;
             state.oldest = revision;
@@ -269,13 +285,12 @@ impl WatchCache {
     fn change(&self, state: &mut State, change: Change) {
         let event = match change {
             Change::Applied(entry) => {
-                let key = (entry.namespace.clone(), entry.name.clone());
-                let previous = state.entries.insert(key, Arc::clone(&entry));
+                let previous = state.entries.insert(key_of(&entry), Arc::clone(&entry));
                 let kind = if previous.is_some() { EventKind::Modified } else { EventKind::Added };
                 CacheEvent { revision: entry.revision, kind, entry, previous, frame: OnceLock::new() }
             }
             Change::Deleted { revision, last } => {
-                let Some(previous) = state.entries.remove(&(last.namespace.clone(), last.name.clone())) else { return };
+                let Some(previous) = state.entries.remove(&key_of(&last)) else { return };
                 CacheEvent {
                     revision,
                     kind: EventKind::Deleted,
@@ -294,8 +309,11 @@ impl WatchCache {
         }
         // A full queue or a client that left ends the watcher: dropping the sender ends its stream after what is queued.
         state.watchers.retain(|watcher| {
-            let wanted = watcher.namespace.is_none() || watcher.namespace == event.entry.namespace;
-            if wanted { watcher.queue.try_send(Arc::clone(&event)).is_ok() } else { !watcher.queue.is_closed() }
+            if is_in(watcher.namespace.as_deref(), &event.entry) {
+                watcher.queue.try_send(Arc::clone(&event)).is_ok()
+            } else {
+                !watcher.queue.is_closed()
+            }
         });
     }
 
@@ -341,7 +359,7 @@ impl WatchCache {
     /// One object.
     #[must_use]
     pub fn get(&self, namespace: Option<&str>, name: &str) -> Option<Arc<Entry>> {
-        self.state().entries.get(&(namespace.map(str::to_owned), name.to_owned())).cloned()
+        self.state().entries.get(&key(namespace, name)).cloned()
     }
 
     /// Objects of a namespace, or all.
@@ -351,7 +369,6 @@ impl WatchCache {
     pub fn list(&self, namespace: Option<&str>, at: CacheListAt) -> Result<Listing, CacheError> {
         let state = self.state();
         let current = (*self.revision.borrow()).ok_or(CacheError::NotReady)?;
-        let wanted = |held: &Option<String>| namespace.is_none() || held.as_deref() == namespace;
         match at {
             CacheListAt::NotOlderThan(revision) if revision > current => Err(CacheError::TooNew { current }),
             CacheListAt::Exactly(revision) if revision > current => Err(CacheError::TooNew { current }),
@@ -359,28 +376,20 @@ impl WatchCache {
                 Err(CacheError::Expired { oldest: state.oldest })
             }
             CacheListAt::Exactly(revision) => {
-                let mut entries: BTreeMap<&Key, Arc<Entry>> = BTreeMap::new();
-                let keys: Vec<Key> = state.history.iter().map(|event| key_of(&event.entry)).collect();
-                entries.extend(state.entries.iter().map(|(key, entry)| (key, Arc::clone(entry))));
-                // Undo what came later, newest first.
-                for (event, key) in
-                    state.history.iter().zip(&keys).rev().take_while(|(event, _)| event.revision > revision)
-                {
-                    match &event.previous {
-                        Some(previous) => entries.insert(key, Arc::clone(previous)),
-                        None => entries.remove(key),
-                    };
+                // Undo what came later, newest first: what is left for a key is how the object was.
+                let mut undone: BTreeMap<String, Option<&Arc<Entry>>> = BTreeMap::new();
+                let later = state.history.iter().rev().take_while(|event| event.revision > revision);
+                for event in later.filter(|event| is_in(namespace, &event.entry)) {
+                    undone.insert(key_of(&event.entry), event.previous.as_ref());
                 }
-                let entries = entries.into_iter().filter(|(key, _)| wanted(&key.0)).map(|(_, entry)| entry).collect();
-                Ok(Listing { entries, revision })
+                let present = state.within(namespace).filter(|(key, _)| !undone.contains_key(*key));
+                let mut entries: Vec<(&String, &Arc<Entry>)> = present.collect();
+                entries.extend(undone.iter().filter_map(|(key, entry)| Some((key, (*entry)?))));
+                entries.sort_by_key(|(key, _)| *key);
+                Ok(Listing { entries: entries.into_iter().map(|(_, entry)| Arc::clone(entry)).collect(), revision })
             }
             CacheListAt::Any | CacheListAt::NotOlderThan(_) => {
-                let entries = state
-                    .entries
-                    .iter()
-                    .filter(|(key, _)| wanted(&key.0))
-                    .map(|(_, entry)| Arc::clone(entry))
-                    .collect();
+                let entries = state.within(namespace).map(|(_, entry)| Arc::clone(entry)).collect();
                 Ok(Listing { entries, revision: current })
             }
         }
@@ -411,11 +420,11 @@ impl WatchCache {
             return Err(CacheError::TooManyWatchers);
         }
         let mut pending = VecDeque::new();
-        let wanted = |held: &Option<String>| namespace.is_none() || *held == namespace;
         let begin = match start {
             WatchStart::InitialEvents => {
-                let present = state.entries.iter().filter(|(key, _)| wanted(&key.0));
-                pending.extend(present.map(|(_, entry)| WatcherItem::Initial(Arc::clone(entry))));
+                pending.extend(
+                    state.within(namespace.as_deref()).map(|(_, entry)| WatcherItem::Initial(Arc::clone(entry))),
+                );
                 pending.push_back(WatcherItem::InitialEnd { revision: current });
                 current
             }
@@ -424,7 +433,7 @@ impl WatchCache {
             }
             WatchStart::After(revision) => {
                 let later = state.history.iter().filter(|event| event.revision > revision);
-                let later = later.filter(|event| wanted(&event.entry.namespace));
+                let later = later.filter(|event| is_in(namespace.as_deref(), &event.entry));
                 pending.extend(later.map(|event| WatcherItem::Event(Arc::clone(event))));
                 revision.max(current)
             }
@@ -437,8 +446,13 @@ impl WatchCache {
     }
 }
 
-fn key_of(entry: &Entry) -> Key {
-    (entry.namespace.clone(), entry.name.clone())
+fn key_of(entry: &Entry) -> String {
+    key(entry.namespace.as_deref(), &entry.name)
+}
+
+/// Whether an object is in a namespace; without one, all are.
+fn is_in(namespace: Option<&str>, entry: &Entry) -> bool {
+    namespace.is_none() || entry.namespace.as_deref() == namespace
 }
 
 /// An entry with another resourceVersion, for a deletion that was not seen.

@@ -155,3 +155,26 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn objects_come_in_the_order_of_their_keys_in_all_lists() {
+    let cache = WatchCache::new(CacheLimits::default());
+    let within = |namespace: &str, name: &str, revision: u64| {
+        let held = Entry { namespace: Some(namespace.to_owned()), ..Entry::clone(&entry(name, revision)) };
+        Arc::new(held)
+    };
+    let all = [within("team", "x", 1), within("team-a", "x", 2), within("team", "a", 3), within("tea", "z", 4)];
+    cache.fill(all.to_vec(), 4);
+    let keys = |namespace: Option<&str>, at| {
+        let listing = cache.list(namespace, at).unwrap();
+        listing.entries.iter().map(|entry| key_of(entry)).collect::<Vec<_>>()
+    };
+    let sorted = ["tea/z", "team-a/x", "team/a", "team/x"];
+    assert_eq!(keys(None, CacheListAt::Any), sorted);
+    assert_eq!(keys(Some("team"), CacheListAt::Any), ["team/a", "team/x"]);
+    cache.apply(Change::Deleted { revision: 5, last: within("team", "a", 5) });
+    cache.apply(Change::Applied(within("team", "b", 6)));
+    assert_eq!(keys(None, CacheListAt::Exactly(4)), sorted);
+    assert_eq!(keys(Some("team"), CacheListAt::Exactly(5)), ["team/x"]);
+    assert_eq!(keys(Some("team"), CacheListAt::Any), ["team/b", "team/x"]);
+}

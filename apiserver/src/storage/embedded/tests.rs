@@ -225,3 +225,51 @@ async fn a_namespace_terminates_and_goes_when_it_is_finalized() {
     store.finalize_namespace("team").await.unwrap();
     assert_eq!(code(&store.get(&namespaces, None, "team").await.unwrap_err()), 404);
 }
+
+#[tokio::test]
+async fn a_list_of_the_future_is_no_list() {
+    let (_directory, store) = open();
+    let error = store.list(&resource(), None, ListAt::Exactly(9)).await.unwrap_err();
+    assert_eq!((code(&error), error.to_string().as_str()), (504, "Timeout: Too large resource version: 9, current: 1"));
+}
+
+#[tokio::test]
+async fn what_is_too_many_changes_ago_is_forgotten_and_said_to_be() {
+    let directory = tempfile::tempdir().unwrap();
+    let retention = Retention { changes_max: 3, ..Retention::default() };
+    let store = Embedded::open_with(directory.path(), retention).unwrap();
+    for number in 0..6 {
+        create(&store, cup(&format!("cup-{number}"), number)).await;
+    }
+    // Revision 1 is the empty store; 7 is the newest.
+    assert_eq!(store.list(&resource(), None, ListAt::Exactly(4)).await.unwrap().items.len(), 3);
+    let list = store.list(&resource(), None, ListAt::Exactly(3)).await.unwrap_err();
+    assert_eq!(
+        (code(&list), list.to_string().as_str()),
+        (410, "The resourceVersion for the provided list is too old.")
+    );
+    let watch = store.watch(&resource(), 3).await.err().unwrap();
+    assert_eq!((code(&watch), watch.to_string().as_str()), (410, "too old resource version: 3 (4)"));
+    assert!(store.watch(&resource(), 4).await.is_ok());
+    drop(store);
+    let store = loop {
+        match Embedded::open_with(directory.path(), retention) {
+            Err(OpenError::InUse { .. }) => tokio::time::sleep(Duration::from_millis(5)).await,
+            opened => break opened.unwrap(),
+        }
+    };
+    assert_eq!(store.revision(&resource()).await.unwrap(), 7);
+    assert_eq!(code(&store.watch(&resource(), 3).await.err().unwrap()), 410);
+}
+
+#[tokio::test]
+async fn what_is_too_long_ago_is_forgotten() {
+    let directory = tempfile::tempdir().unwrap();
+    let retention = Retention { age_max: Duration::from_secs(1), ..Retention::default() };
+    let store = Embedded::open_with(directory.path(), retention).unwrap();
+    create(&store, cup("old", 1)).await;
+    tokio::time::sleep(Duration::from_millis(2100)).await;
+    create(&store, cup("new", 1)).await;
+    assert_eq!(code(&store.list(&resource(), None, ListAt::Exactly(1)).await.unwrap_err()), 410);
+    assert_eq!(store.list(&resource(), None, ListAt::Exactly(2)).await.unwrap().items.len(), 1);
+}

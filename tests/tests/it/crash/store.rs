@@ -2,7 +2,7 @@
 
 use std::{
     env,
-    io::{BufRead as _, BufReader, Write as _},
+    io::{BufReader, Read as _, Write as _},
     path::Path,
     process::{Command, Stdio},
     sync::Arc,
@@ -134,22 +134,17 @@ fn run_child(folder: &Path, seed: u64, life: Duration, ledger: &mut Ledger) -> R
     let mut child = command.spawn().context("starting the child")?;
     let output = child.stdout.take().context("the child has no output")?;
     let reader = thread::spawn(move || {
-        // A line that was cut off was not said.
-        let mut lines: Vec<String> = BufReader::new(output)
-            .split(b'\n')
-            .map_while(Result::ok)
-            .map(|line| String::from_utf8_lossy(&line).into_owned())
-            .collect();
-        if lines.last().is_some_and(|line| !line.is_empty()) {
-            lines.pop();
-        }
-        lines
+        let mut said = String::new();
+        BufReader::new(output).read_to_string(&mut said).map(|_| said)
     });
     thread::sleep(life);
     child.kill().context("killing the child")?;
     child.wait().context("waiting for the child")?;
-    let Ok(lines) = reader.join() else { bail!("the reader of the child's output panicked") };
-    for line in lines {
+    let Ok(said) = reader.join() else { bail!("the reader of the child's output panicked") };
+    let said = said.context("reading what the child said")?;
+    // A line that was cut off was not said.
+    let whole = said.rsplit_once('\n').map_or("", |(whole, _)| whole);
+    for line in whole.lines() {
         match *line.split(' ').collect::<Vec<_>>() {
             [">", name, step] => ledger.ask(name, step.parse().ok()),
             ["<", name, revision] => ledger.acknowledge(name, revision.parse().ok()),
