@@ -17,6 +17,9 @@ mod crd;
 /// `kindsmith check`.
 mod check;
 
+/// `kindsmith definition`.
+mod definition;
+
 /// Manifests of files and directories.
 mod manifests;
 
@@ -40,6 +43,9 @@ enum Command {
     Apiserver(in_cluster::ApiserverArguments),
     /// Print the CustomResourceDefinition of ApplicationDefinition
     Crd,
+    /// Make definitions
+    #[command(subcommand)]
+    Definition(definition::Command),
     /// Judge definitions before they are applied, and what they would break
     #[command(long_about = check::ABOUT)]
     Check(check::Arguments),
@@ -49,7 +55,7 @@ enum Command {
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let default = match &arguments.command {
-        Command::Dev(_) | Command::Check(_) => "warn,kube_client=off",
+        Command::Dev(_) | Command::Check(_) | Command::Definition(_) => "warn,kube_client=off",
         _ => "info,kube_runtime=warn,kube_client=off",
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
@@ -62,6 +68,7 @@ async fn main() -> ExitCode {
         Command::Operator(arguments) => in_cluster::operator(arguments).await,
         Command::Apiserver(arguments) => in_cluster::apiserver(arguments).await,
         Command::Crd => crd::print(),
+        Command::Definition(command) => definition::run(&command),
         Command::Check(arguments) => match check::run(&arguments) {
             Ok(check::Verdict::Sound) => Ok(()),
             Ok(check::Verdict::Faulty) => return ExitCode::FAILURE,

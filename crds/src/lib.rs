@@ -30,7 +30,8 @@ pub use definition::{ApplicationDefinition, ApplicationDefinitionSpec, Scope};
 pub use manifest::custom_resource_definition;
 pub use names::Names;
 pub use status::{
-    ApplicationDefinitionStatus, CONDITION_ACCEPTED, CONDITION_NAMES_ACCEPTED, CONDITION_REGISTERED, CONDITION_SERVED,
+    ApplicationDefinitionStatus, CONDITION_ACCEPTED, CONDITION_NAMES_ACCEPTED, CONDITION_REGISTERED,
+    CONDITION_ROLLED_OUT, CONDITION_SERVED, RolloutStatus,
 };
 pub use version::{
     PrinterColumn, ScaleSubresource, SelectableField, StatusSubresource, Subresources, Validation, Version,

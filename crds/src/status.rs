@@ -18,6 +18,19 @@ pub const CONDITION_REGISTERED: &str = "Registered";
 /// The kind is served.
 pub const CONDITION_SERVED: &str = "Served";
 
+/// The releases there are have the settings of the definition.
+pub const CONDITION_ROLLED_OUT: &str = "RolledOut";
+
+/// How many releases have the settings of the definition.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RolloutStatus {
+    /// Releases that have them.
+    pub updated: i64,
+    /// All releases that were made through the kind.
+    pub total: i64,
+}
+
 /// What the operator found about a definition.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -34,4 +47,7 @@ pub struct ApplicationDefinitionStatus {
     /// Versions that objects may be stored in.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stored_versions: Vec<String>,
+    /// How far the settings of the definition have come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<RolloutStatus>,
 }

@@ -21,10 +21,10 @@ pub(crate) fn run(data: &[u8]) {
             authorization_selectors(resource.verb, query);
         }
     }
-    if let Ok(mut options) = ListOptions::for_list(query) {
+    if let Ok(mut options) = ListOptions::for_list(query, |_| true) {
         let _ = options.restrict_to_name("a");
     }
-    let _ = ListOptions::for_watch(query);
+    let _ = ListOptions::for_watch(query, |_| true);
     let _ = GetOptions::parse(query);
     let _ = WriteOptions::for_create(query);
     let _ = WriteOptions::for_update(query);

@@ -26,6 +26,7 @@ use crate::{
     error::ActionError,
     judge::Judge,
     pace::Pace,
+    rollout::Rollouts,
     watch::{ClusterStores, Stores},
 };
 
@@ -53,7 +54,13 @@ pub async fn run(client: Client, config: OperatorConfig, shutdown: CancellationT
         () = stores.ready() => {}
     }
     tracing::info!("the operator has seen everything and begins");
-    let mut controller = Controller::new(client, config, stores);
+    let rollouts = Rollouts::new(client.clone(), stores.releases.clone(), Arc::clone(&bell));
+    let rolling_out = Arc::clone(&rollouts);
+    watches.spawn(async move {
+        rolling_out.run().await;
+        "rollouts"
+    });
+    let mut controller = Controller::new(client, config, stores, rollouts);
     loop {
         let next = controller.pass();
         tokio::select! {
@@ -93,6 +100,7 @@ struct Running {
 struct Controller {
     config: OperatorConfig,
     stores: Stores,
+    rollouts: Arc<Rollouts>,
     judge: Judge,
     pace: Pace,
     actor: Actor,
@@ -103,7 +111,7 @@ struct Controller {
 }
 
 impl Controller {
-    fn new(client: Client, config: OperatorConfig, stores: Stores) -> Self {
+    fn new(client: Client, config: OperatorConfig, stores: Stores, rollouts: Arc<Rollouts>) -> Self {
         let sans = Arc::new(wanted_sans(&config.service, &config.namespace));
         // The apiserver has a storage of its own where there is no cluster to store things in.
         let own_storage = match config.registration {
@@ -114,6 +122,7 @@ impl Controller {
             actor: Actor { client, namespace: config.namespace.clone(), sans: Arc::clone(&sans) },
             config,
             stores,
+            rollouts,
             judge: Judge::new(own_storage),
             pace: Pace::default(),
             sans,
@@ -130,7 +139,14 @@ impl Controller {
         let stores = self.stores.definitions.iter();
         let objects: Vec<(DefinitionForm, Arc<DynamicObject>)> =
             stores.flat_map(|(form, store)| store.state().into_iter().map(|object| (*form, object))).collect();
-        let definitions = self.judge.judge(objects.iter().map(|(form, object)| (*form, object.as_ref())));
+        let mut definitions = self.judge.judge(objects.iter().map(|(form, object)| (*form, object.as_ref())));
+        // The last good generation of a definition that is refused goes on; it is not begun with.
+        let sound = definitions.iter().filter(|it| it.verdict.refused.is_none());
+        let kinds = sound.filter_map(|it| Some((it.uid.clone(), it.verdict.kind.clone()?)));
+        self.rollouts.set_kinds(kinds.collect());
+        for definition in &mut definitions {
+            definition.rollout = self.rollouts.progress(&definition.uid);
+        }
         let groups: HashSet<&str> =
             definitions.iter().flat_map(|it| &it.claimed).map(|claimed| claimed.group.as_str()).collect();
         let mut actions = Vec::new();

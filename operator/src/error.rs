@@ -39,6 +39,9 @@ pub(crate) enum ActionError {
     /// A Secret could not be written.
     #[error("cannot write the Secret: {0}")]
     WriteSecret(#[source] kube::Error),
+    /// The settings of a definition could not be written to a release.
+    #[error("cannot write the settings to the release: {0}")]
+    RollOut(#[source] kube::Error),
     /// The cluster did not answer in time.
     #[error("no answer within {0:?}")]
     Deadline(Duration),

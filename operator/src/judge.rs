@@ -15,7 +15,7 @@ use kindsmith_schema::{
 };
 use kube::{ResourceExt, api::DynamicObject};
 
-use crate::group_version::GroupVersion;
+use crate::{group_version::GroupVersion, rollout::Progress};
 
 /// The most faults of a definition that its status repeats.
 const FAULTS_MAX: usize = 16;
@@ -41,6 +41,8 @@ pub(crate) struct Definition {
     pub claimed: Vec<GroupVersion>,
     /// What was found.
     pub verdict: Arc<Verdict>,
+    /// How far its settings have come; none while that is not known.
+    pub rollout: Option<Progress>,
 }
 
 /// What was found about the generation of a definition.
@@ -121,6 +123,7 @@ impl Judge {
                 .unwrap_or_default(),
             claimed: claimed.iter().map(|(group, version)| GroupVersion::new(group, version)).collect(),
             verdict: self.verdict(form, object),
+            rollout: None,
         }
     }
 

@@ -41,6 +41,9 @@ mod pace;
 /// Doing it.
 mod act;
 
+/// Settings that changed, brought to releases there are.
+mod rollout;
+
 /// The loop that ties them together.
 mod controller;
 

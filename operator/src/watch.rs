@@ -18,7 +18,7 @@ use kube_runtime::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tokio::{sync::Notify, task::JoinSet};
 
-use crate::{OperatorConfig, Registration, decide::CrdClaim};
+use crate::{OperatorConfig, Registration, decide::CrdClaim, rollout};
 
 /// CustomResourceDefinitions are large: this many at a time while they are listed.
 const CRD_PAGE_OBJECTS_MAX: u32 = 50;
@@ -49,6 +49,8 @@ pub(crate) struct ClusterStores {
 /// All that is seen.
 pub(crate) struct Stores {
     pub(crate) definitions: Vec<(DefinitionForm, Store<DynamicObject>)>,
+    /// Releases, without their values and statuses; nothing waits for them, as Flux may not be there.
+    pub(crate) releases: Store<DynamicObject>,
     /// None when stand-alone.
     pub(crate) cluster: Option<ClusterStores>,
 }
@@ -92,7 +94,12 @@ impl Stores {
                 })
             }
         };
-        Self { definitions, cluster }
+        let resource = rollout::resource();
+        let api = Api::<DynamicObject>::all_with(client.clone(), &resource);
+        // Nobody is woken: rollouts look by themselves.
+        let asleep = Arc::new(Notify::new());
+        let releases = start_stripped("HelmReleases", api, any(), resource, &asleep, tasks, rollout::strip);
+        Self { definitions, releases, cluster }
     }
 
     /// Waits until each store has seen everything once: before that nothing may be judged missing.
@@ -144,12 +151,29 @@ where
     K: Resource + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
     K::DynamicType: Clone + Eq + Hash + Send + Sync,
 {
+    start_stripped(what, api, config, resource, bell, tasks, |object: &mut K| object.managed_fields_mut().clear())
+}
+
+/// Starts a watch whose store keeps of each object what `strip` leaves.
+fn start_stripped<K>(
+    what: &'static str,
+    api: Api<K>,
+    config: watcher::Config,
+    resource: K::DynamicType,
+    bell: &Arc<Notify>,
+    tasks: &mut JoinSet<&'static str>,
+    strip: fn(&mut K),
+) -> Store<K>
+where
+    K: Resource + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+    K::DynamicType: Clone + Eq + Hash + Send + Sync,
+{
     let writer = reflector::store::Writer::new(resource);
     let store = writer.as_reader();
     let bell = Arc::clone(bell);
     tasks.spawn(async move {
         watcher(api, config)
-            .modify(|object| object.managed_fields_mut().clear())
+            .modify(strip)
             .default_backoff()
             .reflect(writer)
             .for_each(|event| {

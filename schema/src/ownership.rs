@@ -111,7 +111,7 @@ impl Kinds for Kind {
     fn default(&self, object: &mut Value) {
         let version = object.get("apiVersion").and_then(Value::as_str).and_then(|version| self.version_of(version));
         if let Some(schema) = version.map(|version| version.schema.clone()) {
-            schema.default(object);
+            schema.fill_in(object);
         }
     }
 }

@@ -93,6 +93,27 @@ impl Dev {
         Ok(())
     }
 
+    /// Kills it as a crash would, and waits until it is gone; what it has stored stays.
+    ///
+    /// # Errors
+    /// It does not run, or cannot be killed.
+    pub async fn kill(&mut self) -> Result<()> {
+        let mut process = self.process.take().context("kindsmith dev does not run")?;
+        let own = process::children(process.id());
+        process.kill().context("killing kindsmith dev")?;
+        // The kernel kills the program when its guard is gone, but nobody here is its parent and could wait for it.
+        wait::until("kindsmith dev to be gone", START_DEADLINE, || async {
+            ensure!(!own.iter().any(|id| process::runs(*id)), "it still runs");
+            Ok(())
+        })
+        .await
+    }
+
+    /// Ids of its processes, without the guard's.
+    pub fn process_ids(&self) -> Vec<u32> {
+        self.process.as_ref().map(|process| process::children(process.id())).unwrap_or_default()
+    }
+
     /// The kubeconfig that it wrote.
     pub fn kubeconfig(&self) -> PathBuf {
         self.folder().join("kubeconfig")

@@ -119,6 +119,17 @@ pub fn object(representation: &Representation, columns: &Columns, instance: &Val
     encode(representation, &object_tree(representation, columns, instance, Headers::Included))
 }
 
+/// One object that is encoded already. As plain JSON it goes out as it is.
+///
+/// # Errors
+/// When it cannot be encoded otherwise, which is a fault of ours.
+pub fn encoded_object(representation: &Representation, columns: &Columns, json: Bytes) -> Result<Bytes, ApiError> {
+    match (representation.as_, representation.format) {
+        (As::Object, Format::Json { pretty: Pretty::No }) => Ok(json),
+        _ => object(representation, columns, &tree(&json)?),
+    }
+}
+
 /// One object as a tree. On a watch, only the first Table has headers.
 #[must_use]
 pub fn object_tree(representation: &Representation, columns: &Columns, instance: &Value, headers: Headers) -> Value {

@@ -8,7 +8,10 @@ use kindsmith_schema::{
 };
 use serde_json::{Value, json};
 
-use crate::{encode::status::ApiError, request::BodyFormat};
+use crate::{
+    encode::status::ApiError,
+    request::{BodyFormat, FieldValidation},
+};
 
 /// What the path of the request says the object must be.
 #[derive(Clone, Copy, Debug)]
@@ -99,9 +102,22 @@ fn settle_numbers(value: &mut Value) {
 ///
 /// # Errors
 /// 400 when it does not.
-pub fn object(body: &[u8], format: BodyFormat, expected: Expected<'_>) -> Result<Decoded, ApiError> {
+pub fn object(
+    body: &[u8],
+    format: BodyFormat,
+    expected: Expected<'_>,
+    validation: FieldValidation,
+) -> Result<Decoded, ApiError> {
     let decoded = value(body, format, expected)?;
     if !decoded.object.is_object() || kind_of(&decoded.object).is_empty() {
+        if validation == FieldValidation::Ignore {
+            // The decoder that is not strict takes the kind that is expected for that of the object.
+            let Expected { version, kind, .. } = expected;
+            return Err(ApiError::BadRequest(format!(
+                "{kind} in version {version:?} cannot be handled as a {kind}: Object 'Kind' is missing in '{}'",
+                excerpt(&decoded.object)
+            )));
+        }
         return Err(ApiError::BadRequest(format!(
             "the object provided is unrecognized (must be of type {}): Object 'Kind' is missing in '{}' ({})",
             expected.kind,

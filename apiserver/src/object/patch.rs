@@ -27,15 +27,20 @@ impl Patch {
     /// 400 when it is no list of operations, 413 when there are too many, 422 when one is none that there is.
     pub fn json(body: &[u8], lenient: bool) -> Result<(Self, Vec<String>), ApiError> {
         let (operations, complaints) = read(body, "json patch ")?;
+        // Who is lenient meets another decoder of Go.
+        let (about, list, item) = match lenient {
+            true => ("", "jsonpatch.Patch", "jsonpatch.Operation"),
+            false => (DECODING, "[]handlers.jsonPatchOp", "handlers.jsonPatchOp"),
+        };
         let Value::Array(operations) = operations else {
-            return Err(undecodable(&operations, "[]handlers.jsonPatchOp"));
+            return Err(undecodable(about, &operations, list));
         };
         if operations.len() > OPERATIONS_MAX {
             return Err(ApiError::TooLarge { limit: OPERATIONS_MAX });
         }
         let operations = operations.into_iter().map(|operation| match operation {
             Value::Object(operation) => Ok(operation),
-            other => Err(undecodable(&other, "handlers.jsonPatchOp")),
+            other => Err(undecodable(about, &other, item)),
         });
         Ok((Self::Json(operations.collect::<Result<_, _>>()?), if lenient { Vec::new() } else { complaints }))
     }
@@ -47,7 +52,7 @@ impl Patch {
     pub fn merge(body: &[u8], lenient: bool) -> Result<(Self, Vec<String>), ApiError> {
         let (patch, complaints) = read(body, "")?;
         let Value::Object(patch) = patch else {
-            return Err(undecodable(&patch, "map[string]interface {}"));
+            return Err(undecodable(DECODING, &patch, "map[string]interface {}"));
         };
         Ok((Self::Merge(patch), if lenient { Vec::new() } else { complaints }))
     }
@@ -75,7 +80,10 @@ fn read(body: &[u8], about: &str) -> Result<(Value, Vec<String>), ApiError> {
     Ok((patch, duplicates.iter().map(|path| format!("{about}duplicate field {path:?}")).collect()))
 }
 
-fn undecodable(found: &Value, wanted: &str) -> ApiError {
+/// What errors about a patch begin with.
+const DECODING: &str = "error decoding patch: ";
+
+fn undecodable(about: &str, found: &Value, wanted: &str) -> ApiError {
     let found = match found {
         Value::Null => "null",
         Value::Bool(_) => "bool",
@@ -84,5 +92,5 @@ fn undecodable(found: &Value, wanted: &str) -> ApiError {
         Value::Array(_) => "array",
         Value::Object(_) => "object",
     };
-    ApiError::BadRequest(format!("error decoding patch: json: cannot unmarshal {found} into Go value of type {wanted}"))
+    ApiError::BadRequest(format!("{about}json: cannot unmarshal {found} into Go value of type {wanted}"))
 }

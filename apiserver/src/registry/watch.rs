@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use kindsmith_schema::form::DefinitionForm;
 use serde_json::Value;
 use tokio::sync::Notify;
@@ -9,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Registry, build::Builder};
 use crate::storage::{
-    feed::{Feed, Objects, View},
+    feed::{Feed, Objects, View, tree},
     host::HostError,
 };
 
@@ -30,7 +31,7 @@ impl View for DefinitionsView {
         self.changed.notify_one();
     }
 
-    fn applied(&self, _: &Value, _: u64) {
+    fn applied(&self, _: &Value, _: &Bytes, _: u64) {
         self.changed.notify_one();
     }
 
@@ -78,7 +79,7 @@ fn read(sources: &[Source]) -> Option<Vec<(DefinitionForm, Arc<Value>)>> {
     let mut definitions = Vec::new();
     let mut ready = false;
     for (form, feed) in sources {
-        match feed.with_objects(|objects, _| objects.values().cloned().collect::<Vec<_>>()) {
+        match feed.with_objects(|objects, _| objects.values().filter_map(tree).map(Arc::new).collect::<Vec<_>>()) {
             Some(objects) => {
                 ready = true;
                 definitions.extend(objects.into_iter().map(|object| (*form, object)));

@@ -73,10 +73,11 @@ pub(super) struct Decoded<'q> {
 
 impl ListOptions {
     /// The options of a list or a deletecollection.
-    pub fn for_list(query: Option<&str>) -> Result<Self, OptionsError> {
+    pub fn for_list(query: Option<&str>, selectable: impl Fn(&str) -> bool) -> Result<Self, OptionsError> {
         let query = Query::parse(query)?;
         let decoded = Self::decode(&query)?;
         check(KIND, decoded.list_causes())?;
+        decoded.check_fields(selectable)?;
         let continue_token = decoded.continue_token.map(decode_continue).transpose()?;
         if continue_token.is_some() && decoded.resource_version.is_some_and(|version| version != "0") {
             let message = "specifying resource version is not allowed when using continue";
@@ -86,12 +87,13 @@ impl ListOptions {
         Ok(decoded.finish(resource_version, continue_token))
     }
 
-    /// The options of a watch.
-    pub fn for_watch(query: Option<&str>) -> Result<Self, OptionsError> {
+    /// The options of a watch; its field selector may name what is `selectable`.
+    pub fn for_watch(query: Option<&str>, selectable: impl Fn(&str) -> bool) -> Result<Self, OptionsError> {
         let query = Query::parse(query)?;
         let mut decoded = Self::decode(&query)?;
         decoded.default_watch();
         check(KIND, decoded.watch_causes())?;
+        decoded.check_fields(selectable)?;
         let resource_version = ResourceVersion::parse(decoded.resource_version)
             .map_err(|cause| OptionsError::Plain(aggregate(&[cause])))?;
         // A watch does not page: a token in its query has no meaning and is not read.
@@ -141,6 +143,14 @@ impl ListOptions {
 }
 
 impl Decoded<'_> {
+    /// Refuses selectors on fields that cannot be selected by.
+    fn check_fields(&self, selectable: impl Fn(&str) -> bool) -> Result<(), OptionsError> {
+        match self.field_selector.fields().find(|field| !selectable(field)) {
+            Some(field) => Err(OptionsError::BadRequest(format!("field label not supported: {field}"))),
+            None => Ok(()),
+        }
+    }
+
     fn list_causes(&self) -> Vec<Cause> {
         let mut causes = Vec::new();
         let mut forbid = |field: &str, detail: &str| causes.push(Cause::forbidden(field, detail));
@@ -206,7 +216,8 @@ impl Decoded<'_> {
         ListOptions {
             label_selector: self.label_selector,
             field_selector: self.field_selector,
-            limit: self.limit,
+            // What comes from memory comes whole (cacher.go, computeListLimit).
+            limit: self.limit.filter(|_| resource_version != ResourceVersion::Any),
             continue_token,
             resource_version,
             resource_version_match: self.version_match.and_then(ResourceVersionMatch::parse),
@@ -258,7 +269,7 @@ mod tests {
              &timeoutSeconds=9&allowWatchBookmarks=true",
             token.encode()
         );
-        let options = ListOptions::for_list(Some(&query)).unwrap();
+        let options = ListOptions::for_list(Some(&query), |_| true).unwrap();
         let expected = ListOptions {
             label_selector: LabelSelector::parse("a=b").unwrap(),
             field_selector: FieldSelector::parse("metadata.name=c").unwrap(),
@@ -278,14 +289,14 @@ mod tests {
     #[case("limit=-1&timeoutSeconds=-1")]
     #[case("resourceVersion=&continue=&resourceVersionMatch=&labelSelector=&fieldSelector=&other=1")]
     fn nothing_is_asked_by_empty_and_non_positive_values(#[case] query: &str) {
-        assert_eq!(ListOptions::for_list(Some(query)), Ok(ListOptions::default()));
+        assert_eq!(ListOptions::for_list(Some(query), |_| true), Ok(ListOptions::default()));
     }
 
     #[rstest]
     #[case("resourceVersion=5&resourceVersionMatch=Exact", ResourceVersionMatch::Exact)]
     #[case("resourceVersion=0&resourceVersionMatch=NotOlderThan", ResourceVersionMatch::NotOlderThan)]
     fn a_list_may_say_how_its_version_is_meant(#[case] query: &str, #[case] expected: ResourceVersionMatch) {
-        assert_eq!(ListOptions::for_list(Some(query)).unwrap().resource_version_match, Some(expected));
+        assert_eq!(ListOptions::for_list(Some(query), |_| true).unwrap().resource_version_match, Some(expected));
     }
 
     const MATCH: &str = "resourceVersionMatch";
@@ -308,13 +319,13 @@ mod tests {
         "Unsupported value: \"x\": supported values: \"Exact\", \"NotOlderThan\", \"\""
     )]
     fn a_list_may_not_be_contradictory(#[case] query: &str, #[case] message: &str) {
-        let refusal = ListOptions::for_list(Some(query)).unwrap_err();
+        let refusal = ListOptions::for_list(Some(query), |_| true).unwrap_err();
         assert_eq!(refusal.to_string(), format!("{INVALID}{MATCH}: {message}"));
     }
 
     #[test]
     fn a_list_has_no_initial_events() {
-        let refusal = ListOptions::for_list(Some("sendInitialEvents=false")).unwrap_err();
+        let refusal = ListOptions::for_list(Some("sendInitialEvents=false"), |_| true).unwrap_err();
         let message = "sendInitialEvents: Forbidden: sendInitialEvents is forbidden for list";
         assert_eq!(refusal.to_string(), format!("{INVALID}{message}"));
     }
@@ -335,7 +346,7 @@ mod tests {
         "specifying resource version is not allowed when using continue"
     )]
     fn a_list_that_cannot_be_read_is_a_bad_request(#[case] query: &str, #[case] message: &str) {
-        assert_eq!(ListOptions::for_list(Some(query)), Err(OptionsError::BadRequest(message.to_owned())));
+        assert_eq!(ListOptions::for_list(Some(query), |_| true), Err(OptionsError::BadRequest(message.to_owned())));
     }
 
     #[rstest]
@@ -345,7 +356,7 @@ mod tests {
     #[case("resourceVersion=7&sendInitialEvents=1&resourceVersionMatch=NotOlderThan", Some(InitialEvents::Send))]
     #[case("sendInitialEvents=false&resourceVersionMatch=NotOlderThan", Some(InitialEvents::Skip))]
     fn a_watch_from_nowhere_begins_with_what_exists(#[case] query: &str, #[case] expected: Option<InitialEvents>) {
-        let options = ListOptions::for_watch(Some(query)).unwrap();
+        let options = ListOptions::for_watch(Some(query), |_| true).unwrap();
         assert_eq!(options.send_initial_events, expected);
         assert_eq!(options.resource_version_match, expected.map(|_| ResourceVersionMatch::NotOlderThan));
     }
@@ -364,13 +375,14 @@ mod tests {
         "Forbidden: resourceVersionMatch is forbidden when continue is provided"
     )]
     fn a_watch_may_not_be_contradictory(#[case] query: &str, #[case] message: &str) {
-        let refusal = ListOptions::for_watch(Some(query)).unwrap_err();
+        let refusal = ListOptions::for_watch(Some(query), |_| true).unwrap_err();
         assert_eq!(refusal.to_string(), format!("{INVALID}{MATCH}: {message}"));
     }
 
     #[test]
     fn a_watch_of_an_exact_state_is_refused_for_both_reasons() {
-        let refusal = ListOptions::for_watch(Some("sendInitialEvents=1&resourceVersionMatch=Exact")).unwrap_err();
+        let refusal =
+            ListOptions::for_watch(Some("sendInitialEvents=1&resourceVersionMatch=Exact"), |_| true).unwrap_err();
         let OptionsError::Invalid(invalid) = refusal else { panic!("{refusal}") };
         let reasons: Vec<_> = invalid.causes.iter().map(|cause| cause.reason.as_str()).collect();
         assert_eq!(reasons, ["FieldValueForbidden", "FieldValueNotSupported"]);
@@ -379,7 +391,7 @@ mod tests {
 
     #[test]
     fn a_watch_from_an_unreadable_version_is_invalid() {
-        let refusal = ListOptions::for_watch(Some("resourceVersion=x")).unwrap_err();
+        let refusal = ListOptions::for_watch(Some("resourceVersion=x"), |_| true).unwrap_err();
         assert!(matches!(&refusal, OptionsError::Plain(text) if text.starts_with("resourceVersion: ")));
     }
 
@@ -416,8 +428,8 @@ mod tests {
         ) {
             let pairs: Vec<String> = parameters.iter().map(|(name, value)| format!("{name}={value}")).collect();
             let query = pairs.join("&");
-            let _ = ListOptions::for_list(Some(&query));
-            let _ = ListOptions::for_watch(Some(&query));
+            let _ = ListOptions::for_list(Some(&query), |_| true);
+            let _ = ListOptions::for_watch(Some(&query), |_| true);
         }
     }
 }

@@ -5,6 +5,7 @@
 //!                                        └▶ View of kind B …
 //! ```
 //!
+//! Objects are held encoded: a tree of JSON takes several times the memory.
 //! A view that is attached later is filled from memory, so a new kind needs no round trip to the host.
 
 use std::{
@@ -12,6 +13,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use bytes::Bytes;
 use serde_json::Value;
 
 use super::{
@@ -22,16 +24,26 @@ use super::{
 /// Namespace (empty in the cluster) and name of a host object.
 pub type Key = (String, String);
 
-/// Objects of a host resource, raw, by namespace and name.
-pub type Objects = BTreeMap<Key, Arc<Value>>;
+/// Objects of a host resource as compact JSON, by namespace and name.
+pub type Objects = BTreeMap<Key, Bytes>;
+
+/// An object of [`Objects`] as a tree.
+#[must_use]
+pub fn tree(json: &Bytes) -> Option<Value> {
+    let parsed = serde_json::from_slice(json);
+    if let Err(error) = &parsed {
+        tracing::error!(%error, "an object that was encoded here cannot be read");
+    }
+    parsed.ok()
+}
 
 /// What is fed. Calls come in the order of the host's changes, one at a time; none may block.
 pub trait View: Send + Sync + 'static {
     /// The state of everything at a revision, at first and after a watch was lost.
     fn fill(&self, objects: &Objects, revision: u64);
 
-    /// An object was created or changed.
-    fn applied(&self, object: &Value, revision: u64);
+    /// An object was created or changed. `json` is the same object, encoded.
+    fn applied(&self, object: &Value, json: &Bytes, revision: u64);
 
     /// An object is gone.
     fn deleted(&self, last: &Value, revision: u64);
@@ -102,7 +114,8 @@ impl Feed {
 impl Sink for Feed {
     fn fill(&self, list: HostList) {
         let mut state = self.state();
-        state.objects = list.items.into_iter().map(|object| (key_of(&object), Arc::new(object))).collect();
+        state.objects =
+            list.items.into_iter().map(|object| (key_of(&object), Bytes::from(object.to_string()))).collect();
         state.revision = Some(list.revision);
         state.failure = None;
         for view in &state.views {
@@ -115,10 +128,10 @@ impl Sink for Feed {
         state.failure = None;
         match event {
             HostEvent::Applied { revision, object } => {
-                let object = Arc::new(object);
-                state.objects.insert(key_of(&object), Arc::clone(&object));
+                let json = Bytes::from(object.to_string());
+                state.objects.insert(key_of(&object), json.clone());
                 state.revision = Some(revision);
-                state.views.iter().for_each(|view| view.applied(&object, revision));
+                state.views.iter().for_each(|view| view.applied(&object, &json, revision));
             }
             HostEvent::Deleted { revision, object } => {
                 state.objects.remove(&key_of(&object));

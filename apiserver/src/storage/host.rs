@@ -136,6 +136,15 @@ pub enum HostEvent {
     },
 }
 
+/// How soon a watch of the host tells that its revision moved for other resources.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// At once: whoever waits for a revision gets it.
+    Prompt,
+    /// Now and then: a cluster counts the writes of all resources, and says so to a watch about once a minute.
+    Occasional,
+}
+
 /// Why the host did not do what was asked.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum HostError {
@@ -164,6 +173,13 @@ pub trait Host: Send + Sync + 'static {
 
     /// Reads all objects of a namespace, or of all namespaces.
     async fn list(&self, resource: &HostResource, namespace: Option<&str>, at: ListAt) -> Result<HostList, HostError>;
+
+    /// A revision that every write has reached which returned before this was asked. It may count writes of other
+    /// resources too.
+    async fn revision(&self, resource: &HostResource) -> Result<u64, HostError>;
+
+    /// How soon a watch tells of that revision.
+    fn progress(&self) -> Progress;
 
     /// Creates an object. System metadata in it is replaced.
     async fn create(&self, resource: &HostResource, object: Value, options: &WriteOptions) -> Result<Value, HostError>;

@@ -9,8 +9,12 @@ use kindsmith_schema::kind::{Kind, KindBackend};
 use serde_json::Value;
 
 use super::{
+    cache::WatchCache,
     feed::Feed,
-    host::{DeleteOptions, Deleted, Host, HostError, HostResource, ListAt, Persistence, WriteOptions, WriteTarget},
+    freshness::Freshness,
+    host::{
+        DeleteOptions, Deleted, Host, HostError, HostResource, ListAt, Persistence, Progress, WriteOptions, WriteTarget,
+    },
     kind_view::KindView,
     projection::Projection,
     steady::Steady,
@@ -41,19 +45,20 @@ pub struct KindStore {
     resource: HostResource,
     feed: Arc<Feed>,
     steady: Option<Arc<Steady>>,
+    freshness: Freshness,
 }
 
 impl KindStore {
     /// The store of a kind whose host objects are of `resource`.
     #[must_use]
     pub fn new(host: Arc<dyn Host>, resource: HostResource, feed: Arc<Feed>) -> Arc<Self> {
-        Arc::new(Self { host, resource, feed, steady: None })
+        Arc::new(Self { host, resource, feed, steady: None, freshness: Freshness::default() })
     }
 
     /// The store of a kind on releases, whose status others write all the time.
     #[must_use]
     pub fn of_releases(host: Arc<dyn Host>, resource: HostResource, feed: Arc<Feed>, steady: Arc<Steady>) -> Arc<Self> {
-        Arc::new(Self { host, resource, feed, steady: Some(steady) })
+        Arc::new(Self { host, resource, feed, steady: Some(steady), freshness: Freshness::default() })
     }
 
     /// The feed of the host resource.
@@ -92,6 +97,17 @@ impl KindStore {
             Some(error) => ApiError::from_host(error, named),
             None => ApiError::TooManyRequests { message: "storage is (re)initializing".to_owned(), retry_after: 1 },
         }
+    }
+
+    /// Whether a cache of this store has everything that was written before this call, perhaps after a short wait.
+    pub async fn has_reached(&self, cache: &WatchCache) -> bool {
+        self.freshness.reached(self.host.as_ref(), &self.resource, cache).await
+    }
+
+    /// How soon the cache hears of the host's progress.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        self.host.progress()
     }
 
     /// Reads the most recent state of an instance.
@@ -171,6 +187,10 @@ impl KindStore {
             KindBackend::Release(template) => template.put_changes(&instance, &read.instance, read.host.clone()),
             KindBackend::Stored => stored(projection.kind(), instance),
         };
+        // What changes nothing on a release is not sent: a patch without fields can move its revision.
+        if next == read.host && matches!(projection.kind().backend, KindBackend::Release(_)) {
+            return Ok(projection.instance(&read.host));
+        }
         let written = self
             .host
             .update(&self.resource, &read.host, next, target, options)
@@ -193,16 +213,16 @@ impl KindStore {
         named: &Named,
     ) -> Result<Removed, ApiError> {
         let read = self.get(projection, namespace, name, named).await?;
-        check_preconditions(&read.instance, options, named)?;
         let mut options = options.clone();
-        if options.uid.is_none() {
-            options.uid = read.host.pointer("/metadata/uid").and_then(Value::as_str).map(str::to_owned);
-        }
         if let (Some(steady), Some(wanted)) = (&self.steady, &options.resource_version)
             && steady.only_status_moved(&read.host, wanted.parse().unwrap_or_default()).await
         {
             options.resource_version =
                 read.host.pointer("/metadata/resourceVersion").and_then(Value::as_str).map(str::to_owned);
+        }
+        check_preconditions(&read.instance, &options, named)?;
+        if options.uid.is_none() {
+            options.uid = read.host.pointer("/metadata/uid").and_then(Value::as_str).map(str::to_owned);
         }
         let deleted = self
             .host

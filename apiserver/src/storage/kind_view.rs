@@ -3,11 +3,12 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use arc_swap::ArcSwap;
+use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::{
     cache::{Change, Entry, WatchCache},
-    feed::{Objects, View, key_of},
+    feed::{Key, Objects, View, key_of, tree},
     projection::Projection,
 };
 
@@ -38,17 +39,15 @@ impl KindView {
 
     /// Shows the same objects by another schema. Open watches go on; nothing is sent, as nothing was written.
     pub fn reproject(&self, projection: Projection, objects: &Objects) {
-        let by_instance: BTreeMap<(Option<String>, String), &Arc<Value>> = objects
-            .values()
-            .filter(|host| projection.matches(host))
-            .map(|host| {
-                let (namespace, name) = key_of(&projection.instance(host));
-                (((!namespace.is_empty()).then_some(namespace), name), host)
+        let mut shown: BTreeMap<(Option<String>, String), Arc<Entry>> = instances(&projection, objects)
+            .map(|(host, json)| {
+                let entry = projection.entry(&host, json, Self::revision_of(&host, 0));
+                ((entry.namespace.clone(), entry.name.clone()), entry)
             })
             .collect();
-        self.cache.reproject(|entry: &Entry| match by_instance.get(&(entry.namespace.clone(), entry.name.clone())) {
-            Some(host) => projection.entry(host, entry.revision),
-            None => Arc::new(entry.clone()),
+        self.cache.reproject(|entry: &Entry| match shown.remove(&(entry.namespace.clone(), entry.name.clone())) {
+            Some(shown) if shown.revision == entry.revision => shown,
+            _ => Arc::new(entry.clone()),
         });
         self.projection.store(Arc::new(projection));
     }
@@ -61,21 +60,28 @@ impl KindView {
     }
 }
 
+/// The host objects that are instances. Of others, only those are decoded whose name could be an instance's.
+fn instances<'a>(projection: &Projection, objects: &'a Objects) -> impl Iterator<Item = (Value, &'a Bytes)> {
+    objects
+        .iter()
+        .filter(|(key, _): &(&Key, _)| projection.can_be_named(&key.1))
+        .filter_map(|(_, json)| Some((tree(json)?, json)))
+        .filter(|(host, _)| projection.matches(host))
+}
+
 impl View for KindView {
     fn fill(&self, objects: &Objects, revision: u64) {
         let projection = self.projection();
-        let entries = objects
-            .values()
-            .filter(|host| projection.matches(host))
-            .map(|host| projection.entry(host, Self::revision_of(host, revision)))
+        let entries = instances(&projection, objects)
+            .map(|(host, json)| projection.entry(&host, json, Self::revision_of(&host, revision)))
             .collect();
         self.cache.fill(entries, revision);
     }
 
-    fn applied(&self, object: &Value, revision: u64) {
+    fn applied(&self, object: &Value, json: &Bytes, revision: u64) {
         let projection = self.projection();
         if projection.matches(object) {
-            self.cache.apply(Change::Applied(projection.entry(object, revision)));
+            self.cache.apply(Change::Applied(projection.entry(object, json, revision)));
         } else {
             self.deleted(object, revision);
         }

@@ -37,6 +37,9 @@ pub mod steady;
 /// The instances of one version of a kind.
 pub mod kind_view;
 
+/// Whether a cache has all that was written before a read began.
+pub mod freshness;
+
 /// Reads and writes of a kind.
 pub mod kind_store;
 

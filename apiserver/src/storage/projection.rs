@@ -47,11 +47,14 @@ impl Projection {
     /// Whether the name of a host object can be that of an instance, whatever else it holds.
     #[must_use]
     pub fn can_name(&self, host: &Value) -> bool {
+        self.can_be_named(host.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default())
+    }
+
+    /// Whether this name of a host object can be that of an instance.
+    #[must_use]
+    pub fn can_be_named(&self, host_name: &str) -> bool {
         match &self.kind.backend {
-            KindBackend::Release(template) => host
-                .pointer("/metadata/name")
-                .and_then(Value::as_str)
-                .is_some_and(|name| template.instance_name(name).is_some()),
+            KindBackend::Release(template) => template.instance_name(host_name).is_some(),
             KindBackend::Stored => true,
         }
     }
@@ -81,10 +84,14 @@ impl Projection {
         }
     }
 
-    /// The entry of a host object in the cache.
+    /// The entry of a host object in the cache. Where the instance is the host object, they share its encoding.
     #[must_use]
-    pub fn entry(&self, host: &Value, revision: u64) -> Arc<Entry> {
-        Arc::new(self.encode(&self.instance(host), revision))
+    pub fn entry(&self, host: &Value, json: &Bytes, revision: u64) -> Arc<Entry> {
+        let mut entry = self.encode(&self.instance(host), revision);
+        if entry.json == *json {
+            entry.json = json.clone();
+        }
+        Arc::new(entry)
     }
 
     /// The entry of an instance that is already in this version.

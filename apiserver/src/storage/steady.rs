@@ -11,10 +11,11 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use serde_json::Value;
 use tokio::sync::watch;
 
-use super::feed::{Key, Objects, View, key_of};
+use super::feed::{Key, Objects, View, key_of, tree};
 
 /// How long to wait for the watch to bring the revision that was just read.
 const CATCH_UP_MAX: Duration = Duration::from_millis(500);
@@ -91,11 +92,11 @@ impl View for Steady {
             let revision = revision_of(object);
             Held { digest: self.digest(object), since: revision, latest: revision }
         };
-        *self.held() = objects.iter().map(|(key, object)| (key.clone(), fresh(object))).collect();
+        *self.held() = objects.iter().filter_map(|(key, object)| Some((key.clone(), fresh(&tree(object)?)))).collect();
         self.moved_to(revision);
     }
 
-    fn applied(&self, object: &Value, revision: u64) {
+    fn applied(&self, object: &Value, _: &Bytes, revision: u64) {
         let digest = self.digest(object);
         let mut all = self.held();
         let held = all.entry(key_of(object)).or_insert(Held { digest, since: revision, latest: revision });
@@ -137,7 +138,7 @@ mod tests {
             (release(9, 1, "no", "b"), 9),
             (release(11, 1, "yes", "b"), 11),
         ] {
-            steady.applied(&object, revision);
+            steady.applied(&object, &Bytes::new(), revision);
         }
         let now = release(11, 1, "yes", "b");
         assert!(steady.only_status_moved(&now, 9).await);
@@ -152,9 +153,9 @@ mod tests {
     #[tokio::test]
     async fn what_the_watch_has_not_brought_is_a_conflict() {
         let steady = Steady::default();
-        steady.applied(&release(5, 1, "", "a"), 5);
+        steady.applied(&release(5, 1, "", "a"), &Bytes::new(), 5);
         assert!(!steady.only_status_moved(&release(6, 1, "yes", "a"), 5).await);
-        steady.applied(&release(6, 1, "yes", "a"), 6);
+        steady.applied(&release(6, 1, "yes", "a"), &Bytes::new(), 6);
         assert!(steady.only_status_moved(&release(6, 1, "yes", "a"), 5).await);
     }
 }

@@ -19,7 +19,7 @@ use kube::Client;
 use crate::{decide::Action, error::ActionError};
 
 /// The field manager of all our writes.
-const FIELD_MANAGER: &str = "kindsmith-operator";
+pub(crate) const FIELD_MANAGER: &str = "kindsmith-operator";
 
 /// How long one call may take.
 const CALL_DEADLINE: Duration = Duration::from_secs(15);
@@ -56,7 +56,7 @@ impl Actor {
 }
 
 /// A call with a deadline.
-async fn within<T>(
+pub(crate) async fn within<T>(
     call: impl Future<Output = Result<T, kube::Error>>,
     named: impl FnOnce(kube::Error) -> ActionError,
 ) -> Result<T, ActionError> {

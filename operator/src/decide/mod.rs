@@ -22,7 +22,7 @@ mod status;
 
 /// A world to test with.
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 #[cfg(test)]
 mod tests;

@@ -2,12 +2,13 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kindsmith_crds::{
-    ApplicationDefinitionStatus, CONDITION_ACCEPTED, CONDITION_NAMES_ACCEPTED, CONDITION_REGISTERED, CONDITION_SERVED,
+    ApplicationDefinitionStatus, CONDITION_ACCEPTED, CONDITION_NAMES_ACCEPTED, CONDITION_REGISTERED,
+    CONDITION_ROLLED_OUT, CONDITION_SERVED, RolloutStatus,
 };
 use serde_json::{Map, Value};
 
 use super::{Action, Finding, Surroundings, Truth, World, api_services, conditions};
-use crate::judge::Definition;
+use crate::{judge::Definition, rollout::Progress};
 
 /// The status writes that are needed.
 pub(super) fn actions(world: &World, names: &[Finding]) -> Vec<Action> {
@@ -48,6 +49,11 @@ fn status(definition: &Definition, names: &Finding, world: &World) -> Applicatio
             set(CONDITION_SERVED, &served(&[&accepted, names], definition, Unregistered::NotServed));
         }
     }
+    if let Some(progress) = definition.rollout {
+        set(CONDITION_ROLLED_OUT, &rolled_out(progress));
+        let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        status.rollout = Some(RolloutStatus { updated: count(progress.updated), total: count(progress.total) });
+    }
     status.observed_generation = generation;
     if accepted.holds() && names.holds() {
         status.accepted_names = definition.names();
@@ -57,6 +63,15 @@ fn status(definition: &Definition, names: &Finding, world: &World) -> Applicatio
         }
     }
     status
+}
+
+fn rolled_out(Progress { updated, total }: Progress) -> Finding {
+    let message = format!("updated {updated}/{total}");
+    if updated == total {
+        Finding::new(Truth::True, "Complete", message)
+    } else {
+        Finding::new(Truth::False, "Progressing", message)
+    }
 }
 
 fn accepted(definition: &Definition) -> Finding {

@@ -47,3 +47,6 @@ mod merge_calls;
 
 /// The schema engine beside kube-apiserver's: what one says, the other says.
 mod differential;
+
+/// Killed at any moment: nothing acknowledged is lost.
+mod crash;

@@ -83,7 +83,8 @@ async fn what_others_write_to_a_release_is_seen_kept_and_no_conflict() -> Result
     only_a_change_is_a_conflict(&client).await.context("a status that moves")?;
     nobodys_change_is_lost(&client).await.context("many writers")?;
     hand_made_releases_come_and_go(&client).await.context("a release made by hand")?;
-    values_arrive_as_they_are(&client).await.context("values of any kind")
+    values_arrive_as_they_are(&client).await.context("values of any kind")?;
+    settings_are_rolled_out(&client).await.context("settings of a definition that changed")
 }
 
 async fn only_a_change_is_a_conflict(client: &Client) -> Result<()> {
@@ -103,9 +104,9 @@ async fn only_a_change_is_a_conflict(client: &Client) -> Result<()> {
     let message = "Operation cannot be fulfilled on redises.apps.example.com \"cache\": the object has been modified; \
         please apply your changes to the latest version and try again";
     ensure!(code == 409 && answer["message"] == message, "{code}: {answer}");
-    let stale = json!({"preconditions": {"resourceVersion": written["metadata"]["resourceVersion"]}});
-    let dry = format!("{one}?dryRun=All");
-    done(client, "DELETE", &dry, Some(&stale)).await.context("a precondition that only the status moved past")?;
+    let revision = &written["metadata"]["resourceVersion"];
+    let stale = json!({"dryRun": ["All"], "preconditions": {"resourceVersion": revision}});
+    done(client, "DELETE", &one, Some(&stale)).await.context("a precondition that only the status moved past")?;
     Ok(())
 }
 
@@ -177,5 +178,31 @@ async fn values_arrive_as_they_are(client: &Client) -> Result<()> {
     ensure!(written["spec"] == made["spec"], "it is {}", written["spec"]);
     let release = done(client, "GET", &format!("{RELEASES}/loose-x"), None).await?;
     ensure!(release["spec"]["values"] == made["spec"], "the values are {}", release["spec"]["values"]);
+    Ok(())
+}
+
+async fn settings_are_rolled_out(client: &Client) -> Result<()> {
+    let definition = "/apis/kindsmith.dev/v1alpha1/applicationdefinitions/redises.apps.example.com";
+    let release = format!("{RELEASES}/redis-cache");
+    done(client, "PATCH", &release, Some(&json!({"spec": {"install": {"disableHooks": true}}}))).await?;
+    let before = done(client, "GET", &release, None).await?;
+    let settings = json!({"spec": {"backend": {"helmRelease": {"timeout": "7m", "labels": {"rolled": "out"}}}}});
+    done(client, "PATCH", definition, Some(&settings)).await?;
+    wait::until("the settings", Duration::from_secs(30), || async {
+        let held = done(client, "GET", definition, None).await?;
+        ensure!(held["status"]["rollout"] == json!({"updated": 1, "total": 1}), "the status is {}", held["status"]);
+        let release = done(client, "GET", &release, None).await?;
+        ensure!(release["spec"]["timeout"] == "7m", "the release has {}", release["spec"]);
+        Ok(())
+    })
+    .await?;
+    let after = done(client, "GET", &release, None).await?;
+    ensure!(after["metadata"]["labels"]["rolled"] == "out", "the labels are {}", after["metadata"]["labels"]);
+    for kept in ["values", "install"] {
+        ensure!(after["spec"][kept] == before["spec"][kept], "{kept} was {} and is {}", before["spec"], after["spec"]);
+    }
+    // A release made by hand is nobody's to change.
+    let by_hand = done(client, "GET", &format!("{RELEASES}/redis-hand"), None).await?;
+    ensure!(by_hand["spec"].get("timeout").is_none(), "it has {}", by_hand["spec"]);
     Ok(())
 }

@@ -2,8 +2,10 @@
 //!
 //! Source: k8s.io/apiserver/pkg/endpoints/handlers/patch.go (applyPatcher), registry/generic/registry/store.go (Update).
 
+use std::borrow::Cow;
+
 use http::StatusCode;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{
     create, patch,
@@ -14,7 +16,7 @@ use crate::{
     endpoints::context::Context,
     object::{decode, metadata, ownership::Ownership},
     request::{FieldValidation, Force, WriteOptions},
-    storage::host::WriteTarget,
+    storage::host::{Persistence, WriteTarget},
 };
 
 /// How often an object that comes and goes in between is tried anew.
@@ -30,13 +32,18 @@ impl Configuration {
     /// Reads the body of a request.
     ///
     /// # Errors
-    /// 400 when it is no YAML, or no map.
+    /// 400 when it is no YAML.
     pub(super) fn read(body: &[u8]) -> Result<Self, ApiError> {
         let (value, complaints) =
             decode::yaml(body).map_err(|error| ApiError::BadRequest(format!("error encoding patch: {error}")))?;
-        let found = match value {
-            Value::Object(_) => return Ok(Self { value, complaints }),
-            Value::Null => return Ok(Self { value: Value::Object(serde_json::Map::new()), complaints }),
+        Ok(Self { value, complaints })
+    }
+
+    /// The configuration, which must be a map. Nothing is an empty one.
+    fn map(&self) -> Result<Cow<'_, Value>, ApiError> {
+        let found = match &self.value {
+            Value::Object(_) => return Ok(Cow::Borrowed(&self.value)),
+            Value::Null => return Ok(Cow::Owned(json!({}))),
             Value::Array(_) => "array",
             Value::Bool(_) => "bool",
             Value::Number(_) => "number",
@@ -60,7 +67,7 @@ impl Configuration {
             Force::Yes => kindsmith_schema::merge::Force::Take,
             Force::No => kindsmith_schema::merge::Force::Refuse,
         };
-        let object = ownership.applied(live, &self.value, force)?;
+        let object = ownership.applied(live, self.map()?.as_ref(), force)?;
         match options.field_validation {
             FieldValidation::Strict if !self.complaints.is_empty() => {
                 let complaints = self.complaints.join("\n  ");
@@ -118,8 +125,10 @@ pub(super) async fn run(context: &Context, options: &WriteOptions) -> Result<(St
         }
         patch::check_place(context, &object)?;
         metadata::settle_namespace(&mut object, context.namespace())?;
-        // What is not there has no revision that could be another.
-        metadata::forget_revision(&mut object);
+        if context.write_options(options).persistence == Persistence::Durable {
+            // What is not there has no revision that could be another.
+            metadata::forget_revision(&mut object);
+        }
         context.permit_create().await?;
         match create::store(context, object, options).await {
             Err(ApiError::AlreadyExists(_) | ApiError::BeingDeleted(_)) if tries < TRIES => {}

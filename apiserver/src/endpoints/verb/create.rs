@@ -3,7 +3,7 @@
 //! Source: k8s.io/apiserver/pkg/endpoints/handlers/create.go, registry/rest/create.go.
 
 use http::{Response, StatusCode, header};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     encode::{protobuf as wire, status::ApiError},
@@ -14,9 +14,12 @@ use crate::{
         metadata::{self, owners},
         protobuf,
     },
-    request::{BodyFormat, Expected as Purpose, WriteOptions},
+    request::{BodyFormat, Expected as Purpose, FieldValidation, WriteOptions},
     server::Body,
-    storage::{host::WriteTarget, kind_store::check_namespace},
+    storage::{
+        host::{Persistence, WriteTarget},
+        kind_store::check_namespace,
+    },
 };
 
 /// How often a generated name is tried anew when it is taken.
@@ -26,7 +29,7 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
     let representation = context.representation(Purpose::Object)?;
     let format = if is_protobuf_namespace(context) { BodyFormat::Json } else { context.body_format()? };
     let options = WriteOptions::for_create(context.query.as_deref())?;
-    let Decoded { mut object, mut complaints } = decoded(context, format)?;
+    let Decoded { mut object, mut complaints } = decoded(context, format, options.field_validation)?;
     let version = context.projection.version();
     let expected = context.expected();
     complaints.extend(
@@ -81,14 +84,20 @@ pub(super) async fn store(context: &Context, mut object: Value, options: &WriteO
             return Err(ApiError::invalid(named, &errors));
         }
         context.warn(metadata::rules::finalizer_warnings(&object, None));
-        if !version_sent.is_empty() && version_sent != "0" {
+        let host_options = context.write_options(options);
+        // kube-apiserver's storage looks at the revision; a dry run does not come so far, and shows it.
+        let dry_run = host_options.persistence == Persistence::DryRun;
+        if !version_sent.is_empty() && version_sent != "0" && !dry_run {
             return Err(ApiError::Plain("resourceVersion should not be set on objects to be created".to_owned()));
         }
         let generated = metadata::member(&template, "name").is_empty();
-        let host_options = context.write_options(options);
         match context.store().create(&context.projection, object, &host_options, &named).await {
             Err(ApiError::AlreadyExists(_) | ApiError::BeingDeleted(_))
                 if generated && tries < GENERATED_NAME_TRIES => {}
+            Ok(mut created) if dry_run && !version_sent.is_empty() => {
+                created["metadata"]["resourceVersion"] = json!(version_sent);
+                return Ok(created);
+            }
             written => return written,
         }
     }
@@ -100,11 +109,11 @@ fn is_protobuf_namespace(context: &Context) -> bool {
 }
 
 /// The object in the body.
-fn decoded(context: &Context, format: BodyFormat) -> Result<Decoded, ApiError> {
+fn decoded(context: &Context, format: BodyFormat, validation: FieldValidation) -> Result<Decoded, ApiError> {
     if is_protobuf_namespace(context)
         && let Some(object) = protobuf::namespace(&context.body)
     {
         return Ok(Decoded { object, complaints: Vec::new() });
     }
-    decode::object(&context.body, format, context.expected())
+    decode::object(&context.body, format, context.expected(), validation)
 }

@@ -21,13 +21,12 @@ use crate::{
 
 pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
     let representation = context.representation(Purpose::List)?;
-    let mut selection = ListOptions::for_list(context.query.as_deref())?;
+    let mut selection = ListOptions::for_list(context.query.as_deref(), list::selectable(context))?;
     if let Some(name) = context.target.name.as_deref() {
         selection.restrict_to_name(name)?;
     }
-    list::check_fields(context, &selection.field_selector)?;
     let options = host_options(&read_options(context)?);
-    let (listing, mut meta) = list::page(context, &selection).await?;
+    let (listing, meta) = list::page(context, &selection).await?;
     let mut removed = Vec::with_capacity(listing.items.len());
     for (_, item) in listing.items {
         let instance = item.into_tree()?;
@@ -41,8 +40,6 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
             Err(error) => return Err(error),
         }
     }
-    meta.continue_token = None;
-    meta.remaining = None;
     let body = represent::list(&representation, &context.projection, removed, &meta)?;
     Ok(context.body(StatusCode::OK, representation.content_type(), body))
 }

@@ -1,29 +1,66 @@
 //! `get`: one object, the most recent state, or from the cache with `resourceVersion=0`.
 
+use std::time::Duration;
+
 use http::{Response, StatusCode};
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::{
     encode::status::ApiError,
-    endpoints::{context::Context, represent},
+    endpoints::{
+        context::Context,
+        represent::{self, Item},
+    },
     request::{Expected as Purpose, GetOptions, ResourceVersion},
     server::Body,
+    storage::{cache::WatchCache, host::Progress},
 };
+
+/// How long a read waits for the cache to reach a revision that the client has seen elsewhere.
+const FRESHNESS_WAIT: Duration = Duration::from_secs(3);
 
 pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
     let representation = context.representation(Purpose::Object)?;
-    context.object(StatusCode::OK, &representation, &instance(context).await?)
+    let body = match item(context).await? {
+        Item::Encoded(json) => represent::encoded_object(&representation, &context.projection.version().columns, json)?,
+        Item::Tree(instance) => represent::object(&representation, &context.projection.version().columns, &instance)?,
+    };
+    Ok(context.body(StatusCode::OK, representation.content_type(), body))
 }
 
 /// The object that the path names.
 pub(super) async fn instance(context: &Context) -> Result<Value, ApiError> {
+    item(context).await?.into_tree()
+}
+
+async fn item(context: &Context) -> Result<Item, ApiError> {
     let options = GetOptions::parse(context.query.as_deref())?;
     let named = context.target_named();
     let cache = context.resource.view.cache();
-    if options.resource_version == ResourceVersion::Any && cache.is_ready() {
+    if is_current(context, options.resource_version, cache).await? {
         let entry = cache.get(context.namespace(), context.name()).ok_or(ApiError::NotFound(named))?;
-        return represent::tree(&entry.json);
+        return Ok(Item::Encoded(entry.json.clone()));
     }
     let read = context.store().get(&context.projection, context.namespace(), context.name(), &named).await?;
-    Ok(read.instance)
+    Ok(Item::Tree(read.instance))
+}
+
+/// Whether the cache has what is asked for. Of a cluster, one object is read as fast as its revision.
+async fn is_current(context: &Context, wanted: ResourceVersion, cache: &WatchCache) -> Result<bool, ApiError> {
+    if !cache.is_ready() {
+        return Ok(false);
+    }
+    let prompt = context.store().progress() == Progress::Prompt;
+    match wanted {
+        ResourceVersion::Any => Ok(true),
+        ResourceVersion::At(revision) if prompt => {
+            let waited = cache.wait_for(revision, (Instant::now() + FRESHNESS_WAIT).into()).await;
+            waited
+                .map_err(|_| ApiError::TooLargeResourceVersion { wanted: revision, current: cache.revision() })
+                .map(|()| true)
+        }
+        ResourceVersion::Unset if prompt => Ok(context.store().has_reached(cache).await),
+        ResourceVersion::At(_) | ResourceVersion::Unset => Ok(false),
+    }
 }

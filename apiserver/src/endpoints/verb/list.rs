@@ -15,13 +15,12 @@ use crate::{
         represent::{self, Item, ListMeta},
     },
     request::{
-        ContinueRevision, ContinueToken, Expected as Purpose, FieldSelector, ListOptions, ResourceVersion,
-        ResourceVersionMatch,
+        ContinueRevision, ContinueToken, Expected as Purpose, ListOptions, ResourceVersion, ResourceVersionMatch,
     },
     server::Body,
     storage::{
         cache::{CacheError, CacheListAt},
-        host::ListAt,
+        host::{ListAt, Progress},
     },
 };
 
@@ -38,11 +37,10 @@ pub(super) struct Listing {
 
 pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
     let representation = context.representation_at_last(Purpose::List)?;
-    let mut options = ListOptions::for_list(context.query.as_deref())?;
+    let mut options = ListOptions::for_list(context.query.as_deref(), selectable(context))?;
     if let Some(name) = context.target.name.as_deref() {
         options.restrict_to_name(name)?;
     }
-    check_fields(context, &options.field_selector)?;
     let (listing, meta) = page(context, &options).await?;
     let representation = representation?;
     let items = listing.items.into_iter().map(|(_, item)| item).collect();
@@ -50,16 +48,12 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
     Ok(context.body(StatusCode::OK, representation.content_type(), body))
 }
 
-/// Refuses selectors on fields that cannot be selected by.
-pub(super) fn check_fields(context: &Context, selector: &FieldSelector) -> Result<(), ApiError> {
+/// Whether objects can be selected by a field.
+pub(super) fn selectable(context: &Context) -> impl Fn(&str) -> bool {
     let version = context.projection.version();
-    let known = |field: &str| {
+    move |field| {
         matches!(field, "metadata.name" | "metadata.namespace")
             || version.selectable_fields.iter().any(|held| held.name == field)
-    };
-    match selector.fields().find(|field| !known(field)) {
-        Some(field) => Err(ApiError::BadRequest(format!("field label not supported: {field}"))),
-        None => Ok(()),
     }
 }
 
@@ -93,7 +87,7 @@ pub(super) async fn page(context: &Context, options: &ListOptions) -> Result<(Li
         Some(ContinueRevision::At(revision)) => {
             exactly(context, options, revision).await.map_err(|error| expired(error, token.as_ref()))?
         }
-        Some(ContinueRevision::Inconsistent) => most_recent(context, options).await?,
+        Some(ContinueRevision::Inconsistent) => consistent(context, options).await?,
         None => match (options.resource_version, options.resource_version_match) {
             (ResourceVersion::At(revision), Some(ResourceVersionMatch::Exact)) => {
                 exactly(context, options, revision).await?
@@ -105,7 +99,7 @@ pub(super) async fn page(context: &Context, options: &ListOptions) -> Result<(Li
             (ResourceVersion::Any, _) if context.resource.view.cache().is_ready() => {
                 cached(context, options, CacheListAt::Any)?
             }
-            _ => most_recent(context, options).await?,
+            _ => consistent(context, options).await?,
         },
     };
     if let Some(token) = &token {
@@ -169,11 +163,25 @@ async fn from_host(context: &Context, options: &ListOptions, at: ListAt) -> Resu
     Ok(Listing { items, revision })
 }
 
+/// The most recent state: from the cache when that is proven to have it, and from the host otherwise.
+async fn consistent(context: &Context, options: &ListOptions) -> Result<Listing, ApiError> {
+    if context.store().has_reached(context.resource.view.cache()).await {
+        return cached(context, options, CacheListAt::Any);
+    }
+    most_recent(context, options).await
+}
+
 async fn most_recent(context: &Context, options: &ListOptions) -> Result<Listing, ApiError> {
     from_host(context, options, ListAt::MostRecent).await
 }
 
 async fn exactly(context: &Context, options: &ListOptions, revision: u64) -> Result<Listing, ApiError> {
+    let cache = context.resource.view.cache();
+    if context.store().progress() == Progress::Prompt
+        && cache.wait_for(revision, (Instant::now() + FRESHNESS_WAIT).into()).await.is_err()
+    {
+        return Err(ApiError::TooLargeResourceVersion { wanted: revision, current: cache.revision() });
+    }
     match cached(context, options, CacheListAt::Exactly(revision)) {
         Ok(listing) => Ok(listing),
         Err(_) => from_host(context, options, ListAt::Exactly(revision)).await,
@@ -202,8 +210,8 @@ async fn not_older_than(context: &Context, options: &ListOptions, revision: u64)
 pub(super) fn cache_error(context: &Context, error: CacheError) -> ApiError {
     match error {
         CacheError::NotReady => context.store().unavailable(&context.named("")),
-        CacheError::Expired { oldest } => ApiError::Expired {
-            message: format!("The resourceVersion for the provided list is too old. (oldest known: {oldest})"),
+        CacheError::Expired { .. } => ApiError::Expired {
+            message: "The resourceVersion for the provided list is too old.".to_owned(),
             continue_token: None,
         },
         CacheError::TooNew { current } => {

@@ -23,7 +23,7 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
     let representation = context.representation(Purpose::Object)?;
     let options = WriteOptions::for_update(context.query.as_deref())?;
     let expected = context.expected();
-    let mut decoded = decode::object(&context.body, context.body_format()?, expected)?;
+    let mut decoded = decode::object(&context.body, context.body_format()?, expected, options.field_validation)?;
     let fault = |object: &_, text: &str| decode::fault(object, expected, &context.body, text);
     let unknown = metadata::typed::coerce(&mut decoded.object).map_err(|text| fault(&decoded.object, &text))?;
     decoded.complaints.extend(unknown.into_iter().map(|path| format!("unknown field {path:?}")));

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::{
-    list::{cache_error, check_fields, selected},
+    list::{cache_error, selectable, selected},
     websocket,
 };
 use crate::{
@@ -49,11 +49,10 @@ const READY_WAIT: Duration = Duration::from_secs(3);
 
 pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
     let representation = context.representation_at_last(Purpose::Watch)?;
-    let mut options = ListOptions::for_watch(context.query.as_deref())?;
+    let mut options = ListOptions::for_watch(context.query.as_deref(), selectable(context))?;
     if let Some(name) = context.target.name.as_deref() {
         options.restrict_to_name(name)?;
     }
-    check_fields(context, &options.field_selector)?;
     let cache = context.resource.view.cache();
     let ready_by = Instant::now() + READY_WAIT;
     while !cache.is_ready() {
@@ -70,13 +69,7 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
                 let _ = cache.wait_for(revision, wanted.into()).await;
             } else if options.resource_version == ResourceVersion::Unset {
                 // The most recent state: what the host has now must be in the cache first.
-                let named = context.named("");
-                let at = crate::storage::host::ListAt::MostRecent;
-                if let Ok((_, revision)) =
-                    context.store().list(&context.projection, context.namespace(), at, &named).await
-                {
-                    let _ = cache.wait_for(revision, (Instant::now() + Duration::from_millis(200)).into()).await;
-                }
+                let _ = context.store().has_reached(cache).await;
             }
             WatchStart::InitialEvents
         }

@@ -62,7 +62,8 @@ pub(super) async fn run(
         let read = context.store().get(&context.projection, context.namespace(), context.name(), &named).await?;
         let Next { mut object, mut complaints, owners: known } = change(&read.instance)?;
         admit::check_reserved(&object, context.projection.kind())?;
-        if decode::is_kind(&object, context.expected()) {
+        // An object whose owners are known was made from one that had been shaped.
+        if known == Owners::ByUpdate && decode::is_kind(&object, context.expected()) {
             let before = object.clone();
             let dropped = admit::shape(&mut object, Some(&read.instance), version);
             let dropped = dropped.map_err(|error| fault(&before, &error.to_string()))?;

@@ -300,7 +300,7 @@ impl WatchCache {
     }
 
     /// Encodes all objects anew without telling anybody: nothing was written, they are only shown by another schema.
-    pub fn reproject(&self, show: impl Fn(&Entry) -> Arc<Entry>) {
+    pub fn reproject(&self, mut show: impl FnMut(&Entry) -> Arc<Entry>) {
         let mut state = self.state();
         for entry in state.entries.values_mut() {
             *entry = show(entry);

@@ -15,8 +15,8 @@ use kube::{Client, core::Status};
 use serde_json::{Value, json};
 
 use super::host::{
-    DeleteOptions, Deleted, Host, HostError, HostEvent, HostList, HostResource, ListAt, Persistence, Propagation,
-    WriteOptions, WriteTarget,
+    DeleteOptions, Deleted, Host, HostError, HostEvent, HostList, HostResource, ListAt, Persistence, Progress,
+    Propagation, WriteOptions, WriteTarget,
 };
 
 /// The difference of two objects as a merge patch.
@@ -151,6 +151,16 @@ impl Host for Cluster {
                 return Ok(HostList { items, revision: revision(&list)? });
             }
         }
+    }
+
+    async fn revision(&self, resource: &HostResource) -> Result<u64, HostError> {
+        // The metadata of a list of one: what it is asked for is its revision.
+        let url = format!("{}?limit=1", collection(resource, None));
+        revision(&self.call(resource, Method::GET, url, None).await?)
+    }
+
+    fn progress(&self) -> Progress {
+        Progress::Occasional
     }
 
     async fn create(&self, resource: &HostResource, object: Value, options: &WriteOptions) -> Result<Value, HostError> {

@@ -1,8 +1,12 @@
 //! Tables of the file, and reads of them.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
-use redb::{Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, TableDefinition, TableHandle as _};
+use redb::{Builder, Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, TableDefinition};
 use serde_json::Value;
 
 use super::{FILE_NAME, OpenError, status};
@@ -26,9 +30,17 @@ pub(super) const REVISION: &str = "revision";
 /// The newest revision whose changes are forgotten.
 pub(super) const COMPACTED: &str = "compacted";
 
+/// When transactions were: the revision of the last change in one, and the time in seconds since 1970.
+pub(super) const TIMES: TableDefinition<'_, u64, u64> = TableDefinition::new("times");
+
+/// Pages of the file that are kept in memory, in bytes. Lists and watches have a cache of their own.
+const PAGE_CACHE_BYTES: usize = 8 << 20;
+
 /// The open file.
 pub(super) struct StoreFile {
     pub(super) database: Database,
+    /// The revision of the last change that is on the disk.
+    newest: AtomicU64,
 }
 
 /// A change as the history has it.
@@ -61,27 +73,36 @@ impl StoreFile {
     pub(super) fn open(directory: &Path) -> Result<Self, OpenError> {
         let path = directory.join(FILE_NAME);
         let fail = |reason: String| OpenError::Broken { path: path.clone(), reason };
-        let database = Database::create(&path).map_err(|error| match error {
+        let database = Builder::new().set_cache_size(PAGE_CACHE_BYTES).create(&path).map_err(|error| match error {
             DatabaseError::DatabaseAlreadyOpen => OpenError::InUse { path: directory.to_owned() },
             error => fail(error.to_string()),
         })?;
         let transaction = database.begin_write().map_err(|error| fail(error.to_string()))?;
-        for table in [OBJECTS.name(), HISTORY.name(), NUMBERS.name()] {
-            tracing::trace!(table, "table opened");
-        }
         transaction.open_table(OBJECTS).map_err(|error| fail(error.to_string()))?;
         transaction.open_table(HISTORY).map_err(|error| fail(error.to_string()))?;
-        {
+        transaction.open_table(TIMES).map_err(|error| fail(error.to_string()))?;
+        let newest = {
             let mut numbers = transaction.open_table(NUMBERS).map_err(|error| fail(error.to_string()))?;
-            let started = numbers.get(REVISION).map_err(|error| fail(error.to_string()))?.is_some();
-            if !started {
+            let newest = numbers.get(REVISION).map_err(|error| fail(error.to_string()))?.map(|held| held.value());
+            if newest.is_none() {
                 // Revisions are never "0", which means "any" to clients.
                 numbers.insert(REVISION, 1).map_err(|error| fail(error.to_string()))?;
                 numbers.insert(COMPACTED, 1).map_err(|error| fail(error.to_string()))?;
             }
-        }
+            newest.unwrap_or(1)
+        };
         transaction.commit().map_err(|error| fail(error.to_string()))?;
-        Ok(Self { database })
+        Ok(Self { database, newest: AtomicU64::new(newest) })
+    }
+
+    /// The revision of the last change that is on the disk.
+    pub(super) fn newest(&self) -> u64 {
+        self.newest.load(Ordering::SeqCst)
+    }
+
+    /// Changes up to a revision are on the disk.
+    pub(super) fn advance(&self, revision: u64) {
+        self.newest.fetch_max(revision, Ordering::SeqCst);
     }
 
     pub(super) fn get(
@@ -122,7 +143,8 @@ impl StoreFile {
         }
         let revision = match at {
             ListAt::MostRecent => newest,
-            ListAt::Exactly(revision) if revision < compacted => return Err(status::expired(revision, compacted)),
+            ListAt::Exactly(revision) if revision < compacted => return Err(status::list_expired()),
+            ListAt::Exactly(revision) if revision > newest => return Err(status::too_new(revision, newest)),
             ListAt::Exactly(revision) => {
                 let history = transaction.open_table(HISTORY).map_err(broken)?;
                 let wanted = resource_key(resource);
@@ -154,7 +176,7 @@ impl StoreFile {
         let numbers = transaction.open_table(NUMBERS).map_err(broken)?;
         let compacted = numbers.get(COMPACTED).map_err(broken)?.map_or(1, |held| held.value());
         if after < compacted {
-            return Err(status::expired(after, compacted));
+            return Err(status::watch_expired(after, compacted));
         }
         let wanted = resource_key(resource);
         let history = transaction.open_table(HISTORY).map_err(broken)?;

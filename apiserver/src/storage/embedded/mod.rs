@@ -9,6 +9,7 @@
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -17,7 +18,8 @@ use serde_json::Value;
 use tokio::sync::oneshot;
 
 use super::host::{
-    DeleteOptions, Deleted, Host, HostError, HostEvent, HostList, HostResource, ListAt, WriteOptions, WriteTarget,
+    DeleteOptions, Deleted, Host, HostError, HostEvent, HostList, HostResource, ListAt, Progress, WriteOptions,
+    WriteTarget,
 };
 
 /// Tables of the file, and reads of them.
@@ -41,6 +43,23 @@ mod tests;
 use file::StoreFile;
 use followers::Followers;
 use writer::{Request, Write, Writer, Written};
+
+/// How much of the past is remembered, for watches that resume and lists at an older revision. What is older is answered
+/// with 410, as kube-apiserver does after a compaction.
+#[derive(Clone, Copy, Debug)]
+pub struct Retention {
+    /// Changes, of all resources together.
+    pub changes_max: u64,
+    /// The age of a change.
+    pub age_max: Duration,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        // kube-apiserver compacts what is older than five to ten minutes.
+        Self { changes_max: 10_000, age_max: Duration::from_secs(15 * 60) }
+    }
+}
 
 /// The name of the file in the data directory.
 pub const FILE_NAME: &str = "kindsmith.redb";
@@ -85,12 +104,20 @@ impl Embedded {
     /// # Errors
     /// When the directory cannot be used, or another process uses it.
     pub fn open(directory: &Path) -> Result<Arc<Self>, OpenError> {
+        Self::open_with(directory, Retention::default())
+    }
+
+    /// Opens the store in a directory, or makes it, with another memory of the past.
+    ///
+    /// # Errors
+    /// When the directory cannot be used, or another process uses it.
+    pub fn open_with(directory: &Path, retention: Retention) -> Result<Arc<Self>, OpenError> {
         std::fs::create_dir_all(directory)
             .map_err(|source| OpenError::Directory { path: directory.to_owned(), source })?;
         let file = Arc::new(StoreFile::open(directory)?);
         let followers = Arc::new(Followers::default());
         let path = directory.join(FILE_NAME);
-        let writer = Writer::start(Arc::clone(&file), Arc::clone(&followers))
+        let writer = Writer::start(Arc::clone(&file), Arc::clone(&followers), retention)
             .map_err(|error| OpenError::Broken { path, reason: error.to_string() })?;
         Ok(Arc::new(Self { file, writer, followers }))
     }
@@ -141,6 +168,14 @@ impl Host for Embedded {
         let resource = resource.clone();
         let namespace = namespace.map(str::to_owned);
         self.read(move |file| file.list(&resource, namespace.as_deref(), at)).await
+    }
+
+    async fn revision(&self, _: &HostResource) -> Result<u64, HostError> {
+        Ok(self.file.newest())
+    }
+
+    fn progress(&self) -> Progress {
+        Progress::Prompt
     }
 
     async fn create(&self, resource: &HostResource, object: Value, options: &WriteOptions) -> Result<Value, HostError> {

@@ -135,27 +135,29 @@ pub(super) fn delete(
     let mut next = stored.clone();
     let mut finalizers = finalizers(stored);
     let deleting = stored.pointer("/metadata/deletionTimestamp").is_some();
-    if !deleting {
-        let own = ["foregroundDeletion", "orphan"];
-        let wanted = match options.propagation {
-            Some(Propagation::Foreground) => Some(own[0]),
-            Some(Propagation::Orphan) => Some(own[1]),
-            Some(Propagation::Background) | None => None,
-        };
-        if options.propagation.is_some() {
-            finalizers.retain(|finalizer| !own.contains(&finalizer.as_str()));
-            finalizers.extend(wanted.map(str::to_owned));
-        }
+    let own = ["foregroundDeletion", "orphan"];
+    let wanted = match options.propagation {
+        Some(Propagation::Foreground) => Some(own[0]),
+        Some(Propagation::Orphan) => Some(own[1]),
+        Some(Propagation::Background) | None => None,
+    };
+    if options.propagation.is_some() {
+        finalizers.retain(|finalizer| !own.contains(&finalizer.as_str()));
+        finalizers.extend(wanted.map(str::to_owned));
     }
     if finalizers.is_empty() && namespace_is_empty(resource, stored) {
         return Ok(Outcome::Remove(next));
     }
-    if deleting {
+    let same_finalizers = finalizers == self::finalizers(stored);
+    if deleting && same_finalizers {
         return Ok(Outcome::Unchanged(next));
     }
     next["metadata"]["finalizers"] = json!(finalizers);
     if finalizers.is_empty() {
         remove(&mut next["metadata"], &["finalizers"]);
+    }
+    if deleting {
+        return Ok(Outcome::Store(next));
     }
     next["metadata"]["deletionTimestamp"] = json!(moment.now);
     next["metadata"]["deletionGracePeriodSeconds"] = json!(0);

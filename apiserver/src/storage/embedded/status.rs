@@ -76,12 +76,45 @@ pub(super) fn finalizers_added(resource: &HostResource, name: &str, added: &[Str
     error
 }
 
-pub(super) fn expired(wanted: u64, oldest: u64) -> HostError {
+fn expired(message: String) -> HostError {
     HostError::Status(Box::new(Status {
         status: Some(StatusSummary::Failure),
         code: 410,
-        message: format!("too old resource version: {wanted} ({oldest})"),
+        message,
         reason: "Expired".to_owned(),
+        ..Status::default()
+    }))
+}
+
+/// Source: k8s.io/apiserver/pkg/storage/cacher/watch_cache_history.go.
+pub(super) fn watch_expired(wanted: u64, oldest: u64) -> HostError {
+    expired(format!("too old resource version: {wanted} ({oldest})"))
+}
+
+/// Source: k8s.io/apiserver/pkg/storage/etcd3/errors.go.
+pub(super) fn list_expired() -> HostError {
+    expired("The resourceVersion for the provided list is too old.".to_owned())
+}
+
+/// Source: k8s.io/apiserver/pkg/storage/errors.go (NewTooLargeResourceVersionError).
+pub(super) fn too_new(wanted: u64, newest: u64) -> HostError {
+    HostError::Status(Box::new(Status {
+        status: Some(StatusSummary::Failure),
+        code: 504,
+        message: format!("Timeout: Too large resource version: {wanted}, current: {newest}"),
+        reason: "Timeout".to_owned(),
+        details: Some(StatusDetails {
+            name: String::new(),
+            group: String::new(),
+            kind: String::new(),
+            uid: String::new(),
+            causes: vec![StatusCause {
+                reason: "ResourceVersionTooLarge".to_owned(),
+                message: "Too large resource version".to_owned(),
+                field: String::new(),
+            }],
+            retry_after_seconds: 1,
+        }),
         ..Status::default()
     }))
 }

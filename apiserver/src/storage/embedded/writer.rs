@@ -8,17 +8,19 @@ use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
+    Retention,
     file::{
-        COMPACTED, HISTORY, NUMBERS, OBJECTS, REVISION, Recorded, StoreFile, broken, event, object_key, resource_key,
+        COMPACTED, HISTORY, NUMBERS, OBJECTS, REVISION, Recorded, StoreFile, TIMES, broken, event, object_key,
+        resource_key,
     },
-    followers::Followers,
+    followers::{self, Followers},
     semantics::{self, Moment, Outcome, text},
     status,
 };
 use crate::storage::host::{DeleteOptions, HostError, HostEvent, HostResource, Persistence, WriteTarget};
 
-/// Changes that are remembered for watches and for lists at an older revision.
-const HISTORY_EVENTS_MAX: u64 = 10_000;
+/// Changes that one transaction forgets, so that a short memory of a long past does not hold up writes.
+const FORGOTTEN_PER_TRANSACTION_MAX: u64 = 4096;
 
 /// Writes that wait before further ones wait to be queued.
 const WAITING_WRITES_MAX: usize = 1024;
@@ -90,7 +92,11 @@ pub(super) struct Writer {
 type Answer = (oneshot::Sender<Result<Written, HostError>>, Result<Written, HostError>);
 
 impl Writer {
-    pub(super) fn start(file: Arc<StoreFile>, followers: Arc<Followers>) -> std::io::Result<Self> {
+    pub(super) fn start(
+        file: Arc<StoreFile>,
+        followers: Arc<Followers>,
+        retention: Retention,
+    ) -> std::io::Result<Self> {
         let (queue, mut waiting) = mpsc::channel::<Request>(WAITING_WRITES_MAX);
         std::thread::Builder::new().name("store-writer".to_owned()).spawn(move || {
             while let Some(first) = waiting.blocking_recv() {
@@ -99,7 +105,7 @@ impl Writer {
                     let Ok(next) = waiting.try_recv() else { break };
                     batch.push(next);
                 }
-                commit(&file, &followers, batch);
+                commit(&file, &followers, retention, batch);
             }
         })?;
         Ok(Self { queue })
@@ -111,12 +117,18 @@ impl Writer {
 }
 
 /// Does a batch of writes in one transaction and answers them.
-fn commit(file: &StoreFile, followers: &Followers, batch: Vec<Request>) {
+fn commit(file: &StoreFile, followers: &Followers, retention: Retention, batch: Vec<Request>) {
     let mut answers: Vec<Answer> = Vec::with_capacity(batch.len());
     let mut changes: Vec<(HostResource, HostEvent)> = Vec::new();
     let mut senders = Vec::new();
-    match transact(file, batch, &mut answers, &mut senders) {
-        Ok(done) => changes = done,
+    match transact(file, retention, batch, &mut answers, &mut senders) {
+        Ok(done) => {
+            changes = done;
+            // Before anybody is answered: a read that comes after the answer asks for this revision.
+            if let Some((_, last)) = changes.last() {
+                file.advance(followers::revision(last));
+            }
+        }
         Err(error) => {
             // Nothing of the batch is on the disk: nobody is told that it is.
             for (_, answer) in &mut answers {
@@ -136,6 +148,7 @@ fn commit(file: &StoreFile, followers: &Followers, batch: Vec<Request>) {
 
 fn transact(
     file: &StoreFile,
+    retention: Retention,
     batch: Vec<Request>,
     answers: &mut Vec<Answer>,
     unanswered: &mut Vec<oneshot::Sender<Result<Written, HostError>>>,
@@ -178,7 +191,8 @@ fn transact(
         }
         if revision != first {
             numbers.insert(REVISION, revision).map_err(broken)?;
-            compact(&mut history, &mut numbers, revision)?;
+            let mut times = transaction.open_table(TIMES).map_err(broken)?;
+            compact(&mut history, &mut numbers, &mut times, revision, retention)?;
         }
     }
     if changes.is_empty() {
@@ -189,20 +203,33 @@ fn transact(
     Ok(changes)
 }
 
+/// Forgets changes that are too many or too old, and notes when the newest was.
 fn compact(
     history: &mut Table<'_, u64, &'static [u8]>,
     numbers: &mut Table<'_, &'static str, u64>,
+    times: &mut Table<'_, u64, u64>,
     revision: u64,
+    retention: Retention,
 ) -> Result<(), HostError> {
-    let keep_after = revision.saturating_sub(HISTORY_EVENTS_MAX);
+    let now = u64::try_from(Timestamp::now().as_second()).unwrap_or_default();
+    times.insert(revision, now).map_err(broken)?;
     let compacted = numbers.get(COMPACTED).map_err(broken)?.map_or(1, |held| held.value());
-    if keep_after <= compacted {
+    let mut forget = compacted.max(revision.saturating_sub(retention.changes_max));
+    let oldest_kept = now.saturating_sub(retention.age_max.as_secs());
+    for held in times.range(..revision).map_err(broken)? {
+        let (last, time) = held.map_err(broken)?;
+        if time.value() >= oldest_kept {
+            break;
+        }
+        forget = forget.max(last.value());
+    }
+    forget = forget.min(compacted.saturating_add(FORGOTTEN_PER_TRANSACTION_MAX));
+    if forget <= compacted {
         return Ok(());
     }
-    for forgotten in compacted..=keep_after {
-        history.remove(forgotten).map_err(broken)?;
-    }
-    numbers.insert(COMPACTED, keep_after).map_err(broken)?;
+    history.retain_in(compacted..=forget, |_, _| false).map_err(broken)?;
+    times.retain_in(..=forget, |_, _| false).map_err(broken)?;
+    numbers.insert(COMPACTED, forget).map_err(broken)?;
     Ok(())
 }
 

@@ -27,12 +27,16 @@ mod status;
 /// What a definition computes from a release.
 mod computed;
 
+/// Settings that changed, brought to releases there are.
+mod rollout;
+
 #[cfg(test)]
 mod tests;
 
 pub use computed::StatusValue;
 pub use identity::{Marks, Overlap, overlaps};
 pub use naming::{NamePattern, NameRules, NameSyntax, NamespaceRule};
+pub use rollout::SETTINGS_ANNOTATION;
 pub use settings::PlaceholderError;
 pub(crate) use status::SHOWN as SHOWN_STATUS;
 pub(crate) use status::schema as release_status_schema;
@@ -48,6 +52,9 @@ pub const RELEASE_NAME_BYTES_MAX: usize = 53;
 
 /// The longest value of a label, in bytes.
 pub const LABEL_VALUE_BYTES_MAX: usize = 63;
+
+/// The annotation with the `managedFields` of the instance: those of the release speak of its own fields and writers.
+const MANAGED_FIELDS_ANNOTATION: &str = "kindsmith.dev/managed-fields";
 
 /// Finalizers of Flux: an instance shows them but cannot take them away.
 const FLUX_FINALIZER_SUFFIX: &str = "fluxcd.io";
@@ -156,6 +163,7 @@ impl ReleaseTemplate {
                 metadata.insert(member.to_owned(), Value::Object(own));
             }
         }
+        metadata.extend(managed_fields(held).map(|fields| ("managedFields".to_owned(), fields)));
         let mut instance = Map::new();
         instance.insert("apiVersion".to_owned(), json!(format!("{}/{}", self.group, self.version)));
         instance.insert("kind".to_owned(), json!(self.kind));
@@ -192,7 +200,12 @@ impl ReleaseTemplate {
         let base = member("generateName").and_then(Value::as_str).filter(|base| !base.is_empty());
         metadata.extend(base.map(|base| ("generateName".to_owned(), json!(self.release_name(base)))));
         metadata.extend(member("namespace").map(|namespace| ("namespace".to_owned(), namespace.clone())));
-        let spec = self.fields(name.unwrap_or_default(), member("namespace").and_then(Value::as_str));
+        let namespace = member("namespace").and_then(Value::as_str);
+        let spec = self.fields(name.unwrap_or_default(), namespace);
+        if let Some(name) = name {
+            let set = self.set_by_definition(name, namespace).to_string();
+            metadata.insert("annotations".to_owned(), json!({SETTINGS_ANNOTATION: set}));
+        }
         self.put(
             instance,
             json!({"apiVersion": RELEASE_API_VERSION, "kind": RELEASE_KIND, "metadata": metadata, "spec": spec}),
@@ -240,6 +253,15 @@ impl ReleaseTemplate {
                 let merged = replace(metadata.get(member), own(member), &prefix);
                 set_map(metadata, member, merged);
             }
+            if differs("managedFields") {
+                let mut annotations =
+                    metadata.get("annotations").and_then(Value::as_object).cloned().unwrap_or_default();
+                match own("managedFields").filter(|fields| fields.is_array() && !is_empty(fields)) {
+                    Some(fields) => annotations.insert(MANAGED_FIELDS_ANNOTATION.to_owned(), json!(fields.to_string())),
+                    None => annotations.remove(MANAGED_FIELDS_ANNOTATION),
+                };
+                set_map(metadata, "annotations", annotations);
+            }
             if differs("finalizers") {
                 let finalizers = finalizers(metadata.get("finalizers"), own("finalizers"));
                 set_list(metadata, "finalizers", finalizers);
@@ -283,6 +305,12 @@ impl ReleaseTemplate {
     fn metadata_prefix(&self) -> String {
         format!("{}-", self.group)
     }
+}
+
+/// Who owns which field of the instance, as the release remembers it.
+fn managed_fields(metadata: &Value) -> Option<Value> {
+    let text = metadata.get("annotations")?.get(MANAGED_FIELDS_ANNOTATION)?.as_str()?;
+    serde_json::from_str(text).ok().filter(|fields: &Value| fields.is_array() && !is_empty(fields))
 }
 
 fn is_empty(value: &Value) -> bool {

@@ -55,6 +55,21 @@ fn a_generated_name_keeps_its_base() {
 }
 
 #[test]
+fn who_owns_which_field_of_the_instance_is_remembered_on_the_release() {
+    let template = template();
+    let owned = json!([{"manager": "kubectl", "operation": "Apply", "fieldsV1": {"f:spec": {"f:replicas": {}}}}]);
+    let mut applied = instance();
+    applied["metadata"]["managedFields"] = owned.clone();
+    let mut release = template.create(&applied);
+    release["metadata"]["managedFields"] = json!([{"manager": "kindsmith"}]);
+    assert_eq!(template.get(&release)["metadata"]["managedFields"], owned);
+    assert_eq!(template.put(&template.get(&release), release.clone()), release);
+    let written = template.put(&instance(), release);
+    assert_eq!(written["metadata"]["managedFields"], json!([{"manager": "kindsmith"}]));
+    assert!(template.get(&written)["metadata"].get("managedFields").is_none());
+}
+
+#[test]
 fn what_others_put_on_the_release_stays() {
     let template = template();
     let mut release = template.create(&instance());

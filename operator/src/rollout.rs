@@ -1,0 +1,257 @@
+//! Settings of definitions that changed, brought to the releases there are: paced, and gone on with after a restart.
+//!
+//! Flow: the controller says which kinds there are; every second what is still to be done is found out anew from the
+//! releases themselves, a few of them are patched, and the counts go to the statuses of the definitions.
+//! Guarantees: a patch holds for the state that it was made for; values are never touched; what others changed and the
+//! definition did not stays. Nothing is remembered elsewhere than on the releases, so a restart changes nothing.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use futures::future::join_all;
+use kindsmith_schema::{
+    convert::release::ReleaseTemplate,
+    kind::{Kind, KindBackend},
+};
+use kube::{
+    Api, Client, ResourceExt,
+    api::{ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams},
+};
+use kube_runtime::reflector::Store;
+use serde_json::Value;
+use tokio::sync::Notify;
+
+use crate::act::{FIELD_MANAGER, within};
+use crate::error::ActionError;
+
+/// How often releases are looked at.
+const STEP: Duration = Duration::from_secs(1);
+
+/// How many releases are patched in a step: a platform with a thousand of them takes two minutes.
+const PATCHES_PER_STEP_MAX: usize = 10;
+
+/// How long a release that could not be patched is left alone.
+const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(30);
+
+/// How far a definition's settings have come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Progress {
+    /// Releases that have them.
+    pub updated: usize,
+    /// Releases with the labels of the kind.
+    pub total: usize,
+}
+
+/// The resource of releases.
+pub(crate) fn resource() -> ApiResource {
+    ApiResource::from_gvk(&GroupVersionKind::gvk("helm.toolkit.fluxcd.io", "v2", "HelmRelease"))
+}
+
+/// What is kept of a release: values, status and what kubectl remembers are large, and not looked at.
+pub(crate) fn strip(release: &mut DynamicObject) {
+    release.managed_fields_mut().clear();
+    if let Some(data) = release.data.as_object_mut() {
+        data.remove("status");
+        if let Some(spec) = data.get_mut("spec").and_then(Value::as_object_mut) {
+            spec.remove("values");
+        }
+    }
+}
+
+/// The kinds that are served, by the uid of their definitions, and how far each has come.
+#[derive(Default)]
+struct State {
+    kinds: Vec<(String, Arc<Kind>)>,
+    progress: BTreeMap<String, Progress>,
+}
+
+/// The rollouts of all definitions.
+pub(crate) struct Rollouts {
+    client: Client,
+    releases: Store<DynamicObject>,
+    bell: Arc<Notify>,
+    state: Mutex<State>,
+}
+
+/// Releases that have the settings of their kind, by uid: they are not looked into again until they or the kind change.
+type Settled = HashMap<String, (Option<String>, Arc<Kind>)>;
+
+/// A release that has to change.
+struct Pending {
+    namespace: String,
+    name: String,
+    uid: String,
+    patch: Value,
+}
+
+impl Rollouts {
+    /// Rollouts to releases. `bell` rings when a count changes.
+    pub(crate) fn new(client: Client, releases: Store<DynamicObject>, bell: Arc<Notify>) -> Arc<Self> {
+        Arc::new(Self { client, releases, bell, state: Mutex::default() })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says which kinds there are, the oldest first.
+    pub(crate) fn set_kinds(&self, kinds: Vec<(String, Arc<Kind>)>) {
+        self.state().kinds = kinds;
+    }
+
+    /// How far the definition with the uid has come; none until releases were seen.
+    pub(crate) fn progress(&self, uid: &str) -> Option<Progress> {
+        self.state().progress.get(uid).copied()
+    }
+
+    /// Goes on until the task is ended.
+    pub(crate) async fn run(self: Arc<Self>) {
+        // Without Flux there is nothing to wait for.
+        let _ = self.releases.wait_until_ready().await;
+        let mut paused: HashMap<String, Instant> = HashMap::new();
+        let mut settled = Settled::new();
+        loop {
+            tokio::time::sleep(STEP).await;
+            let kinds = self.state().kinds.clone();
+            let (progress, pending) = assess(&kinds, &self.releases.state(), &mut settled);
+            let changed = std::mem::replace(&mut self.state().progress, progress.clone()) != progress;
+            if changed {
+                self.bell.notify_one();
+            }
+            let now = Instant::now();
+            paused.retain(|_, until| *until > now);
+            let next: Vec<Pending> =
+                pending.into_iter().filter(|it| !paused.contains_key(&it.uid)).take(PATCHES_PER_STEP_MAX).collect();
+            let outcomes = join_all(next.iter().map(|release| self.patch(release))).await;
+            for (release, outcome) in next.iter().zip(outcomes) {
+                if let Err(error) = outcome {
+                    let Pending { namespace, name, .. } = release;
+                    tracing::warn!(namespace, release = name, %error, "settings are not rolled out yet");
+                    paused.insert(release.uid.clone(), now + PAUSE_AFTER_FAILURE);
+                }
+            }
+        }
+    }
+
+    async fn patch(&self, release: &Pending) -> Result<(), ActionError> {
+        let api = Api::<DynamicObject>::namespaced_with(self.client.clone(), &release.namespace, &resource());
+        let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        let patch = Patch::Merge(&release.patch);
+        let call = api.patch(&release.name, &params, &patch);
+        let patched = within(call, ActionError::RollOut).await;
+        match patched {
+            // It changed, or went, since it was seen: it is looked at again.
+            Err(ActionError::RollOut(kube::Error::Api(status))) if matches!(status.code, 404 | 409) => Ok(()),
+            Err(error) => Err(error),
+            Ok(_) => Ok(()),
+        }
+    }
+}
+
+/// How far each kind has come, and what is still to be done, by namespace and name.
+fn assess(
+    kinds: &[(String, Arc<Kind>)],
+    releases: &[Arc<DynamicObject>],
+    settled: &mut Settled,
+) -> (BTreeMap<String, Progress>, Vec<Pending>) {
+    // By the key and the value of the label of the kind, and by the group: a release is of one kind at most.
+    let mut by_label: HashMap<(&str, &str, &str), (&str, &Arc<Kind>, &ReleaseTemplate)> = HashMap::new();
+    let mut progress: BTreeMap<String, Progress> = BTreeMap::new();
+    for (uid, kind) in kinds {
+        if let KindBackend::Release(template) = &kind.backend {
+            let key = (template.marks.kind.as_str(), template.kind.as_str(), template.group.as_str());
+            by_label.entry(key).or_insert((uid, kind, template));
+            progress.entry(uid.clone()).or_default();
+        }
+    }
+    let mut pending = Vec::new();
+    let mut still = Settled::with_capacity(settled.len());
+    for release in releases {
+        let labels = release.labels();
+        let groups: Vec<&str> = labels.values().map(String::as_str).collect();
+        let template = labels
+            .iter()
+            .flat_map(|(key, kind)| groups.iter().map(move |group| (key.as_str(), kind.as_str(), *group)))
+            .find_map(|marks| by_label.get(&marks));
+        let Some((uid, kind, template)) = template else { continue };
+        let own_uid = release.uid().unwrap_or_default();
+        let version = release.resource_version();
+        if let Some(held) = settled.remove(&own_uid).filter(|(of, by)| *of == version && Arc::ptr_eq(by, kind)) {
+            if let Some(progress) = progress.get_mut(*uid) {
+                progress.total += 1;
+                progress.updated += 1;
+            }
+            still.insert(own_uid, held);
+            continue;
+        }
+        let Ok(object) = serde_json::to_value(&**release) else { continue };
+        if !template.is_labelled(&object) || !template.matches(&object) {
+            continue;
+        }
+        let patch = template.rollout(&object);
+        if let Some(progress) = progress.get_mut(*uid) {
+            progress.total += 1;
+            progress.updated += usize::from(patch.is_none());
+        }
+        if patch.is_none() {
+            still.insert(own_uid.clone(), (version, Arc::clone(kind)));
+        }
+        pending.extend(patch.map(|patch| Pending {
+            namespace: release.namespace().unwrap_or_default(),
+            name: release.name_any(),
+            uid: own_uid,
+            patch,
+        }));
+    }
+    *settled = still;
+    pending.sort_by(|left, right| (&left.namespace, &left.name).cmp(&(&right.namespace, &right.name)));
+    (progress, pending)
+}
+
+#[cfg(test)]
+mod tests {
+    use kindsmith_schema::{compile::OwnStorage, form::DefinitionForm};
+    use serde_json::json;
+
+    use super::*;
+    use crate::decide::testing::definition;
+
+    fn kind(change: impl Fn(&mut Value)) -> Arc<Kind> {
+        let mut definition = definition("redises", "Redis");
+        change(&mut definition["spec"]["backend"]["helmRelease"]);
+        Arc::new(DefinitionForm::Kindsmith.compile(&definition, OwnStorage::Absent).unwrap())
+    }
+
+    fn release(kind: &Kind, name: &str) -> Arc<DynamicObject> {
+        let KindBackend::Release(template) = &kind.backend else { panic!("there is no release") };
+        let instance = json!({"metadata": {"name": name, "namespace": "t", "resourceVersion": "1"}, "spec": {"a": 1}});
+        let mut object: DynamicObject = serde_json::from_value(template.create(&instance)).unwrap();
+        object.metadata.uid = Some(format!("uid-of-{name}"));
+        object.metadata.resource_version = Some("1".to_owned());
+        strip(&mut object);
+        Arc::new(object)
+    }
+
+    #[test]
+    fn releases_of_the_kind_are_counted_and_those_without_the_settings_are_pending() {
+        let (old, new) = (kind(|_| {}), kind(|release| release["timeout"] = json!("9m")));
+        let mut foreign = (*release(&old, "c")).clone();
+        foreign.labels_mut().insert("kindsmith.dev/kind".to_owned(), "Other".to_owned());
+        let releases = [release(&old, "b"), release(&new, "n"), release(&old, "a"), Arc::new(foreign)];
+        let kinds = [("u".to_owned(), new)];
+        let mut settled = Settled::new();
+        let (progress, pending) = assess(&kinds, &releases, &mut settled);
+        assert_eq!(progress["u"], Progress { updated: 1, total: 3 });
+        assert_eq!(settled.keys().collect::<Vec<_>>(), ["uid-of-n"]);
+        let names: Vec<&str> = pending.iter().map(|it| it.name.as_str()).collect();
+        assert_eq!(names, ["x-a", "x-b"]);
+        assert_eq!(pending[0].patch["spec"], json!({"timeout": "9m"}));
+        let again = assess(&kinds, &releases, &mut settled);
+        assert_eq!((again.0["u"], again.1.len()), (Progress { updated: 1, total: 3 }, 2));
+        let other = [("u".to_owned(), kind(|release| release["timeout"] = json!("8m")))];
+        assert_eq!(assess(&other, &releases, &mut settled).0["u"], Progress { updated: 0, total: 3 });
+    }
+}
