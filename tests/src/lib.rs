@@ -43,6 +43,12 @@ pub mod kindsmith;
 /// `kindsmith dev` as a process.
 pub mod dev;
 
+/// A websocket client that shows everything.
+pub mod websocket;
+
+/// Clients as controllers are written in Go.
+pub mod go_clients;
+
 /// One kind served by both, asked the same.
 pub mod twin;
 

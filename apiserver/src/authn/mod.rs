@@ -29,6 +29,9 @@ mod token;
 /// Follows what the cluster says.
 mod watch;
 
+#[cfg(test)]
+mod tests;
+
 pub use config::{AuthenticationConfig, ConfigError};
 pub use token::TokenReviews;
 pub use watch::watch_authentication_config;

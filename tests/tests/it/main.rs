@@ -21,6 +21,12 @@ mod access;
 /// Faults of definitions, of Flux, of the host.
 mod faults;
 
+/// Watches over websockets.
+mod websocket;
+
+/// Clients that controllers are made of.
+mod clients;
+
 /// The scale subresource.
 mod scale;
 
