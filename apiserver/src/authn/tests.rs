@@ -63,7 +63,11 @@ fn cluster(allowed_names: &str) -> Cluster {
     Cluster { users, proxies, authenticators }
 }
 
-async fn ask(cluster: &Cluster, certificates: Vec<CertificateDer<'static>>, headers: &[(&str, &str)]) -> (String, bool) {
+async fn ask(
+    cluster: &Cluster,
+    certificates: Vec<CertificateDer<'static>>,
+    headers: &[(&str, &str)],
+) -> (String, bool) {
     let peer = Peer { address: ([127, 0, 0, 1], 1).into(), certificates };
     let mut parts = Request::new(()).into_parts().0;
     for (name, value) in headers {
