@@ -131,7 +131,7 @@ fn each_fault_is_a_line_with_its_field() -> Result<()> {
 
 #[test]
 fn two_definitions_that_ask_for_one_name_are_told() -> Result<()> {
-    let other = REDIS.replace("redises", "caches");
+    let other = REDIS.replace("redises", "caches").replace("redis-", "cache-");
     let folder = folder(&[("a.yaml", &format!("{REDIS}---\n{other}")), ("b.yaml", REDIS)])?;
     let output = check(folder.path(), &["a.yaml"], "")?;
     says(

@@ -247,8 +247,6 @@ impl Drop for RequestRecord {
         }
         let bytes = self.bytes.load(Ordering::Relaxed);
         if matches!(labels.verb, "GET" | "LIST") && bytes != SIZE_UNKNOWN {
-            // Sizes are far below 2^52.
-            #[allow(clippy::cast_precision_loss)]
             self.metrics.sizes.get_or_create(&labels.clone().running()).observe(bytes as f64);
         }
     }
@@ -266,7 +264,6 @@ impl WatchRecord {
     /// Counts an event of so many bytes.
     pub fn sent(&self, bytes: usize) {
         self.events.inc();
-        #[allow(clippy::cast_precision_loss)]
         self.sizes.observe(bytes as f64);
     }
 }

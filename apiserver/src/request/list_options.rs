@@ -273,7 +273,8 @@ mod tests {
         let expected = ListOptions {
             label_selector: LabelSelector::parse("a=b").unwrap(),
             field_selector: FieldSelector::parse("metadata.name=c").unwrap(),
-            limit: NonZeroU64::new(5),
+            // What comes from memory comes whole.
+            limit: None,
             continue_token: Some(token),
             resource_version: ResourceVersion::Any,
             resource_version_match: None,

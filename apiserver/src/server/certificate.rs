@@ -60,8 +60,7 @@ impl ServingCertificate {
     pub fn not_after(&self) -> Option<f64> {
         let current = self.current.load();
         let (_, own) = X509Certificate::from_der(current.as_ref()?.cert.first()?).ok()?;
-        let seconds = own.validity().not_after.timestamp();
-        u32::try_from(seconds).ok().map(f64::from)
+        Some(own.validity().not_after.timestamp() as f64)
     }
 
     /// SHA-256 of the certificate that is served, in hexadecimal.

@@ -28,14 +28,16 @@ fn a_tenant_is_a_kind_with_the_rules_of_tenants() {
     let instance = json!({"apiVersion": "apps.cozystack.io/v1alpha1", "kind": "Tenant",
         "metadata": {"name": "foo", "namespace": "tenant-root", "labels": {"l": "1"}}, "spec": {"host": "x"}});
     let release = template.create(&instance);
+    let metadata = &release["metadata"];
+    assert_eq!((&metadata["name"], &metadata["namespace"]), (&json!("tenant-foo"), &json!("tenant-root")));
     assert_eq!(
-        release["metadata"],
-        json!({"name": "tenant-foo", "namespace": "tenant-root", "labels": {
+        metadata["labels"],
+        json!({
             "apps.cozystack.io-l": "1",
             "apps.cozystack.io/application.kind": "Tenant",
             "apps.cozystack.io/application.group": "apps.cozystack.io",
             "apps.cozystack.io/application.name": "foo",
-            "sharding.fluxcd.io/key": "tenants"}})
+            "sharding.fluxcd.io/key": "tenants"})
     );
     let strategy = json!({"name": "RetryOnFailure", "retryInterval": "30s"});
     assert_eq!(

@@ -27,12 +27,13 @@ fn definition() -> String {
             "names": {"kind": "Worker", "plural": "workers"},
             "versions": [{"name": "v1", "served": true, "storage": true,
                 "subresources": {"scale": {
-                    "specReplicasPath": ".spec.replicas", "statusReplicasPath": ".spec.replicas",
+                    "specReplicasPath": ".spec.replicas", "statusReplicasPath": ".status.replicas",
                     "labelSelectorPath": ".spec.selector"}},
                 "schema": {"openAPIV3Schema": {"type": "object", "properties": {
                     "spec": {"type": "object", "properties": {
                         "replicas": {"type": "integer", "default": 1}, "selector": {"type": "string", "default": "app=w"},
-                        "note": {"type": "string"}, "image": {"type": "string"}}}}}}}],
+                        "note": {"type": "string"}, "image": {"type": "string"}}},
+                    "status": {"type": "object", "properties": {"replicas": {"type": "integer"}}}}}}}],
             "backend": {"helmRelease": {
                 "chartRef": {"kind": "OCIRepository", "name": "worker", "namespace": "charts"}, "prefix": "worker-"}}},
     })

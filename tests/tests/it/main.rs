@@ -18,6 +18,9 @@ mod live_definitions;
 /// Who may do what.
 mod access;
 
+/// Server-side apply, as people and tools use it.
+mod apply;
+
 /// Faults of definitions, of Flux, of the host.
 mod faults;
 

@@ -9,6 +9,7 @@ use kindsmith_tests::{
 };
 use kube::{Client, Config};
 use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, frame::coding::CloseCode};
 
 const GROUP: &str = "sockets.example.com";
 
@@ -96,7 +97,8 @@ async fn follow(side: &Side) -> Result<Vec<String>> {
     take(socket).await?;
     side.delete("second").await?;
     take(socket).await?;
-    socket.close(None).await?;
+    let normal = CloseFrame { code: CloseCode::Normal, reason: "".into() };
+    socket.close(Some(normal)).await?;
     take(socket).await?;
     take(socket).await?;
 

@@ -3,7 +3,7 @@
 //! Sources: k8s.io/apiserver/pkg/endpoints/handlers/watch.go (HandleWS), golang.org/x/net/websocket (whose handshake and
 //! whose refusals clients of kube-apiserver get). What the client sends is ignored, except that it closes.
 
-use std::time::Duration;
+use std::{sync::PoisonError, time::Duration};
 
 use aws_lc_rs::digest;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -12,7 +12,7 @@ use futures::{SinkExt as _, StreamExt as _, stream::BoxStream};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use std::sync::PoisonError;
+use tokio::io::AsyncWriteExt as _;
 use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{
@@ -136,6 +136,8 @@ async fn carry(upgrade: OnUpgrade, mut events: BoxStream<'static, Bytes>) {
         // An error says that the client has closed already.
         let _ = socket.close(Some(frame)).await;
         while let Some(Ok(_)) = socket.next().await {}
+        // TLS has an end of its own, without which the client cannot tell that nothing was cut off.
+        let _ = socket.get_mut().shutdown().await;
     };
     let _ = tokio::time::timeout(CLOSE_MAX, close).await;
 }
