@@ -164,22 +164,3 @@ async fn fields_are_owned_by_those_who_apply_them() -> Result<()> {
     }
     Ok(())
 }
-
-#[tokio::test]
-async fn a_change_of_the_release_by_another_is_its_own() -> Result<()> {
-    let dev = Dev::start(Vec::<String>::new()).await?;
-    let client = dev.client().await?;
-    let chart = json!({"helmRelease": {
-        "chartRef": {"kind": "OCIRepository", "name": "cup", "namespace": "default"}, "prefix": "cup-"}});
-    let cups = cups(&dev, &client, "released.example.com", &chart).await?;
-    cups.apply("platform", "mine", &json!({"size": 2, "colour": "red"}), &[]).ok().await?;
-    let patch = json!({"spec": {"values": {"size": 7}}}).to_string();
-    let helm = ["patch", "helmrelease", "cup-mine", "--type=merge", "--field-manager=helm-person", "-p", &patch];
-    cups.kubectl(&helm).ok().await?;
-    ensure!(cups.get("mine").await?["spec"]["size"] == 7, "the change is not seen");
-    let managers = cups.managers("mine").await?;
-    ensure!(managers == ["helm-person Update", "platform Apply"], "the managers are {managers:?}");
-    let refused = cups.apply("platform", "mine", &json!({"size": 2, "colour": "red"}), &[]).fails().await?;
-    ensure!(refused.contains("conflict with \"helm-person\""), "the conflict is told as {refused}");
-    Ok(())
-}

@@ -182,7 +182,11 @@ impl Connection {
             Ok(answer) => Outcome::Answered(answer),
             Err(mut error) => match error.take_message() {
                 Some(_) => Outcome::NotTaken,
-                None => Outcome::Lost(format!("{:?}", error.into_error())),
+                None => match format!("{:?}", error.into_error()) {
+                    // The client's library says so of streams after the last one that the server has looked at.
+                    reason if reason.contains("GoAway(b\"\", NO_ERROR, Remote)") => Outcome::NotTaken,
+                    reason => Outcome::Lost(reason),
+                },
             },
         }
     }

@@ -157,7 +157,11 @@ pub fn overlaps(kinds: &[&Kind]) -> Vec<Option<Overlap>> {
         let Some(chart) = template.chart_identity().filter(|_| template.adopt() == Adopt::Chart) else { continue };
         let prefix = template.settings.prefix.as_str();
         let others = held.entry(chart).or_default();
-        let clash = others.iter().find(|(other, _)| other.starts_with(prefix) || prefix.starts_with(other));
+        let own = kinds[index].origin.name.as_str();
+        let clash = others
+            .iter()
+            .filter(|(_, holder)| *holder != own)
+            .find(|(other, _)| other.starts_with(prefix) || prefix.starts_with(other));
         match clash {
             Some((other, holder)) => {
                 found[index] = Some(Overlap {
