@@ -47,10 +47,14 @@ impl Watching {
             let bytes = answer.into_body().into_data_stream().map_err(std::io::Error::other);
             let mut lines = bytes.into_async_read().lines();
             while let Ok(Some(line)) = lines.try_next().await {
-                let Ok(event) = serde_json::from_str::<Value>(&line) else { return };
+                let Ok(mut event) = serde_json::from_str::<Value>(&line) else { return };
                 let ends_the_start = !event["object"]["metadata"]["annotations"].is_null();
                 if event["type"] == "BOOKMARK" && !ends_the_start {
                     continue;
+                }
+                if event["type"] == "BOOKMARK" && event["object"]["metadata"]["resourceVersion"].is_string() {
+                    // Where the store stands; others write to it, too.
+                    event["object"]["metadata"]["resourceVersion"] = json!("");
                 }
                 kept.lock().unwrap_or_else(PoisonError::into_inner).push(event);
             }

@@ -69,7 +69,11 @@ fn is_same_order(ours: &[Cause], theirs: &[Cause]) -> bool {
 /// Whether two fields are visited in any order: they part at a name. Causes about alternatives do not tell their field.
 fn is_free(one: &Cause, other: &Cause) -> bool {
     let is_placeless = |cause: &Cause| cause.message.starts_with("Invalid value: \"\": ");
-    is_placeless(one) || is_placeless(other) || is_sibling(&one.field, &other.field)
+    let is_forbidden = |cause: &Cause| cause.message.ends_with(" is a forbidden property");
+    is_placeless(one)
+        || is_placeless(other)
+        || (is_forbidden(one) && is_forbidden(other))
+        || is_sibling(&one.field, &other.field)
 }
 
 fn is_sibling(one: &str, other: &str) -> bool {
