@@ -39,7 +39,7 @@ pub use certificate::{CertificateError, ServingCertificate};
 pub use lifecycle::{Lifecycle, ShutdownTimes};
 
 /// How long the last connections are waited for that the kernel holds when the server closes.
-const BACKLOG_WAIT: Duration = Duration::from_millis(20);
+const BACKLOG_WAIT: Duration = Duration::from_millis(100);
 
 /// The error of a response's body.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -153,8 +153,10 @@ pub async fn serve<H: Handler>(
             },
         }
     };
-    // The kernel has accepted these already; their clients have sent requests, perhaps.
-    while let Ok(Ok(accepted)) = tokio::time::timeout(BACKLOG_WAIT, accept(&listener, &room)).await {
+    // The kernel has accepted these already; their clients have sent requests, perhaps. Clients that come again and again
+    // cannot hold the end up.
+    let backlog_end = tokio::time::Instant::now() + BACKLOG_WAIT;
+    while let Ok(Ok(accepted)) = tokio::time::timeout_at(backlog_end, accept(&listener, &room)).await {
         start(accepted);
     }
     drop(listener);
