@@ -144,7 +144,7 @@ async fn cups<'a>(dev: &'a Dev, client: &Client, group: &'static str, backend: &
     let resource = ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, "v1", "Cup"), "cups");
     let cups = Cups { group, dev, api: Api::namespaced_with(client.clone(), "default", &resource) };
     wait::until("the kind to be served", Duration::from_secs(20), async || {
-        Ok(cups.kubectl(&["get", &cups.resource()]).ok().await.map(drop)?)
+        cups.kubectl(&["get", &cups.resource()]).ok().await.map(drop)
     })
     .await?;
     Ok(cups)
