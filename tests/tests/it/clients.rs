@@ -89,8 +89,7 @@ async fn use_kubectl(call: Call<'_>) -> Result<()> {
     let spec: Value = serde_json::from_str(&spec)?;
     ensure!(spec["note"].is_null() && spec["replicas"] == 3 && spec["image"] == "theirs", "the spec is {spec}");
 
-    let waits = call(&["wait", "--for=jsonpath={.spec.replicas}=5", "worker/kept", "--timeout=30s"]).spawn()?;
-    let mut waits = waits;
+    let mut waits = call(&["wait", "--for=jsonpath={.spec.replicas}=5", "worker/kept", "--timeout=30s"]).spawn()?;
     call(&["scale", "worker", "kept", "--replicas=5"]).ok().await?;
     let met = waits.next_line().await?.unwrap_or_default();
     ensure!(met.contains("condition met"), "kubectl wait printed {met:?}");
@@ -104,10 +103,21 @@ async fn use_kubectl(call: Call<'_>) -> Result<()> {
     ensure!(spec.is_empty() && replicas(call, "kept").await? == "7", "the object was not replaced: {spec}");
 
     call(&["wait", "--for=jsonpath={.spec.replicas}=7", "worker/kept", "--timeout=10s"]).ok().await?;
-    let mut waits = call(&["wait", "--for=delete", "worker/kept", "--timeout=30s"]).spawn()?;
-    call(&["delete", "worker", "kept"]).ok().await?;
-    let met = waits.next_line().await?.unwrap_or_default();
-    ensure!(met.contains("condition met"), "kubectl wait printed {met:?}");
+    // A finalizer holds the object until kubectl waits. One that begins too late finds nothing, and says nothing.
+    let hold = |held: &[&str]| json!({"metadata": {"finalizers": held}}).to_string();
+    call(&["patch", "worker", "kept", "--type=merge", "-p", &hold(&["example.com/hold"])]).ok().await?;
+    call(&["delete", "worker", "kept", "--wait=false"]).ok().await?;
+    let let_go = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        call(&["patch", "worker", "kept", "--type=merge", "-p", &hold(&[])]).ok().await
+    };
+    let wait = call(&["wait", "--for=delete", "worker/kept", "--timeout=30s"]);
+    let (met, let_go) = tokio::join!(wait.ok(), let_go);
+    let_go?;
+    let met = met?;
+    ensure!(met.is_empty() || met.contains("condition met"), "kubectl wait printed {met:?}");
+    let left = call(&["get", "worker", "kept", "--ignore-not-found", "-o", "name"]).ok().await?;
+    ensure!(left.is_empty(), "kubectl wait ended before {left} was gone");
     Ok(())
 }
 
