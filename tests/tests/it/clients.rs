@@ -121,6 +121,28 @@ async fn use_kubectl(call: Call<'_>) -> Result<()> {
     Ok(())
 }
 
+/// What somebody changes on the release behind an object is theirs: to overwrite it is a conflict.
+async fn change_the_release(call: Call<'_>) -> Result<()> {
+    let wanted = worker("behind", &json!({"replicas": 2, "note": "mine"})).to_string();
+    let apply = ["apply", "--server-side", "--field-manager=platform", "-f", "-"];
+    call(&apply).stdin(&wanted).ok().await?;
+    let edit = r#"{"spec":{"values":{"replicas":7}}}"#;
+    let release = ["helmrelease", "worker-behind", "--type=merge", "--field-manager=flux-edit", "-p", edit];
+    call(&[&["patch"], release.as_slice()].concat()).ok().await?;
+    let show = "jsonpath={range .metadata.managedFields[*]}{.manager}:{.operation}:{.fieldsV1.f:spec} {end}";
+    let owners = async || call(&["get", "worker", "behind", "--show-managed-fields", "-o", show]).ok().await;
+    let shown = owners().await?;
+    let expected = r#"platform:Apply:{"f:note":{}} flux-edit:Update:{"f:replicas":{}} "#;
+    ensure!(shown == expected, "the owners are {shown}");
+    let refused = call(&apply).stdin(&wanted).fails().await?;
+    ensure!(refused.contains("conflict with \"flux-edit\"") && refused.contains(".spec.replicas"), "{refused}");
+    call(&[&apply[..], &["--force-conflicts"]].concat()).stdin(&wanted).ok().await?;
+    let shown = owners().await?;
+    ensure!(shown == r#"platform:Apply:{"f:note":{},"f:replicas":{}} "#, "the owners are {shown}");
+    call(&["delete", "worker", "behind"]).ok().await?;
+    Ok(())
+}
+
 /// An informer of client-go, with its list as a stream or as a list: it sees everything, once, in order.
 async fn inform(control_plane: &ControlPlane, call: Call<'_>, watch_list: &str) -> Result<GoClient> {
     let name = format!("informed-{watch_list}");
@@ -176,6 +198,11 @@ async fn use_client_go(control_plane: &ControlPlane, kindsmith: &Kindsmith, call
     let scaled = GoClient::start(&kubeconfig, "scale", RESOURCE, &arguments, &[]).await?.next().await?;
     ensure!(scaled["before"] == 1 && scaled["after"] == 8 && scaled["selector"] == "app=w", "scaled: {scaled}");
     ensure!(replicas(call, "a").await? == "8", "the scale is not in the object");
+    let arguments = ["--kind", "Worker", "--name", "applied", "--replicas", "3"];
+    let applied = GoClient::start(&kubeconfig, "apply", RESOURCE, &arguments, &[]).await?.next().await?;
+    ensure!(applied["extracted"] == json!({"replicas": 2, "note": "mine"}), "client-go extracted {applied}");
+    let spec = json!({"replicas": 3, "image": "theirs", "selector": "app=w"});
+    ensure!(applied["spec"] == spec && applied["conflict"] == true, "client-go applied {applied}");
     call(&["delete", "workers", "--all"]).ok().await?;
     Ok(())
 }
@@ -216,6 +243,7 @@ async fn kubectl_client_go_and_kube_rs_work_with_kinds_of_ours() -> Result<()> {
     let call = |args: &[&str]| control_plane.kubectl(args.iter().copied());
     define(&call).await?;
     use_kubectl(&call).await.context("kubectl")?;
+    change_the_release(&call).await.context("a change of the release")?;
     use_kube_rs(control_plane.client().await?, &call).await.context("kube-rs")?;
     use_client_go(&control_plane, &kindsmith, &call).await.context("client-go")
 }
