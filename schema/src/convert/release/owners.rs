@@ -81,7 +81,7 @@ mod tests {
         bomb.write_all(b"1]").unwrap();
         let bomb = format!("{PACKED}{}", STANDARD.encode(bomb.finish().unwrap()));
         for text in ["", "[]", "{}", "gzip:", "gzip:AAAA", "[1", bomb.as_str()] {
-            assert_eq!(read(text), None, "{:.20}", text);
+            assert_eq!(read(text), None, "{text:.20}");
         }
     }
 }
