@@ -39,6 +39,9 @@ pub mod metrics;
 /// What goes back: responses, and errors as Status.
 pub mod encode;
 
+/// One of several replicas.
+pub mod replica;
+
 /// The conditions under which a server is ready.
 mod readiness;
 

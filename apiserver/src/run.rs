@@ -1,6 +1,6 @@
 //! Puts a server together: in a cluster, or on a store of its own.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use arc_swap::ArcSwap;
 use futures::StreamExt as _;
@@ -23,6 +23,7 @@ use crate::{
         builtin::{self, BuiltinError},
         watch::{self as registry_watch, Source},
     },
+    replica::{Announcement, ReplicaReport, announce, identity},
     server::{Lifecycle, Limits, ServeError, ServingCertificate, ShutdownTimes, serve},
     storage::{
         builtin::{application_definitions, helm_releases},
@@ -119,6 +120,8 @@ pub struct InCluster {
     pub serving_secret: String,
     /// Where to accept connections.
     pub listener: TcpListener,
+    /// Where this replica alone is reached.
+    pub advertised: SocketAddr,
     /// How long each step of the end lasts.
     pub shutdown_times: ShutdownTimes,
     /// The forms in which definitions come.
@@ -153,7 +156,9 @@ impl InCluster {
         }
         .probes();
         let authenticators = Authenticators::new(config, Some(TokenReviews::new(client.clone())));
-        let authorizer: Arc<dyn Authorizer> = Arc::new(SubjectAccessReviews::new(client));
+        let authorizer: Arc<dyn Authorizer> = Arc::new(SubjectAccessReviews::new(client.clone()));
+        let announcement = Announcement { namespace: self.namespace, identity: identity(), address: self.advertised };
+        let report = ReplicaReport::new(announcement.identity.clone(), Arc::clone(&certificate));
         let chain = Chain::new(
             registry,
             authenticators,
@@ -162,7 +167,9 @@ impl InCluster {
             probes,
             Arc::clone(&lifecycle),
             Arc::clone(&certificate),
-        );
+        )
+        .reporting(report);
+        tasks.spawn(announce(client, announcement, ended.clone()));
         let served = serve(self.listener, certificate, Limits::default(), Arc::new(chain), lifecycle).await;
         ended.cancel();
         tasks.close();

@@ -1,6 +1,11 @@
 //! `kindsmith operator` and `kindsmith apiserver`: the two processes that run in a cluster.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    env,
+    net::{IpAddr, SocketAddr, UdpSocket},
+    path::PathBuf,
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use clap::Args;
@@ -68,6 +73,10 @@ pub(crate) struct ApiserverArguments {
     /// Where to accept connections
     #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:8443")]
     listen: SocketAddr,
+    /// The address under which this replica alone is reached, for the operator; without it, the one listened on, that of
+    /// the pod (POD_IP), or that of the default route
+    #[arg(long, value_name = "ADDR")]
+    advertise_address: Option<IpAddr>,
     /// How long everything is served after SIGTERM, while load balancers learn from /readyz that it is to end
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
     shutdown_delay_duration: Duration,
@@ -87,6 +96,15 @@ fn duration(text: &str) -> anyhow::Result<Duration> {
 
 /// A client of the cluster that the flags name.
 pub(crate) async fn client(kubeconfig: Option<&PathBuf>) -> anyhow::Result<Client> {
+    connected(config(kubeconfig).await?)
+}
+
+fn connected(config: Config) -> anyhow::Result<Client> {
+    Client::try_from(config).context("the cluster's client cannot be set up")
+}
+
+/// The cluster that the flags name, and who we are there.
+async fn config(kubeconfig: Option<&PathBuf>) -> anyhow::Result<Config> {
     let mut config = match kubeconfig {
         None => Config::incluster().context(
             "there is no service account here, so this is not a pod; name the cluster with --kubeconfig FILE",
@@ -101,7 +119,26 @@ pub(crate) async fn client(kubeconfig: Option<&PathBuf>) -> anyhow::Result<Clien
     };
     // Whoever asks us hears at once what the cluster answers; tasks of our own have a backoff of their own.
     config.default_retry = false;
-    Client::try_from(config).context("the cluster's client cannot be set up")
+    Ok(config)
+}
+
+/// Where a replica is reached that listens there: as it was told, where it listens, at its pod's address, or at the
+/// address that the default route begins with (no packet is sent to find that).
+fn advertised(listen: SocketAddr, told: Option<IpAddr>) -> anyhow::Result<SocketAddr> {
+    let routed = || -> std::io::Result<IpAddr> {
+        // Addresses for documentation (RFC 5737, RFC 3849): nobody has them, so the default route leads there.
+        let (any, far) = if listen.is_ipv4() { ("0.0.0.0:0", "192.0.2.1:9") } else { ("[::]:0", "[2001:db8::1]:9") };
+        let socket = UdpSocket::bind(any)?;
+        socket.connect(far)?;
+        Ok(socket.local_addr()?.ip())
+    };
+    let bound = || Some(listen.ip()).filter(|address| !address.is_unspecified());
+    let of_pod = || env::var("POD_IP").ok()?.parse().ok();
+    let address = match told.or_else(bound).or_else(of_pod) {
+        Some(address) => address,
+        None => routed().context("this machine's address cannot be found; name it with --advertise-address ADDR")?,
+    };
+    Ok(SocketAddr::new(address, listen.port()))
 }
 
 /// Ends with Ctrl-C or SIGTERM.
@@ -123,7 +160,8 @@ pub(crate) fn until_signal() -> anyhow::Result<CancellationToken> {
 /// Runs the operator until it is told to stop.
 pub(crate) async fn operator(arguments: OperatorArguments) -> anyhow::Result<()> {
     let shutdown = until_signal()?;
-    let client = client(arguments.cluster.kubeconfig.as_ref()).await?;
+    let access = config(arguments.cluster.kubeconfig.as_ref()).await?;
+    let client = connected(access.clone())?;
     let config = OperatorConfig {
         namespace: arguments.cluster.namespace,
         service: arguments.service,
@@ -132,6 +170,7 @@ pub(crate) async fn operator(arguments: OperatorArguments) -> anyhow::Result<()>
         ca_secret: arguments.ca_secret,
         registration: Registration::ApiServices,
         forms: arguments.cluster.definitions.forms(),
+        replica_access: Some(access),
     };
     kindsmith_operator::run(client, config, shutdown).await.context("the operator stopped")
 }
@@ -143,12 +182,14 @@ pub(crate) async fn apiserver(arguments: ApiserverArguments) -> anyhow::Result<(
     let listener = TcpListener::bind(arguments.listen)
         .await
         .with_context(|| format!("{} cannot be listened on; choose another with --listen", arguments.listen))?;
-    tracing::info!(address = %listener.local_addr()?, "listening");
+    let bound = listener.local_addr()?;
+    tracing::info!(address = %bound, "listening");
     let server = InCluster {
         client,
         namespace: arguments.cluster.namespace,
         serving_secret: arguments.cluster.serving_cert_secret,
         listener,
+        advertised: advertised(bound, arguments.advertise_address)?,
         shutdown_times: ShutdownTimes {
             delay: arguments.shutdown_delay_duration,
             watch_window: arguments.shutdown_watch_termination_grace_period,
@@ -162,6 +203,14 @@ pub(crate) async fn apiserver(arguments: ApiserverArguments) -> anyhow::Result<(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_replica_is_reached_where_it_was_told_or_listens() {
+        let listen = "127.0.0.1:8443".parse().unwrap();
+        assert_eq!(advertised(listen, None).unwrap(), listen);
+        let told = advertised("[::]:8443".parse().unwrap(), Some("10.0.0.7".parse().unwrap())).unwrap();
+        assert_eq!(told.to_string(), "10.0.0.7:8443");
+    }
 
     #[test]
     fn durations_are_written_as_in_kubernetes() {

@@ -9,7 +9,7 @@ pub const DEFAULT_SERVING_SECRET: &str = "kindsmith-serving-cert";
 pub const DEFAULT_CA_SECRET: &str = "kindsmith-ca";
 
 /// What the operator has to know.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct OperatorConfig {
     /// The namespace of the Service and the Secrets, for example `kindsmith-system`.
     pub namespace: String,
@@ -25,6 +25,8 @@ pub struct OperatorConfig {
     pub registration: Registration,
     /// The forms in which definitions come.
     pub forms: Vec<DefinitionForm>,
+    /// As whom replicas of the API server are asked what they serve; without it they are not asked.
+    pub replica_access: Option<kube::Config>,
 }
 
 /// How kinds come to be served.
@@ -48,6 +50,7 @@ impl OperatorConfig {
             ca_secret: DEFAULT_CA_SECRET.to_owned(),
             registration: Registration::ApiServices,
             forms: vec![DefinitionForm::default()],
+            replica_access: None,
         }
     }
 

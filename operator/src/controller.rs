@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
+    hash::{DefaultHasher, Hash, Hasher},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -20,12 +21,13 @@ use kindsmith_schema::{compile::OwnStorage, form::DefinitionForm};
 use crate::{
     OperatorConfig, OperatorError,
     act::Actor,
-    certificates::{Spread, assess, wanted_sans},
+    certificates::{Spread, assess, bundle, wanted_sans},
     config::Registration,
     decide::{Action, Cluster, ServiceTarget, Subject, Surroundings, World, carries, decide, is_ours},
     error::ActionError,
-    judge::Judge,
+    judge::{Definition, Judge},
     pace::Pace,
+    replicas::{Basis, Leases, Replicas},
     rollout::Rollouts,
     watch::{ClusterStores, Stores},
 };
@@ -60,7 +62,21 @@ pub async fn run(client: Client, config: OperatorConfig, shutdown: CancellationT
         rolling_out.run().await;
         "rollouts"
     });
-    let mut controller = Controller::new(client, config, stores, rollouts);
+    let replicas = stores.cluster.as_ref().zip(config.replica_access.clone()).map(|(stores, access)| {
+        let leases = Leases {
+            store: stores.leases.clone(),
+            changed: Arc::clone(&stores.leases_changed),
+            namespace: config.namespace.clone(),
+        };
+        Replicas::new(client.clone(), access, &config.service, leases, Arc::clone(&bell))
+    });
+    if let Some(replicas) = replicas.clone() {
+        watches.spawn(async move {
+            replicas.run().await;
+            "replicas"
+        });
+    }
+    let mut controller = Controller::new(client, config, stores, rollouts, replicas);
     loop {
         let next = controller.pass();
         tokio::select! {
@@ -91,6 +107,20 @@ fn watch_ended(ended: Option<Result<&'static str, JoinError>>) -> OperatorError 
     }
 }
 
+/// What answers of replicas depend on.
+fn basis(stores: &ClusterStores, definitions: &[Definition]) -> Basis {
+    let mut hash = DefaultHasher::new();
+    for definition in definitions {
+        definition.uid.hash(&mut hash);
+        definition.generation.hash(&mut hash);
+    }
+    Basis {
+        bundle: stores.ca().and_then(|ca| bundle(&ca)),
+        serving: stores.serving().and_then(|serving| serving.metadata.resource_version.clone()),
+        definitions: hash.finish(),
+    }
+}
+
 /// An action under way.
 struct Running {
     action: Action,
@@ -101,6 +131,8 @@ struct Controller {
     config: OperatorConfig,
     stores: Stores,
     rollouts: Arc<Rollouts>,
+    /// None when nobody asks them.
+    replicas: Option<Arc<Replicas>>,
     judge: Judge,
     pace: Pace,
     actor: Actor,
@@ -111,7 +143,13 @@ struct Controller {
 }
 
 impl Controller {
-    fn new(client: Client, config: OperatorConfig, stores: Stores, rollouts: Arc<Rollouts>) -> Self {
+    fn new(
+        client: Client,
+        config: OperatorConfig,
+        stores: Stores,
+        rollouts: Arc<Rollouts>,
+        replicas: Option<Arc<Replicas>>,
+    ) -> Self {
         let sans = Arc::new(wanted_sans(&config.service, &config.namespace));
         // The apiserver has a storage of its own where there is no cluster to store things in.
         let own_storage = match config.registration {
@@ -123,6 +161,7 @@ impl Controller {
             config,
             stores,
             rollouts,
+            replicas,
             judge: Judge::new(own_storage),
             pace: Pace::default(),
             sans,
@@ -153,6 +192,11 @@ impl Controller {
         let surroundings = match &self.stores.cluster {
             None => Surroundings::StandAlone,
             Some(stores) => {
+                if let Some(replicas) = &self.replicas {
+                    replicas.set_basis(basis(stores, &definitions));
+                    let answers = replicas.living();
+                    tracing::trace!(?answers, "replicas");
+                }
                 let (cluster, certificates) = self.look_around(stores, &groups, wall_clock);
                 actions.extend(certificates);
                 Surroundings::Registered(cluster)

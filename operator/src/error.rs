@@ -39,6 +39,9 @@ pub(crate) enum ActionError {
     /// A Secret could not be written.
     #[error("cannot write the Secret: {0}")]
     WriteSecret(#[source] kube::Error),
+    /// The Lease of a dead replica could not be removed.
+    #[error("cannot remove the Lease: {0}")]
+    RemoveLease(#[source] kube::Error),
     /// The settings of a definition could not be written to a release.
     #[error("cannot write the settings to the release: {0}")]
     RollOut(#[source] kube::Error),

@@ -41,6 +41,9 @@ mod pace;
 /// Doing it.
 mod act;
 
+/// What each replica of the API server serves.
+mod replicas;
+
 /// Settings that changed, brought to releases there are.
 mod rollout;
 

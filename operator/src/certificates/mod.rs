@@ -24,7 +24,7 @@ mod secrets;
 pub use issue::{CA_LIFETIME, CertificateError, Issued, LEAF_LIFETIME, issue_ca, issue_leaf};
 pub use parsed::{ParseError, Parsed};
 pub use plan::{Plan, Reason, plan};
-pub(crate) use secrets::{CertificateWork, SECRET_TYPE, Spread, assess, secret};
+pub(crate) use secrets::{CertificateWork, SECRET_TYPE, Spread, assess, bundle, secret};
 
 use std::collections::BTreeSet;
 

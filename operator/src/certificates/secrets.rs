@@ -149,6 +149,11 @@ fn data(certificate: String, key: String, bundle: Vec<u8>) -> BTreeMap<String, B
     ])
 }
 
+/// The bundle that a Secret holds.
+pub(crate) fn bundle(secret: &Secret) -> Option<ByteString> {
+    secret.data.as_ref()?.get(BUNDLE).cloned()
+}
+
 fn read(secret: &Secret) -> Option<Parsed> {
     let data = secret.data.as_ref()?;
     match Parsed::read(&data.get(CERTIFICATE)?.0, &data.get(KEY)?.0) {
