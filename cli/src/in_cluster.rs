@@ -10,7 +10,9 @@ use std::{
 use anyhow::Context as _;
 use clap::Args;
 use kindsmith_apiserver::{run::InCluster, server::ShutdownTimes};
-use kindsmith_operator::{DEFAULT_CA_SECRET, DEFAULT_SERVING_SECRET, OperatorConfig, Registration};
+use kindsmith_operator::{
+    DEFAULT_CA_SECRET, DEFAULT_SERVING_SECRET, OperatorConfig, Registration, certificates::Lifetimes,
+};
 use kindsmith_schema::form::DefinitionForm;
 use kube::{
     Client, Config,
@@ -63,6 +65,12 @@ pub(crate) struct OperatorArguments {
     /// The Secret that holds the CA of the serving certificate
     #[arg(long, value_name = "NAME", default_value = DEFAULT_CA_SECRET)]
     ca_secret: String,
+    /// How long a serving certificate lives; it is renewed after two thirds of that
+    #[arg(long, value_name = "DURATION", default_value = "2160h", value_parser = duration)]
+    certificate_lifetime: Duration,
+    /// How long a CA lives; its successor is brought in after half of that
+    #[arg(long, value_name = "DURATION", default_value = "8760h", value_parser = duration)]
+    ca_lifetime: Duration,
 }
 
 /// Flags of `kindsmith apiserver`.
@@ -162,6 +170,9 @@ pub(crate) async fn operator(arguments: OperatorArguments) -> anyhow::Result<()>
     let shutdown = until_signal()?;
     let access = config(arguments.cluster.kubeconfig.as_ref()).await?;
     let client = connected(access.clone())?;
+    let span = |duration: Duration| jiff::SignedDuration::try_from(duration).context("a duration is too long");
+    let lifetimes = Lifetimes::new(span(arguments.certificate_lifetime)?, span(arguments.ca_lifetime)?)
+        .context("--certificate-lifetime and --ca-lifetime cannot be used")?;
     let config = OperatorConfig {
         namespace: arguments.cluster.namespace,
         service: arguments.service,
@@ -170,6 +181,7 @@ pub(crate) async fn operator(arguments: OperatorArguments) -> anyhow::Result<()>
         ca_secret: arguments.ca_secret,
         registration: Registration::ApiServices,
         forms: arguments.cluster.definitions.forms(),
+        lifetimes,
         replica_access: Some(access),
     };
     kindsmith_operator::run(client, config, shutdown).await.context("the operator stopped")

@@ -2,6 +2,8 @@
 
 use kindsmith_schema::form::DefinitionForm;
 
+use crate::certificates::Lifetimes;
+
 /// The Secret of the serving certificate, unless configured.
 pub const DEFAULT_SERVING_SECRET: &str = "kindsmith-serving-cert";
 
@@ -25,6 +27,8 @@ pub struct OperatorConfig {
     pub registration: Registration,
     /// The forms in which definitions come.
     pub forms: Vec<DefinitionForm>,
+    /// How long new certificates live.
+    pub lifetimes: Lifetimes,
     /// As whom replicas of the API server are asked what they serve; without it they are not asked.
     pub replica_access: Option<kube::Config>,
 }
@@ -50,6 +54,7 @@ impl OperatorConfig {
             ca_secret: DEFAULT_CA_SECRET.to_owned(),
             registration: Registration::ApiServices,
             forms: vec![DefinitionForm::default()],
+            lifetimes: Lifetimes::default(),
             replica_access: None,
         }
     }

@@ -8,6 +8,7 @@ use std::{
 };
 
 use jiff::Timestamp;
+use k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1::APIService;
 use kube::{Client, api::DynamicObject};
 use tokio::{
     sync::Notify,
@@ -21,10 +22,11 @@ use kindsmith_schema::{compile::OwnStorage, form::DefinitionForm};
 use crate::{
     OperatorConfig, OperatorError,
     act::Actor,
-    certificates::{Spread, assess, bundle, wanted_sans},
+    certificates::{CertificateState, Observed, Served, Spread, Stage, assess, bundle, wanted_sans},
     config::Registration,
     decide::{Action, Cluster, ServiceTarget, Subject, Surroundings, World, carries, decide, is_ours},
     error::ActionError,
+    group_version::GroupVersion,
     judge::{Definition, Judge},
     pace::Pace,
     replicas::{Basis, Leases, Replicas},
@@ -107,6 +109,11 @@ fn watch_ended(ended: Option<Result<&'static str, JoinError>>) -> OperatorError 
     }
 }
 
+fn group_version(api_service: &APIService) -> Option<GroupVersion> {
+    let spec = api_service.spec.as_ref()?;
+    Some(GroupVersion { group: spec.group.clone()?, version: spec.version.clone()? })
+}
+
 /// What answers of replicas depend on.
 fn basis(stores: &ClusterStores, definitions: &[Definition]) -> Basis {
     let mut hash = DefaultHasher::new();
@@ -137,6 +144,10 @@ struct Controller {
     pace: Pace,
     actor: Actor,
     sans: Arc<BTreeSet<String>>,
+    /// The round trip that succeeded last.
+    round_trip: Option<String>,
+    /// How far the rotation had come when it was looked at last.
+    stage: Option<Stage>,
     running: JoinSet<Result<(), ActionError>>,
     under_way: HashMap<Subject, Running>,
     subjects: HashMap<Id, Subject>,
@@ -157,7 +168,13 @@ impl Controller {
             Registration::StandAlone => OwnStorage::Available,
         };
         Self {
-            actor: Actor { client, namespace: config.namespace.clone(), sans: Arc::clone(&sans) },
+            actor: Actor {
+                client,
+                namespace: config.namespace.clone(),
+                ca_secret: config.ca_secret.clone(),
+                sans: Arc::clone(&sans),
+                lifetimes: config.lifetimes,
+            },
             config,
             stores,
             rollouts,
@@ -165,6 +182,8 @@ impl Controller {
             judge: Judge::new(own_storage),
             pace: Pace::default(),
             sans,
+            round_trip: None,
+            stage: None,
             running: JoinSet::new(),
             under_way: HashMap::new(),
             subjects: HashMap::new(),
@@ -189,16 +208,17 @@ impl Controller {
         let groups: HashSet<&str> =
             definitions.iter().flat_map(|it| &it.claimed).map(|claimed| claimed.group.as_str()).collect();
         let mut actions = Vec::new();
+        let mut aging = None;
         let surroundings = match &self.stores.cluster {
             None => Surroundings::StandAlone,
             Some(stores) => {
                 if let Some(replicas) = &self.replicas {
                     replicas.set_basis(basis(stores, &definitions));
-                    let answers = replicas.living();
-                    tracing::trace!(?answers, "replicas");
                 }
-                let (cluster, certificates) = self.look_around(stores, &groups, wall_clock);
-                actions.extend(certificates);
+                let (cluster, state, due) = self.look_around(stores, &groups, wall_clock);
+                actions.extend(due);
+                self.staged(state.stage);
+                aging = state.next;
                 Surroundings::Registered(cluster)
             }
         };
@@ -206,19 +226,38 @@ impl Controller {
         for action in actions {
             self.start(action, now);
         }
-        let latest = now + LOOK_AGAIN_AFTER;
+        let aged = aging.and_then(|at| Duration::try_from(at.duration_since(wall_clock)).ok());
+        let latest = now + aged.map_or(LOOK_AGAIN_AFTER, |aged| LOOK_AGAIN_AFTER.min(aged + COALESCE));
         self.pace.next(now).map_or(latest, |next| next.min(latest))
     }
 
-    fn look_around(&self, stores: &ClusterStores, groups: &HashSet<&str>, now: Timestamp) -> (Cluster, Option<Action>) {
+    fn look_around(
+        &self,
+        stores: &ClusterStores,
+        groups: &HashSet<&str>,
+        now: Timestamp,
+    ) -> (Cluster, CertificateState, Vec<Action>) {
         let mut api_services = stores.api_services.state();
         api_services.sort_by(|left, right| left.metadata.name.cmp(&right.metadata.name));
+        let ours = || api_services.iter().filter(|found| is_ours(found));
         let (ca, serving) = (stores.ca(), stores.serving());
-        let state = assess(now, ca.as_deref(), serving.as_deref(), &self.sans, |bundle| {
-            let all = api_services.iter().filter(|found| is_ours(found)).all(|found| carries(found, bundle));
-            if all { Spread::Complete } else { Spread::Pending }
-        });
-        let write = state.work.map(|work| {
+        let served = match &self.replicas {
+            None => Served::Unasked,
+            Some(replicas) => Served::Replicas(
+                replicas.living().into_iter().map(|it| Some((*it.answer?.ok()?.certificate).clone())).collect(),
+            ),
+        };
+        let through = ours().find_map(|found| group_version(found));
+        let observed = Observed {
+            spread: &|bundle| {
+                if ours().all(|found| carries(found, bundle)) { Spread::Complete } else { Spread::Pending }
+            },
+            served: &served,
+            // Without an APIService there is no way through kube-aggregator, and nobody on it.
+            round_trip: &|key| through.is_none() || self.round_trip.as_deref() == Some(key),
+        };
+        let mut state = assess(now, ca.as_deref(), serving.as_deref(), &self.sans, &observed);
+        let write = state.work.take().map(|work| {
             let (name, existing) = if work.is_for_authority() {
                 (self.config.ca_secret.clone(), ca)
             } else {
@@ -226,13 +265,23 @@ impl Controller {
             };
             Action::WriteSecret { name, existing, work }
         });
+        let trip = state.round_trip.take().zip(through);
+        let trip = trip.map(|(key, group_version)| Action::RoundTrip { key, group_version });
         let service = ServiceTarget {
             namespace: self.config.namespace.clone(),
             name: self.config.service.clone(),
             port: self.config.service_port,
         };
         let crds = stores.crds(|group| groups.contains(group));
-        (Cluster { api_services, crds, bundle: state.bundle, service }, write)
+        let bundle = state.bundle.take();
+        (Cluster { api_services, crds, bundle, service }, state, write.into_iter().chain(trip).collect())
+    }
+
+    fn staged(&mut self, stage: Stage) {
+        if self.stage != Some(stage) {
+            tracing::info!(?stage, "certificates");
+            self.stage = Some(stage);
+        }
     }
 
     fn start(&mut self, action: Action, now: Instant) {
@@ -265,7 +314,12 @@ impl Controller {
         let Some(Running { action, .. }) = self.under_way.remove(&subject) else { return Ok(()) };
         let now = Instant::now();
         match outcome {
-            Ok(()) => self.pace.succeeded(&subject, action.basis().map(str::to_owned), now),
+            Ok(()) => {
+                self.pace.succeeded(&subject, action.basis().map(str::to_owned), now);
+                if let Action::RoundTrip { key, .. } = action {
+                    self.round_trip = Some(key);
+                }
+            }
             Err(error) => {
                 let pause = self.pace.failed(&subject, now, rand::random());
                 tracing::warn!(?subject, %error, ?pause, "an action failed and will be tried again");

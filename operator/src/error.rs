@@ -39,6 +39,9 @@ pub(crate) enum ActionError {
     /// A Secret could not be written.
     #[error("cannot write the Secret: {0}")]
     WriteSecret(#[source] kube::Error),
+    /// The Secret of the authority is another than the one that was looked at.
+    #[error("the Secret of the authority has changed meanwhile")]
+    OutdatedAuthority,
     /// The Lease of a dead replica could not be removed.
     #[error("cannot remove the Lease: {0}")]
     RemoveLease(#[source] kube::Error),

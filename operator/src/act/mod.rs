@@ -16,7 +16,7 @@ use std::{collections::BTreeSet, future::Future, sync::Arc, time::Duration};
 
 use kube::Client;
 
-use crate::{decide::Action, error::ActionError};
+use crate::{certificates::Lifetimes, decide::Action, error::ActionError};
 
 /// The field manager of all our writes.
 pub(crate) const FIELD_MANAGER: &str = "kindsmith-operator";
@@ -31,8 +31,12 @@ pub(crate) struct Actor {
     pub(crate) client: Client,
     /// Where the Secrets are.
     pub(crate) namespace: String,
+    /// The Secret of the authority.
+    pub(crate) ca_secret: String,
     /// The names of the serving certificate.
     pub(crate) sans: Arc<BTreeSet<String>>,
+    /// How long new certificates live.
+    pub(crate) lifetimes: Lifetimes,
 }
 
 impl Actor {
@@ -41,15 +45,16 @@ impl Actor {
         match action {
             Action::WriteStatus { name, patch, .. } => status::write(&self.client, name, patch).await,
             Action::ApplyApiService { object, existing } => {
-                let uid = existing.as_ref().map(|(uid, _)| uid.as_str());
-                api_service::apply(&self.client, object, uid).await
+                api_service::apply(&self.client, object, existing.as_ref()).await
             }
             Action::DeleteApiService { name, uid, .. } => api_service::delete(&self.client, name, uid).await,
             Action::Refresh { group_version, uid, when, digest, .. } => {
                 refresh::refresh(&self.client, group_version, uid, when, digest).await
             }
-            Action::WriteSecret { name, existing, work } => {
-                secret::write(&self.client, &self.namespace, name, existing.as_deref(), work, &self.sans).await
+            Action::WriteSecret { name, existing, work } => secret::write(self, name, existing.as_deref(), work).await,
+            Action::RoundTrip { group_version, .. } => {
+                let path = group_version.to_string();
+                within(self.client.list_api_group_resources(&path), ActionError::Discover).await.map(drop)
             }
         }
     }

@@ -31,12 +31,12 @@ use rustls::{
 };
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject};
 use serde::Deserialize;
-use sha2::{Digest, Sha256};
 use tokio::{net::TcpStream, task::AbortHandle, time::timeout};
 use tokio_rustls::TlsConnector;
 use tower::{BoxError, Layer, ServiceExt, service_fn};
 
 use super::{Answer, Fault, roster::Question};
+use crate::certificates::Parsed;
 
 /// How long a question may take, all in all.
 const DEADLINE: Duration = Duration::from_secs(2);
@@ -105,7 +105,7 @@ pub(super) struct Settings {
 #[derive(Debug)]
 struct Witness {
     verifier: Arc<WebPkiServerVerifier>,
-    fingerprint: OnceLock<String>,
+    certificate: OnceLock<CertificateDer<'static>>,
     refused: OnceLock<TlsError>,
 }
 
@@ -118,7 +118,7 @@ impl ServerCertVerifier for Witness {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, TlsError> {
-        self.fingerprint.get_or_init(|| format!("{:x}", Sha256::digest(own)));
+        self.certificate.get_or_init(|| own.clone().into_owned());
         let verified = self.verifier.verify_server_cert(own, intermediates, name, ocsp, now);
         verified.inspect_err(|error| {
             self.refused.get_or_init(|| error.clone());
@@ -166,7 +166,7 @@ async fn converse(access: &Access, settings: &Settings, question: &Question) -> 
     let connection = TcpStream::connect(question.address).await.map_err(|error| Fault::Connect(error.to_string()))?;
     let witness = Arc::new(Witness {
         verifier: Arc::clone(&settings.verifier),
-        fingerprint: OnceLock::new(),
+        certificate: OnceLock::new(),
         refused: OnceLock::new(),
     });
     let mut config = settings.config.clone();
@@ -176,12 +176,18 @@ async fn converse(access: &Access, settings: &Settings, question: &Question) -> 
     config.dangerous().set_certificate_verifier(Arc::clone(&witness) as Arc<dyn ServerCertVerifier>);
     let connector = TlsConnector::from(Arc::new(config));
     let handshake = connector.connect(access.server_name.clone(), connection).await;
-    let fingerprint = witness.fingerprint.get().cloned();
-    let connection = handshake.map_err(|error| match (fingerprint.clone(), witness.refused.get()) {
-        (Some(fingerprint), Some(reason)) => Fault::Untrusted { fingerprint, reason: reason.to_string() },
+    let shown = witness.certificate.get().cloned().map(Parsed::from_der);
+    let connection = handshake.map_err(|error| match (&shown, witness.refused.get()) {
+        (Some(Ok(shown)), Some(reason)) => {
+            Fault::Untrusted { fingerprint: shown.fingerprint(), reason: reason.to_string() }
+        }
         _ => Fault::Handshake(error.to_string()),
     })?;
-    let fingerprint = fingerprint.ok_or_else(|| Fault::Handshake("no certificate was shown".to_owned()))?;
+    let certificate = match shown {
+        Some(Ok(certificate)) => certificate,
+        Some(Err(error)) => return Err(Fault::Handshake(error.to_string())),
+        None => return Err(Fault::Handshake("no certificate was shown".to_owned())),
+    };
     let report = request(access, TokioIo::new(connection), question).await?;
     if report.identity != question.identity {
         return Err(Fault::Other(report.identity));
@@ -193,7 +199,7 @@ async fn converse(access: &Access, settings: &Settings, question: &Question) -> 
         (None, Some(known)) => Arc::clone(known),
         (None, None) => return Err(Fault::Malformed("it does not tell its definitions".to_owned())),
     };
-    Ok(Answer { synced: report.synced, digest: report.digest, definitions, fingerprint })
+    Ok(Answer { synced: report.synced, digest: report.digest, definitions, certificate: Arc::new(certificate) })
 }
 
 async fn request(

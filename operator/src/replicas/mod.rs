@@ -27,6 +27,8 @@ use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
 use jiff::Timestamp;
 
+use crate::certificates::Parsed;
+
 /// The label of the Leases of replicas, and its value.
 pub(crate) const REPLICA_SELECTOR: &str = "kindsmith.dev/replica=apiserver";
 
@@ -55,8 +57,8 @@ pub(crate) struct Answer {
     pub digest: String,
     /// The uid of each definition it serves, with the generation.
     pub definitions: Arc<BTreeMap<String, i64>>,
-    /// SHA-256 of the certificate that the handshake showed, in hexadecimal.
-    pub fingerprint: String,
+    /// The certificate that the handshake showed.
+    pub certificate: Arc<Parsed>,
 }
 
 /// Why a replica gave no answer.

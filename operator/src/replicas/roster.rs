@@ -234,7 +234,10 @@ mod tests {
     use k8s_openapi::{api::coordination::v1::LeaseSpec, apimachinery::pkg::apis::meta::v1::MicroTime};
     use kube::api::ObjectMeta;
 
+    use std::sync::Arc;
+
     use super::*;
+    use crate::certificates::Parsed;
 
     const DURATION: Duration = Duration::from_secs(15);
 
@@ -255,7 +258,9 @@ mod tests {
     }
 
     fn answer(digest: &str) -> Answer {
-        Answer { synced: true, digest: digest.to_owned(), definitions: Default::default(), fingerprint: String::new() }
+        let issued = crate::certificates::issue_ca(Timestamp::UNIX_EPOCH, jiff::SignedDuration::from_hours(1)).unwrap();
+        let certificate = Arc::new(Parsed::bundle(issued.certificate_pem.as_bytes()).remove(0));
+        Answer { synced: true, digest: digest.to_owned(), definitions: Arc::default(), certificate }
     }
 
     fn names(states: &[ReplicaState]) -> Vec<&str> {
