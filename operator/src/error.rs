@@ -36,6 +36,9 @@ pub(crate) enum ActionError {
     /// A certificate could not be issued.
     #[error("cannot issue: {0}")]
     Issue(#[from] CertificateError),
+    /// A Secret could not be read.
+    #[error("cannot read the Secret: {0}")]
+    ReadSecret(#[source] kube::Error),
     /// A Secret could not be written.
     #[error("cannot write the Secret: {0}")]
     WriteSecret(#[source] kube::Error),

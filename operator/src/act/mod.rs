@@ -14,9 +14,14 @@ mod secret;
 
 use std::{collections::BTreeSet, future::Future, sync::Arc, time::Duration};
 
-use kube::Client;
+use k8s_openapi::{api::core::v1::Secret, kube_aggregator::pkg::apis::apiregistration::v1::APIService};
+use kube::{Api, Client};
 
-use crate::{certificates::Lifetimes, decide::Action, error::ActionError};
+use crate::{
+    certificates::{Lifetimes, bundle},
+    decide::Action,
+    error::ActionError,
+};
 
 /// The field manager of all our writes.
 pub(crate) const FIELD_MANAGER: &str = "kindsmith-operator";
@@ -45,6 +50,7 @@ impl Actor {
         match action {
             Action::WriteStatus { name, patch, .. } => status::write(&self.client, name, patch).await,
             Action::ApplyApiService { object, existing } => {
+                self.still_in_force(object).await?;
                 api_service::apply(&self.client, object, existing.as_ref()).await
             }
             Action::DeleteApiService { name, uid, .. } => api_service::delete(&self.client, name, uid).await,
@@ -56,6 +62,20 @@ impl Actor {
                 let path = group_version.to_string();
                 within(self.client.list_api_group_resources(&path), ActionError::Discover).await.map(drop)
             }
+        }
+    }
+}
+
+impl Actor {
+    /// Whether the bundle of an APIService is still that of the authority: who looks at an old one would take trust away
+    /// from what is served.
+    async fn still_in_force(&self, object: &APIService) -> Result<(), ActionError> {
+        let secrets = Api::<Secret>::namespaced(self.client.clone(), &self.namespace);
+        let authority = within(secrets.get_opt(&self.ca_secret), ActionError::ReadSecret).await?;
+        let carried = object.spec.as_ref().and_then(|spec| spec.ca_bundle.as_ref());
+        match authority.as_ref().and_then(bundle) {
+            Some(bundle) if Some(&bundle) == carried => Ok(()),
+            _ => Err(ActionError::OutdatedAuthority),
         }
     }
 }

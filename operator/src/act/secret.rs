@@ -26,7 +26,7 @@ pub(super) async fn write(
 ) -> Result<(), ActionError> {
     let api = Api::<Secret>::namespaced(actor.client.clone(), &actor.namespace);
     if let CertificateWork::Leaf { authority_version, .. } = work {
-        let authority = within(api.get_opt(&actor.ca_secret), ActionError::WriteSecret).await?;
+        let authority = within(api.get_opt(&actor.ca_secret), ActionError::ReadSecret).await?;
         if authority.and_then(|authority| authority.resource_version()) != *authority_version {
             return Err(ActionError::OutdatedAuthority);
         }

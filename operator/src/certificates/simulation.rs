@@ -79,6 +79,13 @@ struct Operator {
     skew: SignedDuration,
 }
 
+/// Whether a reader of a bundle may need the successor's cross-signed certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Help {
+    None,
+    SentAlong,
+}
+
 type Chain = Vec<CertificateDer<'static>>;
 
 struct World {
@@ -166,7 +173,8 @@ impl World {
             let Some(bundle) = state.bundle.as_ref().filter(|bundle| *bundle != held) else { continue };
             worked = true;
             let object = &mut self.objects.api_services[at];
-            if left > 0 && object.1 == *version {
+            let current = self.objects.authority.as_ref().and_then(super::bundle);
+            if left > 0 && object.1 == *version && current.as_ref() == Some(bundle) {
                 left -= 1;
                 self.versions += 1;
                 self.followed[at] = std::mem::replace(object, (bundle.clone(), self.versions)).0;
@@ -245,9 +253,11 @@ impl World {
 
     /// What breaks the invariant. Time that nobody used to renew anything breaks nothing.
     fn broken(&self) -> Option<String> {
-        let in_use = self.objects.api_services.iter().map(|(held, _)| held).chain(&self.followed);
-        let bundles: BTreeSet<&[u8]> = in_use.map(|held| held.0.as_slice()).collect();
-        for bundle in bundles {
+        // What APIServices say now needs no help of the certificate that is sent along.
+        let carried = self.objects.api_services.iter().map(|(held, _)| (held.0.as_slice(), Help::None));
+        let followed = self.followed.iter().map(|held| (held.0.as_slice(), Help::SentAlong));
+        let bundles: BTreeSet<(&[u8], Help)> = carried.chain(followed).collect();
+        for (bundle, help) in bundles {
             let mut authorities = Parsed::bundle(bundle);
             authorities.retain(|authority| authority.is_valid_at(self.now));
             if authorities.is_empty() {
@@ -256,6 +266,7 @@ impl World {
             for (id, chain) in &self.replicas {
                 let Some((own, along)) = chain.split_first() else { continue };
                 let own = Parsed::from_der(own.clone()).unwrap();
+                let along = if help == Help::None { &[] } else { along };
                 if own.is_valid_at(self.now) && !own.is_trusted_through(along, &authorities, self.now) {
                     return Some(format!("replica {id} is not believed under a bundle of {}", authorities.len()));
                 }
