@@ -4,14 +4,17 @@ use std::{
     env,
     net::{IpAddr, SocketAddr, UdpSocket},
     path::PathBuf,
+    sync::Arc,
     time::Duration,
 };
 
 use anyhow::Context as _;
 use clap::Args;
-use kindsmith_apiserver::{run::InCluster, server::ShutdownTimes};
+use kindsmith_apiserver::{certificate_source::CertificateSource, run::InCluster, server::ShutdownTimes};
 use kindsmith_operator::{
-    DEFAULT_CA_SECRET, DEFAULT_SERVING_SECRET, OperatorConfig, Registration, certificates::Lifetimes,
+    CertificateKeeper, DEFAULT_CA_SECRET, DEFAULT_SERVING_SECRET, OperatorConfig, Registration,
+    certificates::Lifetimes,
+    metrics::{self, Metrics},
 };
 use kindsmith_schema::form::DefinitionForm;
 use kube::{
@@ -71,6 +74,27 @@ pub(crate) struct OperatorArguments {
     /// How long a CA lives; its successor is brought in after half of that
     #[arg(long, value_name = "DURATION", default_value = "8760h", value_parser = duration)]
     ca_lifetime: Duration,
+    /// Who keeps the certificates: the operator itself; somebody else, such as cert-manager, in the serving Secret, whose
+    /// ca.crt is then the CA bundle; or somebody else in files, with --ca-bundle-file
+    #[arg(long, value_name = "KEEPER", value_enum, default_value_t = Keeper::Operator)]
+    certificates: Keeper,
+    /// The CA bundle of certificates that are kept in files
+    #[arg(long, value_name = "FILE", required_if_eq("certificates", "files"))]
+    ca_bundle_file: Option<PathBuf>,
+    /// Where /metrics and /healthz are served; nowhere without it
+    #[arg(long, value_name = "ADDR")]
+    metrics_listen: Option<SocketAddr>,
+}
+
+/// Who keeps the certificates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Keeper {
+    /// The operator, with a CA of its own
+    Operator,
+    /// Somebody else, in the serving Secret
+    Secret,
+    /// Somebody else, in files
+    Files,
 }
 
 /// Flags of `kindsmith apiserver`.
@@ -78,6 +102,12 @@ pub(crate) struct OperatorArguments {
 pub(crate) struct ApiserverArguments {
     #[command(flatten)]
     cluster: ClusterArguments,
+    /// The serving certificate in a file, instead of the Secret; read again when it changes
+    #[arg(long, value_name = "FILE", requires = "tls_private_key_file")]
+    tls_cert_file: Option<PathBuf>,
+    /// The key of the serving certificate in a file
+    #[arg(long, value_name = "FILE", requires = "tls_cert_file")]
+    tls_private_key_file: Option<PathBuf>,
     /// Where to accept connections
     #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:8443")]
     listen: SocketAddr,
@@ -170,6 +200,15 @@ pub(crate) async fn operator(arguments: OperatorArguments) -> anyhow::Result<()>
     let shutdown = until_signal()?;
     let access = config(arguments.cluster.kubeconfig.as_ref()).await?;
     let client = connected(access.clone())?;
+    let metrics = Arc::new(Metrics::default());
+    let listening = match arguments.metrics_listen {
+        None => None,
+        Some(address) => Some(
+            TcpListener::bind(address)
+                .await
+                .with_context(|| format!("{address} cannot be listened on; choose another with --metrics-listen"))?,
+        ),
+    };
     let span = |duration: Duration| jiff::SignedDuration::try_from(duration).context("a duration is too long");
     let lifetimes = Lifetimes::new(span(arguments.certificate_lifetime)?, span(arguments.ca_lifetime)?)
         .context("--certificate-lifetime and --ca-lifetime cannot be used")?;
@@ -181,10 +220,26 @@ pub(crate) async fn operator(arguments: OperatorArguments) -> anyhow::Result<()>
         ca_secret: arguments.ca_secret,
         registration: Registration::ApiServices,
         forms: arguments.cluster.definitions.forms(),
+        certificates: match (arguments.certificates, arguments.ca_bundle_file) {
+            (Keeper::Files, Some(bundle)) => CertificateKeeper::Files { bundle },
+            (Keeper::Files, None) => anyhow::bail!("--certificates files needs --ca-bundle-file FILE"),
+            (_, Some(_)) => anyhow::bail!("--ca-bundle-file is for --certificates files alone"),
+            (Keeper::Secret, None) => CertificateKeeper::Secret,
+            (Keeper::Operator, None) => CertificateKeeper::Operator,
+        },
         lifetimes,
+        metrics: Arc::clone(&metrics),
         replica_access: Some(access),
     };
-    kindsmith_operator::run(client, config, shutdown).await.context("the operator stopped")
+    let telling = async {
+        match listening {
+            Some(listener) => metrics::serve(listener, metrics, shutdown.clone()).await.context("metrics stopped"),
+            None => Ok(()),
+        }
+    };
+    let running =
+        async { kindsmith_operator::run(client, config, shutdown.clone()).await.context("the operator stopped") };
+    tokio::try_join!(running, telling).map(drop)
 }
 
 /// Runs the extension API server until it is told to stop.
@@ -199,7 +254,10 @@ pub(crate) async fn apiserver(arguments: ApiserverArguments) -> anyhow::Result<(
     let server = InCluster {
         client,
         namespace: arguments.cluster.namespace,
-        serving_secret: arguments.cluster.serving_cert_secret,
+        certificate: match (arguments.tls_cert_file, arguments.tls_private_key_file) {
+            (Some(certificate), Some(key)) => CertificateSource::Files { certificate, key },
+            _ => CertificateSource::Secret(arguments.cluster.serving_cert_secret),
+        },
         listener,
         advertised: advertised(bound, arguments.advertise_address)?,
         shutdown_times: ShutdownTimes {

@@ -2,13 +2,16 @@
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
+    fs::File,
     hash::{DefaultHasher, Hash, Hasher},
+    io::Read,
+    path::Path,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use jiff::Timestamp;
-use k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1::APIService;
+use k8s_openapi::{ByteString, kube_aggregator::pkg::apis::apiregistration::v1::APIService};
 use kube::{Client, api::DynamicObject};
 use tokio::{
     sync::Notify,
@@ -20,14 +23,15 @@ use tokio_util::sync::CancellationToken;
 use kindsmith_schema::{compile::OwnStorage, form::DefinitionForm};
 
 use crate::{
-    OperatorConfig, OperatorError,
+    CertificateKeeper, OperatorConfig, OperatorError,
     act::Actor,
-    certificates::{CertificateState, Observed, Served, Spread, Stage, assess, bundle, wanted_sans},
+    certificates::{CertificateState, Observed, Served, Spread, Stage, assess, bundle, external, wanted_sans},
     config::Registration,
     decide::{Action, Cluster, ServiceTarget, Subject, Surroundings, World, carries, decide, is_ours},
     error::ActionError,
     group_version::GroupVersion,
     judge::{Definition, Judge},
+    metrics::Figures,
     pace::Pace,
     replicas::{Basis, Leases, Replicas},
     rollout::Rollouts,
@@ -39,6 +43,9 @@ const COALESCE: Duration = Duration::from_millis(10);
 
 /// The world is looked at this often without a change too: certificates age by the wall clock.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(60);
+
+/// The largest file of a bundle.
+const BUNDLE_BYTES_MAX: u64 = 1 << 20;
 
 /// The most actions under way at a time.
 const ACTIONS_MAX: usize = 64;
@@ -114,15 +121,23 @@ fn group_version(api_service: &APIService) -> Option<GroupVersion> {
     Some(GroupVersion { group: spec.group.clone()?, version: spec.version.clone()? })
 }
 
+/// Reads a bundle from its file; it is small, and there is no other way to hear of a change.
+fn read_bundle(path: &Path) -> Option<ByteString> {
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(BUNDLE_BYTES_MAX).read_to_end(&mut bytes));
+    read.inspect_err(|error| tracing::error!(path = %path.display(), %error, "the bundle cannot be read")).ok()?;
+    Some(ByteString(bytes))
+}
+
 /// What answers of replicas depend on.
-fn basis(stores: &ClusterStores, definitions: &[Definition]) -> Basis {
+fn basis(bundle: Option<ByteString>, stores: &ClusterStores, definitions: &[Definition]) -> Basis {
     let mut hash = DefaultHasher::new();
     for definition in definitions {
         definition.uid.hash(&mut hash);
         definition.generation.hash(&mut hash);
     }
     Basis {
-        bundle: stores.ca().and_then(|ca| bundle(&ca)),
+        bundle,
         serving: stores.serving().and_then(|serving| serving.metadata.resource_version.clone()),
         definitions: hash.finish(),
     }
@@ -172,6 +187,7 @@ impl Controller {
                 client,
                 namespace: config.namespace.clone(),
                 ca_secret: config.ca_secret.clone(),
+                keeper: config.certificates.clone(),
                 sans: Arc::clone(&sans),
                 lifetimes: config.lifetimes,
             },
@@ -213,12 +229,12 @@ impl Controller {
             None => Surroundings::StandAlone,
             Some(stores) => {
                 if let Some(replicas) = &self.replicas {
-                    replicas.set_basis(basis(stores, &definitions));
+                    replicas.set_basis(basis(self.bundle(stores), stores, &definitions));
                 }
                 let (cluster, state, due) = self.look_around(stores, &groups, wall_clock);
                 actions.extend(due);
-                self.staged(state.stage);
                 aging = state.next;
+                self.staged(state);
                 Surroundings::Registered(cluster)
             }
         };
@@ -256,7 +272,12 @@ impl Controller {
             // Without an APIService there is no way through kube-aggregator, and nobody on it.
             round_trip: &|key| through.is_none() || self.round_trip.as_deref() == Some(key),
         };
-        let mut state = assess(now, ca.as_deref(), serving.as_deref(), &self.sans, &observed);
+        let mut state = match &self.config.certificates {
+            CertificateKeeper::Operator => assess(now, ca.as_deref(), serving.as_deref(), &self.sans, &observed),
+            CertificateKeeper::Secret | CertificateKeeper::Files { .. } => {
+                external(now, serving.as_deref(), self.bundle(stores))
+            }
+        };
         let write = state.work.take().map(|work| {
             let (name, existing) = if work.is_for_authority() {
                 (self.config.ca_secret.clone(), ca)
@@ -277,11 +298,28 @@ impl Controller {
         (Cluster { api_services, crds, bundle, service }, state, write.into_iter().chain(trip).collect())
     }
 
-    fn staged(&mut self, stage: Stage) {
-        if self.stage != Some(stage) {
-            tracing::info!(?stage, "certificates");
-            self.stage = Some(stage);
+    /// The bundle that replicas are verified against.
+    fn bundle(&self, stores: &ClusterStores) -> Option<ByteString> {
+        match &self.config.certificates {
+            CertificateKeeper::Operator => stores.ca().and_then(|ca| bundle(&ca)),
+            CertificateKeeper::Secret => stores.serving().and_then(|serving| bundle(&serving)),
+            CertificateKeeper::Files { bundle } => read_bundle(bundle),
         }
+    }
+
+    fn staged(&mut self, state: CertificateState) {
+        if self.stage != Some(state.stage) {
+            tracing::info!(stage = %state.stage, "certificates");
+            self.stage = Some(state.stage);
+        }
+        let replicas = self.replicas.as_ref().map(|replicas| replicas.living()).unwrap_or_default();
+        let answering = replicas.iter().filter(|replica| matches!(replica.answer, Some(Ok(_)))).count();
+        self.config.metrics.set(Figures {
+            stage: state.stage,
+            certificates: state.described,
+            replicas: replicas.len(),
+            replicas_answering: answering,
+        });
     }
 
     fn start(&mut self, action: Action, now: Instant) {

@@ -18,6 +18,7 @@ use k8s_openapi::{api::core::v1::Secret, kube_aggregator::pkg::apis::apiregistra
 use kube::{Api, Client};
 
 use crate::{
+    CertificateKeeper,
     certificates::{Lifetimes, bundle},
     decide::Action,
     error::ActionError,
@@ -38,6 +39,8 @@ pub(crate) struct Actor {
     pub(crate) namespace: String,
     /// The Secret of the authority.
     pub(crate) ca_secret: String,
+    /// Who keeps the certificates.
+    pub(crate) keeper: CertificateKeeper,
     /// The names of the serving certificate.
     pub(crate) sans: Arc<BTreeSet<String>>,
     /// How long new certificates live.
@@ -70,6 +73,9 @@ impl Actor {
     /// Whether the bundle of an APIService is still that of the authority: who looks at an old one would take trust away
     /// from what is served.
     async fn still_in_force(&self, object: &APIService) -> Result<(), ActionError> {
+        if self.keeper != CertificateKeeper::Operator {
+            return Ok(());
+        }
         let secrets = Api::<Secret>::namespaced(self.client.clone(), &self.namespace);
         let authority = within(secrets.get_opt(&self.ca_secret), ActionError::ReadSecret).await?;
         let carried = object.spec.as_ref().and_then(|spec| spec.ca_bundle.as_ref());

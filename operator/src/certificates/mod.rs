@@ -26,6 +26,9 @@ mod rotation;
 /// What is to be written.
 mod work;
 
+/// What there is to say about them.
+mod summary;
+
 #[cfg(test)]
 mod tests;
 
@@ -37,9 +40,10 @@ pub use issue::{CertificateError, Issued, Signer, issue_ca, issue_leaf, issue_ne
 pub use lifetimes::{CA_LIFETIME, LEAF_LIFETIME, LifetimeError, Lifetimes, renew_at};
 pub use parsed::{ParseError, Parsed};
 pub use rotation::Stage;
+pub use summary::{Described, Summary, summarize};
 
 pub(crate) use holdings::{Data, ROTATED_ANNOTATION, SECRET_TYPE, bundle};
-pub(crate) use rotation::{CertificateState, Observed, Served, Spread, assess};
+pub(crate) use rotation::{CertificateState, Observed, Served, Spread, assess, external};
 pub(crate) use work::CertificateWork;
 
 use std::collections::BTreeSet;

@@ -28,6 +28,7 @@ use super::{
     holdings::{Authority, BUNDLE, BUNDLE_AUTHORITIES_MAX, Holdings, Leaf, distinct, pem},
     lifetimes::renew_at,
     parsed::{Parsed, Role},
+    summary::{Described, described},
     work::{CertificateWork, Reason},
 };
 
@@ -64,6 +65,8 @@ pub(crate) struct Observed<'a> {
 pub enum Stage {
     /// No authority can be used yet.
     Missing,
+    /// Somebody else keeps the certificates.
+    External,
     /// Nothing is under way.
     Settled,
     /// The next authority is there; APIServices are to trust it.
@@ -96,6 +99,16 @@ pub(crate) struct CertificateState {
     pub round_trip: Option<String>,
     /// When to look again, if nothing changes before.
     pub next: Option<Timestamp>,
+    /// The certificates there are.
+    pub described: Vec<Described>,
+}
+
+/// Certificates that somebody else keeps: the bundle is given, and nothing is ever written.
+pub(crate) fn external(now: Timestamp, serving: Option<&Secret>, bundle: Option<ByteString>) -> CertificateState {
+    let bundle = bundle.filter(|bundle| !Parsed::bundle(&bundle.0).is_empty());
+    let described = described(&Holdings::read(now, None, serving));
+    let stage = Stage::External;
+    CertificateState { stage, bundle, work: None, round_trip: None, next: None, described }
 }
 
 /// Judges both Secrets.
@@ -107,8 +120,14 @@ pub(crate) fn assess(
     observed: &Observed<'_>,
 ) -> CertificateState {
     let held = Holdings::read(now, ca, serving);
-    let missing =
-        |work| CertificateState { stage: Stage::Missing, bundle: None, work: Some(work), round_trip: None, next: None };
+    let missing = |work| CertificateState {
+        stage: Stage::Missing,
+        bundle: None,
+        work: Some(work),
+        round_trip: None,
+        next: None,
+        described: described(&held),
+    };
     let current = match (&held.current, &held.next) {
         (Ok(current), _) => current.clone(),
         // The authority has expired or is lost while its successor was brought in.
@@ -122,7 +141,7 @@ pub(crate) fn assess(
         (Err(why), None) => {
             let keep = distinct(held.trusted.iter().chain(&held.trusted_by_leaf));
             let reason = Reason::Unusable(why.clone());
-            return missing(CertificateWork::Replace { reason, keep, served: held.rotate_ca });
+            return missing(CertificateWork::Replace { reason, keep, served: held.rotate_ca.clone() });
         }
     };
     let authority_version = ca.and_then(ResourceExt::resource_version);
@@ -136,6 +155,36 @@ struct Rotation<'a> {
     current: Authority,
     wanted_sans: &'a BTreeSet<String>,
     observed: &'a Observed<'a>,
+}
+
+impl Stage {
+    /// The name of each stage, in order.
+    pub const NAMES: [&'static str; 8] =
+        ["missing", "external", "settled", "staged", "trusted", "issued", "serving", "retired"];
+
+    /// Its name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::External => "external",
+            Self::Settled => "settled",
+            Self::Staged => "staged",
+            Self::Trusted => "trusted",
+            Self::Issued => "issued",
+            Self::Serving { .. } => "serving",
+            Self::Retired => "retired",
+        }
+    }
+}
+
+impl std::fmt::Display for Stage {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Serving { served, replicas } => write!(formatter, "serving ({served}/{replicas})"),
+            other => formatter.write_str(other.name()),
+        }
+    }
 }
 
 impl Rotation<'_> {
@@ -172,6 +221,7 @@ impl Rotation<'_> {
             work,
             round_trip: (waits && !round_trip_done).then_some(key),
             next: self.next(),
+            described: described(&self.held),
         }
     }
 

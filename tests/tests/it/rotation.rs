@@ -35,7 +35,7 @@ const LEAF_SECONDS: u64 = 13;
 const CA_SECONDS: u64 = 55;
 
 /// The stages at which the operator is killed, as its log names them.
-const STAGES: [&str; 5] = ["Staged", "Trusted", "Issued", "Serving", "Retired"];
+const STAGES: [&str; 5] = ["staged", "trusted", "issued", "serving", "retired"];
 
 /// How many requests are sent each second, and how many watches are open.
 const REQUESTS_PER_SECOND: u64 = 200;
