@@ -90,6 +90,11 @@ impl Replicated {
         self.launch.log("operator")
     }
 
+    /// The log of an apiserver.
+    pub fn apiserver_log(&self, replica: usize) -> PathBuf {
+        self.launch.log(&format!("apiserver-{replica}"))
+    }
+
     /// Starts the operator, if it does not run.
     ///
     /// # Errors

@@ -8,13 +8,18 @@ mod traffic;
 
 use std::{
     collections::BTreeSet,
-    env,
+    env, fs,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::{api::coordination::v1::Lease, api::core::v1::Secret};
-use kindsmith_tests::{ControlPlane, Replicated, kindsmith::NAMESPACE, program, wait};
+use kindsmith_tests::{
+    ControlPlane, Replicated,
+    kindsmith::{NAMESPACE, SERVICE},
+    pki::{Authority, Credential},
+    program, wait,
+};
 use kube::{
     Api,
     api::{ListParams, Patch, PatchParams},
@@ -69,7 +74,8 @@ async fn certificates_rotate_under_load_and_nobody_notices() -> Result<()> {
     while start.elapsed() < Duration::from_secs(seconds) {
         leaves.insert(certificate(&secrets, "kindsmith-serving-cert").await?);
         authorities.insert(certificate(&secrets, "kindsmith-ca").await?);
-        let log = std::fs::read_to_string(kindsmith.operator_log()).context("reading the operator's log")?;
+        let log = fs::read(kindsmith.operator_log()).context("reading the operator's log")?;
+        let log = plain(&String::from_utf8_lossy(&log));
         let news = log.get(read..).unwrap_or_default();
         let stage = |line: &str| STAGES.iter().find(|stage| line.contains(&format!("stage={stage}"))).copied();
         if let Some(stage) = news.lines().filter_map(stage).find(|stage| !killed.contains(stage)) {
@@ -98,9 +104,50 @@ async fn certificates_rotate_under_load_and_nobody_notices() -> Result<()> {
     Ok(())
 }
 
+/// A log without the sequences that colour it.
+fn plain(log: &str) -> String {
+    let mut parts = log.split('\u{1b}');
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| text + part.split_once('m').map_or("", |(_, rest)| rest))
+}
+
 /// SHA-256 of the first certificate of a Secret.
 async fn certificate(secrets: &Api<Secret>, name: &str) -> Result<[u8; 32]> {
     let secret = secrets.get(name).await?;
     let data = secret.data.context("a Secret is empty")?;
     Ok(Sha256::digest(&data.get("tls.crt").context("a Secret has no certificate")?.0).into())
+}
+
+#[tokio::test]
+async fn certificates_of_somebody_else_are_taken_over_and_left_alone() -> Result<()> {
+    let control_plane = ControlPlane::start().await?;
+    control_plane.install_flux_crds().await?;
+    let authority = Authority::new("somebody else")?;
+    let secret = |credential: &Credential| {
+        let data =
+            json!({"tls.crt": credential.certificate, "tls.key": credential.key, "ca.crt": authority.certificate()});
+        json!({"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls", "stringData": data,
+            "metadata": {"name": "kindsmith-serving-cert", "namespace": NAMESPACE}})
+    };
+    let host = format!("{SERVICE}.{NAMESPACE}.svc");
+    let first = authority.server(&[&host])?;
+    control_plane.apply(&format!("apiVersion: v1\nkind: Namespace\nmetadata: {{name: {NAMESPACE}}}")).await?;
+    control_plane.apply(&secret(&first).to_string()).await?;
+    let kindsmith = Replicated::start(&control_plane, 1, &["--certificates", "secret"]).await?;
+    let definition = program::workspace().join("deploy/examples/redis.yaml");
+    control_plane.kubectl(["apply", "-f"]).args([definition.to_string_lossy()]).ok().await?;
+    let served = || async { control_plane.kubectl(["get", "redises", "-A"]).ok().await.map(drop) };
+    wait::until("the kind to be served", Duration::from_secs(30), served).await?;
+
+    control_plane.apply(&secret(&authority.server(&[&host])?).to_string()).await?;
+    wait::until("the new certificate to be served", Duration::from_secs(10), || async {
+        let log = fs::read_to_string(kindsmith.apiserver_log(0)).context("reading the log")?;
+        ensure!(log.matches("certificate loaded").count() == 2, "it is not loaded yet");
+        Ok(())
+    })
+    .await?;
+    served().await?;
+    let secrets: Api<Secret> = Api::namespaced(control_plane.client().await?, NAMESPACE);
+    ensure!(secrets.get_opt("kindsmith-ca").await?.is_none(), "a CA was made that nobody needs");
+    Ok(())
 }
