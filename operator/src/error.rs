@@ -45,6 +45,9 @@ pub(crate) enum ActionError {
     /// The Secret of the authority is another than the one that was looked at.
     #[error("the Secret of the authority has changed meanwhile")]
     OutdatedAuthority,
+    /// An Event could not be written.
+    #[error("cannot write the Event: {0}")]
+    Tell(#[source] kube::Error),
     /// The Lease of a dead replica could not be removed.
     #[error("cannot remove the Lease: {0}")]
     RemoveLease(#[source] kube::Error),

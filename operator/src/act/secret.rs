@@ -7,9 +7,11 @@
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{
-    Api, ResourceExt,
+    Api, Resource, ResourceExt,
     api::{DeleteParams, ObjectMeta, PostParams, Preconditions},
 };
+
+use kube_runtime::events::{Event, EventType, Recorder, Reporter};
 
 use super::{Actor, FIELD_MANAGER, is_status, within};
 use crate::{
@@ -42,12 +44,30 @@ pub(super) async fn write(
         existing => existing,
     };
     let object = object(name, &actor.namespace, existing, data, work.served());
-    match existing {
+    let written = match existing {
         Some(_) => within(api.replace(name, &params, &object), ActionError::WriteSecret).await?,
         None => within(api.create(&params, &object), ActionError::WriteSecret).await?,
     };
     tracing::info!(secret = name, "written: {work}");
+    // What was never there is no fault.
+    let severity = if work.repairs() && existing.is_some() { EventType::Warning } else { EventType::Normal };
+    tell(actor, &written, work, severity).await;
     Ok(())
+}
+
+/// Says with an Event what was done and why. What cannot be said is in the log.
+async fn tell(actor: &Actor, written: &Secret, work: &CertificateWork, severity: EventType) {
+    let event = Event {
+        type_: severity,
+        reason: work.event_reason().to_owned(),
+        note: Some(work.to_string()),
+        action: "WriteSecret".to_owned(),
+        secondary: None,
+    };
+    let recorder = Recorder::new(actor.client.clone(), Reporter::from(FIELD_MANAGER));
+    if let Err(error) = within(recorder.publish(&event, &written.object_ref(&())), ActionError::Tell).await {
+        tracing::debug!(%error, "an Event could not be written");
+    }
 }
 
 async fn remove(api: &Api<Secret>, fixed: &Secret) -> Result<(), ActionError> {

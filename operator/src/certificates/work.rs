@@ -116,6 +116,28 @@ impl CertificateWork {
         }
     }
 
+    /// Whether this makes good what somebody or something has broken.
+    pub(crate) fn repairs(&self) -> bool {
+        match self {
+            Self::Replace { .. } => true,
+            Self::Leaf { reason, .. } => {
+                matches!(reason, Reason::NotValid | Reason::WrongRole | Reason::OtherAuthority | Reason::Unusable(_))
+            }
+            Self::Stage { .. } | Self::Promote { .. } | Self::Bundle { .. } => false,
+        }
+    }
+
+    /// What was done, as Events name it.
+    pub(crate) fn event_reason(&self) -> &'static str {
+        match self {
+            Self::Replace { .. } => "AuthorityIssued",
+            Self::Stage { .. } => "NextAuthorityIssued",
+            Self::Promote { .. } => "AuthorityReplaced",
+            Self::Bundle { .. } => "BundleWritten",
+            Self::Leaf { .. } => "CertificateIssued",
+        }
+    }
+
     /// The data of the Secret that this asks for, with new keys where it asks for new ones.
     pub(crate) fn data(
         &self,

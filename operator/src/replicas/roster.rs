@@ -13,7 +13,7 @@ use kube::ResourceExt;
 use super::{ADDRESS_ANNOTATION, Answer, Fault, ReplicaState};
 
 /// The most replicas that are followed; further Leases are not read.
-const REPLICAS_MAX: usize = 64;
+const REPLICAS_MAX: usize = 256;
 
 /// Questions under way at a time.
 const QUESTIONS_MAX: usize = 8;
@@ -330,7 +330,7 @@ mod tests {
     #[test]
     fn only_so_many_are_asked_at_a_time() {
         let (mut roster, now) = (Roster::default(), Instant::now());
-        let leases: Vec<Lease> = (0..100).map(|it| lease(&format!("l{it}"), &format!("i{it}"), 1)).collect();
+        let leases: Vec<Lease> = (0..300).map(|it| lease(&format!("l{it}"), &format!("i{it}"), 1)).collect();
         roster.observe(&leases, now);
         assert_eq!(roster.living(now).len(), REPLICAS_MAX);
         assert_eq!(roster.due(now).len(), QUESTIONS_MAX);
