@@ -259,9 +259,12 @@ impl Controller {
         let (ca, serving) = (stores.ca(), stores.serving());
         let served = match &self.replicas {
             None => Served::Unasked,
-            Some(replicas) => Served::Replicas(
-                replicas.living().into_iter().map(|it| Some((*it.answer?.ok()?.certificate).clone())).collect(),
-            ),
+            Some(replicas) => {
+                let living = replicas.living().into_iter();
+                let shown = living.map(|replica| Some((*replica.answer?.ok()?.certificate).clone()));
+                // One that is cut off from the cluster may be reached by kube-apiserver all the same.
+                Served::Replicas(shown.chain(std::iter::repeat_n(None, replicas.lost())).collect())
+            }
         };
         let through = ours().find_map(|found| group_version(found));
         let observed = Observed {

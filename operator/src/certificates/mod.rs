@@ -20,7 +20,10 @@ mod issue;
 /// Secrets → authorities, bundle, serving certificate.
 mod holdings;
 
-/// The stages of a rotation: pure.
+/// How far a rotation has come.
+mod stage;
+
+/// The order of a rotation: pure.
 mod rotation;
 
 /// What is to be written.
@@ -39,7 +42,7 @@ pub use holdings::ROTATE_ANNOTATION;
 pub use issue::{CertificateError, Issued, Signer, issue_ca, issue_leaf, issue_next_ca};
 pub use lifetimes::{CA_LIFETIME, LEAF_LIFETIME, LifetimeError, Lifetimes, renew_at};
 pub use parsed::{ParseError, Parsed};
-pub use rotation::Stage;
+pub use stage::Stage;
 pub use summary::{Described, Summary, summarize};
 
 pub(crate) use holdings::{Data, ROTATED_ANNOTATION, SECRET_TYPE, bundle};

@@ -15,7 +15,8 @@
 //!   we cannot see, accepts it too.
 //!
 //! # Assumptions
-//! A replica whose Lease has expired is not reached any more. A replica that starts reads the Secret as it is then.
+//! A replica whose Lease is gone is not reached any more: that of one which was killed or cut off is removed only a minute
+//! after it has expired. A replica that starts reads the Secret as it is then.
 
 use std::collections::BTreeSet;
 
@@ -28,6 +29,7 @@ use super::{
     holdings::{Authority, BUNDLE, BUNDLE_AUTHORITIES_MAX, Holdings, Leaf, distinct, pem},
     lifetimes::renew_at,
     parsed::{Parsed, Role},
+    stage::Stage,
     summary::{Described, described},
     work::{CertificateWork, Reason},
 };
@@ -60,32 +62,6 @@ pub(crate) struct Observed<'a> {
     pub round_trip: &'a dyn Fn(&str) -> bool,
 }
 
-/// How far a rotation has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
-    /// No authority can be used yet.
-    Missing,
-    /// Somebody else keeps the certificates.
-    External,
-    /// Nothing is under way.
-    Settled,
-    /// The next authority is there; APIServices are to trust it.
-    Staged,
-    /// Every APIService trusts it; the serving certificate is to be signed by it.
-    Trusted,
-    /// The serving certificate is signed by it; no replica serves it yet.
-    Issued,
-    /// Some replicas serve it.
-    Serving {
-        /// How many.
-        served: usize,
-        /// Of how many.
-        replicas: usize,
-    },
-    /// The former authority is gone from the bundle; APIServices are to follow.
-    Retired,
-}
-
 /// What was found, and what is to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct CertificateState {
@@ -106,7 +82,8 @@ pub(crate) struct CertificateState {
 /// Certificates that somebody else keeps: the bundle is given, and nothing is ever written.
 pub(crate) fn external(now: Timestamp, serving: Option<&Secret>, bundle: Option<ByteString>) -> CertificateState {
     let bundle = bundle.filter(|bundle| !Parsed::bundle(&bundle.0).is_empty());
-    let described = described(&Holdings::read(now, None, serving));
+    let mut described = described(&Holdings::read(now, None, serving));
+    described.iter_mut().for_each(|one| one.renew_at = None);
     let stage = Stage::External;
     CertificateState { stage, bundle, work: None, round_trip: None, next: None, described }
 }
@@ -155,36 +132,6 @@ struct Rotation<'a> {
     current: Authority,
     wanted_sans: &'a BTreeSet<String>,
     observed: &'a Observed<'a>,
-}
-
-impl Stage {
-    /// The name of each stage, in order.
-    pub const NAMES: [&'static str; 8] =
-        ["missing", "external", "settled", "staged", "trusted", "issued", "serving", "retired"];
-
-    /// Its name.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Missing => "missing",
-            Self::External => "external",
-            Self::Settled => "settled",
-            Self::Staged => "staged",
-            Self::Trusted => "trusted",
-            Self::Issued => "issued",
-            Self::Serving { .. } => "serving",
-            Self::Retired => "retired",
-        }
-    }
-}
-
-impl std::fmt::Display for Stage {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Serving { served, replicas } => write!(formatter, "serving ({served}/{replicas})"),
-            other => formatter.write_str(other.name()),
-        }
-    }
 }
 
 impl Rotation<'_> {

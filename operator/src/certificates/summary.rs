@@ -5,13 +5,16 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use k8s_openapi::{ByteString, api::core::v1::Secret, kube_aggregator::pkg::apis::apiregistration::v1::APIService};
 
+use kube::ResourceExt;
+
 use super::{
     holdings::Holdings,
     lifetimes::renew_at,
     parsed::Parsed,
-    rotation::{Observed, Served, Spread, Stage, assess},
+    rotation::{Observed, Served, Spread, assess},
+    stage::Stage,
 };
-use crate::decide::{carries, is_ours};
+use crate::decide::{MANAGED_BY_LABEL, MANAGED_BY_VALUE, carries, is_ours};
 
 /// One certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,6 +82,11 @@ pub fn summarize(
     wanted_names: &BTreeSet<String>,
     api_services: &[APIService],
 ) -> Summary {
+    let held = Holdings::read(now, ca, serving);
+    let foreign = |serving: &Secret| serving.labels().get(MANAGED_BY_LABEL).is_none_or(|by| by != MANAGED_BY_VALUE);
+    if ca.is_none() && serving.is_some_and(foreign) {
+        return kept_by_somebody_else(now, &held);
+    }
     let ours: Vec<&APIService> = api_services.iter().filter(|found| is_ours(found)).collect();
     let carrying = |bundle: &ByteString| ours.iter().filter(|found| carries(found, bundle)).count();
     let observed = Observed {
@@ -87,7 +95,6 @@ pub fn summarize(
         round_trip: &|_| true,
     };
     let state = assess(now, ca, serving, wanted_names, &observed);
-    let held = Holdings::read(now, ca, serving);
     let mut faults = Vec::new();
     faults.extend(held.current.as_ref().err().map(|why| format!("the Secret of the CA: {why}")));
     faults.extend(held.leaf.as_ref().err().map(|why| format!("the Secret of the serving certificate: {why}")));
@@ -117,4 +124,20 @@ pub fn summarize(
         }
     };
     Summary { stage: state.stage, certificates: state.described, faults, next_step }
+}
+
+fn kept_by_somebody_else(now: Timestamp, held: &Holdings) -> Summary {
+    let fault = match &held.leaf {
+        Err(why) => Some(format!("the Secret of the serving certificate: {why}")),
+        Ok(leaf) if !leaf.parsed.is_valid_at(now) => Some("the serving certificate is not valid now".to_owned()),
+        Ok(leaf) if !leaf.parsed.is_trusted_through(&leaf.along, &held.trusted_by_leaf, now) => {
+            Some("the serving certificate is not believed under the ca.crt beside it".to_owned())
+        }
+        Ok(_) => None,
+    };
+    let mut certificates = described(held);
+    // Whoever keeps it knows when it is renewed.
+    certificates.iter_mut().for_each(|one| one.renew_at = None);
+    let next_step = "nothing: somebody else keeps the certificates".to_owned();
+    Summary { stage: Stage::External, certificates, faults: fault.into_iter().collect(), next_step }
 }

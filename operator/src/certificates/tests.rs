@@ -283,3 +283,37 @@ fn a_leaf_cannot_be_the_authority() {
     let work = cluster.assess().work.unwrap().to_string();
     assert_eq!(work, "a new authority: there is no usable one: its certificate may not sign others");
 }
+
+#[test]
+fn what_there_is_to_say_is_what_there_is_to_do() {
+    let mut cluster = Cluster::fresh();
+    let say = |cluster: &Cluster| summarize(cluster.now, cluster.ca.as_ref(), cluster.leaf.as_ref(), &sans(), &[]);
+    let purposes = |summary: &Summary| summary.certificates.iter().map(|one| one.purpose).collect::<Vec<_>>();
+    let ours = cluster.leaf.as_mut().unwrap();
+    ours.labels_mut().insert("app.kubernetes.io/managed-by".to_owned(), "kindsmith".to_owned());
+    let summary = say(&cluster);
+    assert_eq!((summary.stage, purposes(&summary)), (Stage::Settled, vec!["serving", "ca"]));
+    assert!(summary.faults.is_empty() && summary.next_step.starts_with("serving is renewed at"), "{summary:?}");
+    annotate(&mut cluster.ca, "x");
+    cluster.step();
+    assert_eq!(purposes(&say(&cluster)), ["serving", "ca", "next-ca"]);
+    cluster.ca = None;
+    let summary = say(&cluster);
+    assert_eq!(summary.stage, Stage::Missing);
+    assert_eq!(summary.faults[0], "the Secret of the CA: there is none");
+}
+
+#[test]
+fn certificates_of_somebody_else_are_described_and_not_renewed() {
+    let mut cluster = Cluster::fresh();
+    cluster.ca = None;
+    let summary = summarize(cluster.now, None, cluster.leaf.as_ref(), &sans(), &[]);
+    assert_eq!((summary.stage, summary.faults.len(), summary.certificates.len()), (Stage::External, 0, 1));
+    assert_eq!(summary.certificates[0].renew_at, None);
+    let state = external(cluster.now, cluster.leaf.as_ref(), bundle(cluster.leaf.as_ref().unwrap()));
+    assert!(state.bundle.is_some() && state.work.is_none() && state.next.is_none());
+    assert_eq!(external(cluster.now, None, Some(ByteString(b"garbage".to_vec()))).bundle, None);
+    cluster.after_days(100);
+    let expired = summarize(cluster.now, None, cluster.leaf.as_ref(), &sans(), &[]);
+    assert_eq!(expired.faults, ["the serving certificate is not valid now"]);
+}

@@ -85,6 +85,11 @@ impl Replicas {
         self.roster().living(Instant::now())
     }
 
+    /// How many replicas have not been heard of for longer than their Leases last; their Leases are removed after a while.
+    pub(crate) fn lost(&self) -> usize {
+        self.roster().lost(Instant::now())
+    }
+
     /// Says what answers depend on now.
     pub(crate) fn set_basis(&self, basis: Basis) {
         let mut held = self.basis.lock().unwrap_or_else(PoisonError::into_inner);

@@ -208,6 +208,12 @@ impl Roster {
             .collect()
     }
 
+    /// How many have a Lease that has expired and is there still: they are cut off from the cluster or dead, and it is not
+    /// known which.
+    pub(super) fn lost(&self, now: Instant) -> usize {
+        self.known.values().filter(|known| !known.lives(now)).count()
+    }
+
     /// Leases to remove now: nobody has renewed them for long. Each is told again only much later.
     pub(super) fn dead(&mut self, now: Instant) -> Vec<Dead> {
         let dead = self.known.values_mut().filter(|known| !known.lives(now) && known.removable_at() <= now);
@@ -220,7 +226,9 @@ impl Roster {
 
     /// When there is something to do next without a change.
     pub(super) fn next(&self, now: Instant) -> Option<Instant> {
-        let next = |known: &Known| match (known.lives(now), known.asking) {
+        // Who finds no room among the questions is woken by an answer.
+        let full = self.known.values().filter(|known| known.asking).count() >= QUESTIONS_MAX;
+        let next = |known: &Known| match (known.lives(now), known.asking || full) {
             (true, true) => known.renewed_seen + known.duration,
             (true, false) => known.ask_at.min(known.renewed_seen + known.duration),
             (false, _) => known.removable_at(),
@@ -234,10 +242,10 @@ mod tests {
     use k8s_openapi::{api::coordination::v1::LeaseSpec, apimachinery::pkg::apis::meta::v1::MicroTime};
     use kube::api::ObjectMeta;
 
-    use std::sync::Arc;
+    use std::sync::{Arc, LazyLock};
 
     use super::*;
-    use crate::certificates::Parsed;
+    use crate::certificates::{Parsed, issue_ca};
 
     const DURATION: Duration = Duration::from_secs(15);
 
@@ -258,8 +266,12 @@ mod tests {
     }
 
     fn answer(digest: &str) -> Answer {
-        let issued = crate::certificates::issue_ca(Timestamp::UNIX_EPOCH, jiff::SignedDuration::from_hours(1)).unwrap();
-        let certificate = Arc::new(Parsed::bundle(issued.certificate_pem.as_bytes()).remove(0));
+        static CERTIFICATE: LazyLock<Arc<Parsed>> = LazyLock::new(|| {
+            let life = jiff::SignedDuration::from_hours(1);
+            let issued = issue_ca(Timestamp::UNIX_EPOCH + life, life).unwrap();
+            Arc::new(Parsed::bundle(issued.certificate_pem.as_bytes()).remove(0))
+        });
+        let certificate = Arc::clone(&CERTIFICATE);
         Answer { synced: true, digest: digest.to_owned(), definitions: Arc::default(), certificate }
     }
 
@@ -280,6 +292,7 @@ mod tests {
         assert!(roster.living(end).is_empty(), "it was only seen again, not renewed");
         assert!(roster.due(end).is_empty());
         assert!(roster.dead(end).is_empty());
+        assert_eq!(roster.lost(end), 1, "it may be there still");
         let late = end + DURATION * REMOVED_AFTER_DURATIONS;
         assert_eq!(roster.dead(late)[0].lease, "a");
         assert!(roster.dead(late).is_empty(), "not at once again");
@@ -335,5 +348,6 @@ mod tests {
         assert_eq!(roster.living(now).len(), REPLICAS_MAX);
         assert_eq!(roster.due(now).len(), QUESTIONS_MAX);
         assert!(roster.due(now).is_empty());
+        assert!(roster.next(now).is_some_and(|next| next > now), "nobody looks again before something happens");
     }
 }

@@ -9,6 +9,7 @@ mod traffic;
 use std::{
     collections::BTreeSet,
     env, fs,
+    process::Command,
     time::{Duration, Instant},
 };
 
@@ -18,7 +19,7 @@ use kindsmith_tests::{
     ControlPlane, Replicated,
     kindsmith::{NAMESPACE, SERVICE},
     pki::{Authority, Credential},
-    program, wait,
+    ports, program, wait,
 };
 use kube::{
     Api,
@@ -26,7 +27,11 @@ use kube::{
 };
 use serde_json::json;
 use sha2::{Digest, Sha256};
-use tokio::time::sleep;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::sleep,
+};
 
 use traffic::Traffic;
 
@@ -53,7 +58,8 @@ async fn certificates_rotate_under_load_and_nobody_notices() -> Result<()> {
     let control_plane = ControlPlane::start().await?;
     control_plane.install_flux_crds().await?;
     let (leaf, ca) = (format!("{LEAF_SECONDS}s"), format!("{CA_SECONDS}s"));
-    let flags = ["--certificate-lifetime", &leaf, "--ca-lifetime", &ca];
+    let telling = format!("127.0.0.1:{}", ports::free()?);
+    let flags = ["--certificate-lifetime", &leaf, "--ca-lifetime", &ca, "--metrics-listen", &telling];
     let kindsmith = Replicated::start(&control_plane, 2, &flags).await?;
     let definition = program::workspace().join("deploy/examples/redis.yaml");
     control_plane.kubectl(["apply", "-f"]).args([definition.to_string_lossy()]).ok().await?;
@@ -97,11 +103,35 @@ async fn certificates_rotate_under_load_and_nobody_notices() -> Result<()> {
     ensure!(leaves >= least_leaves, "{leaves} serving certificates are fewer than {least_leaves}");
     ensure!(authorities >= least_authorities, "{authorities} authorities are fewer than {least_authorities}");
 
+    let metrics = metrics(&telling).await?;
+    for line in ["rotation_stage{stage=\"settled\"}", "replicas{state=\"answering\"} 2", "{certificate=\"serving\"}"] {
+        ensure!(metrics.contains(line), "{line} is not in\n{metrics}");
+    }
+    let mut status = Command::new(kindsmith.program());
+    status.args(["certs", "status", "--kubeconfig"]).arg(control_plane.kubeconfig());
+    let status = status.output().context("asking for the status")?;
+    let text = String::from_utf8_lossy(&status.stdout);
+    println!("{text}");
+    ensure!(status.status.success(), "{}", String::from_utf8_lossy(&status.stderr));
+    for part in ["stage: ", "next:  ", "serving certificate\n  SHA-256  ", "CA\n  SHA-256  "] {
+        ensure!(text.contains(part), "{part:?} is not in\n{text}");
+    }
+
     let leases: Api<Lease> = Api::namespaced(client, NAMESPACE);
     ensure!(leases.list(&ListParams::default()).await?.items.len() == 2, "each replica has a Lease");
     kindsmith.stop_apiserver(0)?;
     ensure!(leases.list(&ListParams::default()).await?.items.len() == 1, "one that has ended has none");
     Ok(())
+}
+
+/// What the operator tells Prometheus.
+async fn metrics(address: &str) -> Result<String> {
+    let mut stream = TcpStream::connect(address).await.context("connecting to the operator")?;
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: operator\r\nconnection: close\r\n\r\n").await?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.context("reading metrics")?;
+    ensure!(answer.starts_with("HTTP/1.1 200"), "the answer is {answer}");
+    Ok(answer)
 }
 
 /// A log without the sequences that colour it.
