@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use criterion::{BatchSize, Criterion};
-use fixture::MEMORY_GOAL_BYTES;
+use fixture::{MEMORY_GOAL_BYTES, PEER};
 use serde_json::Value;
 
 /// How many compiled schemas share what resident memory is counted in, so that pages do not matter.
@@ -20,6 +20,7 @@ struct Line {
     name: &'static str,
     goal: String,
     measured: String,
+    of_peer: String,
     met: &'static str,
 }
 
@@ -32,23 +33,35 @@ fn main() {
         .without_plots()
         .configure_from_args();
     let mut lines = Vec::new();
+    let mut peer = None;
     for case in fixture::cases() {
         let started = std::time::SystemTime::now();
         criterion.bench_function(case.name, |bencher| {
-            bencher.iter_batched(|| case.input.clone(), &case.run, BatchSize::SmallInput);
+            bencher.iter_batched(|| case.input.clone(), &case.run, BatchSize::PerIteration);
         });
-        lines.extend(median(case.name, started).map(|median| line(case.name, case.goal, median)));
+        let median = median(case.name, started);
+        if case.name == PEER {
+            peer = median;
+        }
+        lines.extend(median.map(|median| line(case.name, case.goal, median, peer)));
     }
     lines.extend(memory);
     criterion.final_summary();
-    println!("\n{:<30} {:>12} {:>12}  ok", "name", "goal", "measured");
-    for Line { name, goal, measured, met } in lines {
-        println!("{name:<30} {goal:>12} {measured:>12}  {met}");
+    println!("\n{:<30} {:>12} {:>12} {:>8}  ok", "name", "goal", "measured", "of peer");
+    for Line { name, goal, measured, of_peer, met } in lines {
+        println!("{name:<30} {goal:>12} {measured:>12} {of_peer:>8}  {met}");
     }
 }
 
-fn line(name: &'static str, goal: Duration, measured: Duration) -> Line {
-    Line { name, goal: format!("< {goal:?}"), measured: format!("{measured:.2?}"), met: met(measured < goal) }
+fn line(name: &'static str, goal: Duration, measured: Duration, peer: Option<Duration>) -> Line {
+    let ratio = |peer: Duration| format!("{:.2}x", measured.as_secs_f64() / peer.as_secs_f64());
+    Line {
+        name,
+        goal: format!("< {goal:?}"),
+        measured: format!("{measured:.2?}"),
+        of_peer: peer.map(ratio).unwrap_or_default(),
+        met: met(measured < goal),
+    }
 }
 
 fn met(is_met: bool) -> &'static str {
@@ -89,6 +102,7 @@ fn memory_line() -> Option<Line> {
         name: "memory of a compiled schema",
         goal: format!("< {} kB", MEMORY_GOAL_BYTES / 1000),
         measured: format!("{:.1} kB", bytes as f64 / 1000.0),
+        of_peer: String::new(),
         met: met(bytes < MEMORY_GOAL_BYTES),
     })
 }

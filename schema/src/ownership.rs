@@ -10,9 +10,15 @@ use serde_json::{Value, json};
 use crate::{
     field::FieldPath,
     kind::{Kind, KindVersion, StatusRole},
-    merge::{ConvertError, Kinds, ObjectType, PathElement, ScalePaths, Set},
+    merge::{ConvertError, HostPart, Kinds, ObjectType, PathElement, ScalePaths, Set, own_from_outside},
     structural::Schema,
 };
+
+/// The manager by which host objects are written, whoever asked for it.
+pub const HOST_FIELD_MANAGER: &str = "kindsmith";
+
+/// Where a release holds the spec of an instance.
+const RELEASE_VALUES: HostPart<'_> = HostPart { from: &["spec", "values"], field: "spec", keeper: HOST_FIELD_MANAGER };
 
 /// Which endpoint of a kind writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +54,15 @@ impl Kind {
                 })
                 .collect(),
         }
+    }
+
+    /// Gives an instance that was read out of a release the owners that only the release knows: those who wrote its
+    /// values there. Before defaults are filled in, which nobody wrote.
+    pub fn own_from_release(&self, instance: &mut Value, release: &Value) {
+        let entries = release.pointer("/metadata/managedFields");
+        let (Some(entries), Some(version)) = (entries, self.storage_version()) else { return };
+        let api_version = self.api_version(&version.name);
+        own_from_outside(instance, version.object_type(), &api_version, entries, RELEASE_VALUES);
     }
 
     /// Where the replicas are in each version.

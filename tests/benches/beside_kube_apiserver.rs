@@ -207,7 +207,8 @@ async fn fan_out(side: &Side) -> Result<FanOut> {
     drop(arrived);
     let processor = side.processor_time();
     let mut sent = Vec::with_capacity(EVENTS);
-    for step in 0..EVENTS {
+    // The objects begin with step 0: to write that again would be no event.
+    for step in 1..=EVENTS {
         let patch = json!({"spec": {"step": step}});
         let request = Request::patch(format!("{COLLECTION}/cup-00000"))
             .header(header::CONTENT_TYPE, "application/merge-patch+json")
@@ -218,7 +219,9 @@ async fn fan_out(side: &Side) -> Result<FanOut> {
     let mut delays = Vec::with_capacity(WATCHERS * EVENTS);
     let end = tokio::time::Instant::now() + Duration::from_secs(60);
     while let Ok(Some((step, at))) = tokio::time::timeout_at(end, arrivals.recv()).await {
-        delays.push(at.saturating_duration_since(sent[step]));
+        delays.extend(
+            step.checked_sub(1).and_then(|index| sent.get(index)).map(|sent| at.saturating_duration_since(*sent)),
+        );
     }
     for watcher in watchers {
         watcher.abort();

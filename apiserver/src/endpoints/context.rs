@@ -5,7 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use hyper::upgrade::OnUpgrade;
-use kindsmith_schema::{kind::Kind, ownership::Endpoint};
+use kindsmith_schema::{
+    kind::Kind,
+    ownership::{Endpoint, HOST_FIELD_MANAGER},
+};
 use serde_json::Value;
 
 use super::represent;
@@ -171,7 +174,10 @@ impl Context {
     /// What the host is told about a write.
     #[must_use]
     pub fn write_options(&self, options: &ClientOptions) -> WriteOptions {
-        WriteOptions { persistence: kind_store::persistence(options.dry_run), field_manager: "kindsmith".to_owned() }
+        WriteOptions {
+            persistence: kind_store::persistence(options.dry_run),
+            field_manager: HOST_FIELD_MANAGER.to_owned(),
+        }
     }
 
     /// Who owns which field after a write.

@@ -19,7 +19,21 @@ pub enum Item {
     Tree(Value),
 }
 
+/// Room for what is around the items of a list.
+const LIST_FRAME_BYTES: usize = 512;
+
+/// What an object that is not encoded yet takes, roughly.
+const TREE_BYTES: usize = 1024;
+
 impl Item {
+    /// How much room it takes in a list, with its comma; a guess where it is not encoded yet.
+    fn bytes_expected(&self) -> usize {
+        match self {
+            Self::Encoded(bytes) => bytes.len() + 1,
+            Self::Tree(_) => TREE_BYTES,
+        }
+    }
+
     /// The object as a tree.
     ///
     /// # Errors
@@ -160,7 +174,8 @@ pub fn list(
     match (representation.as_, representation.format) {
         (As::Object, Format::Json { pretty: Pretty::No }) => {
             // The common case: the bytes of the cache, one after another.
-            let mut body = BytesMut::with_capacity(256 + items.len() * 1024);
+            let bytes: usize = items.iter().map(Item::bytes_expected).sum();
+            let mut body = BytesMut::with_capacity(LIST_FRAME_BYTES + bytes);
             body.put_slice(format!("{{\"apiVersion\":{},\"items\":[", json!(api_version)).as_bytes());
             for (index, item) in items.into_iter().enumerate() {
                 if index > 0 {
@@ -182,7 +197,8 @@ pub fn list(
             encode(representation, &list)
         }
         (As::PartialMetadata { version } | As::PartialMetadataList { version }, _) => {
-            let items: Vec<Value> = trees(items)?.iter().map(|instance| partial(instance, version)).collect();
+            let items = items.into_iter().map(|item| Ok(partial(&item.into_tree()?, version)));
+            let items = items.collect::<Result<Vec<Value>, ApiError>>()?;
             // Go writes an empty list that was never made as null, and clients know it so.
             let items = if items.is_empty() { Value::Null } else { Value::Array(items) };
             let list = json!({"apiVersion": version.api_version(), "kind": "PartialObjectMetadataList", "items": items,
@@ -192,9 +208,8 @@ pub fn list(
         (As::Table { include_object, version }, _) => {
             let (shape, now) = (TableShape::new(include_object, version), Timestamp::now());
             let columns = &projection.version().columns;
-            let rows = trees(items)?;
-            let rows: Vec<Value> =
-                rows.iter().map(|instance| columns.row(instance, shape.include, shape.version, now)).collect();
+            let row = |item: Item| Ok(columns.row(&item.into_tree()?, shape.include, shape.version, now));
+            let rows = items.into_iter().map(row).collect::<Result<Vec<Value>, ApiError>>()?;
             encode(representation, &columns.table(&meta.to_value(), Headers::Included, shape.version, &rows))
         }
     }

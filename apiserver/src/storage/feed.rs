@@ -21,21 +21,10 @@ use super::{
     source::Sink,
 };
 
-/// Namespace (empty in the cluster) and name of a host object.
-pub type Key = (String, String);
+pub use super::host::{Key, key_of, tree};
 
 /// Objects of a host resource as compact JSON, by namespace and name.
 pub type Objects = BTreeMap<Key, Bytes>;
-
-/// An object of [`Objects`] as a tree.
-#[must_use]
-pub fn tree(json: &Bytes) -> Option<Value> {
-    let parsed = serde_json::from_slice(json);
-    if let Err(error) = &parsed {
-        tracing::error!(%error, "an object that was encoded here cannot be read");
-    }
-    parsed.ok()
-}
 
 /// What is fed. Calls come in the order of the host's changes, one at a time; none may block.
 pub trait View: Send + Sync + 'static {
@@ -64,13 +53,6 @@ struct State {
 #[derive(Default)]
 pub struct Feed {
     state: Mutex<State>,
-}
-
-/// Namespace and name of an object.
-#[must_use]
-pub fn key_of(object: &Value) -> Key {
-    let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
-    (text("/metadata/namespace"), text("/metadata/name"))
 }
 
 impl Feed {
@@ -114,8 +96,7 @@ impl Feed {
 impl Sink for Feed {
     fn fill(&self, list: HostList) {
         let mut state = self.state();
-        state.objects =
-            list.items.into_iter().map(|object| (key_of(&object), Bytes::from(object.to_string()))).collect();
+        state.objects = list.items.into_iter().collect();
         state.revision = Some(list.revision);
         state.failure = None;
         for view in &state.views {

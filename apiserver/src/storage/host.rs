@@ -4,6 +4,7 @@
 //! finalizers, and refuses a write whose resourceVersion is not the current one. It does not know our kinds.
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use futures::stream::BoxStream;
 use kube::core::Status;
 use serde_json::Value;
@@ -94,11 +95,31 @@ pub enum Deleted {
     Finalizing(Value),
 }
 
+/// Namespace (empty in the cluster) and name of a host object.
+pub type Key = (String, String);
+
+/// Namespace and name of an object.
+#[must_use]
+pub fn key_of(object: &Value) -> Key {
+    let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+    (text("/metadata/namespace"), text("/metadata/name"))
+}
+
+/// An object that was encoded here, as a tree.
+#[must_use]
+pub fn tree(json: &Bytes) -> Option<Value> {
+    let parsed = serde_json::from_slice(json);
+    if let Err(error) = &parsed {
+        tracing::error!(%error, "an object that was encoded here cannot be read");
+    }
+    parsed.ok()
+}
+
 /// Objects of a resource at one revision.
 #[derive(Clone, Debug)]
 pub struct HostList {
-    /// The objects, ordered by namespace and name.
-    pub items: Vec<Value>,
+    /// The objects, ordered by namespace and name; encoded, since trees of many objects take several times the memory.
+    pub items: Vec<(Key, Bytes)>,
     /// The revision at which they were all current.
     pub revision: u64,
 }

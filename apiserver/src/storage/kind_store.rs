@@ -13,7 +13,8 @@ use super::{
     feed::Feed,
     freshness::Freshness,
     host::{
-        DeleteOptions, Deleted, Host, HostError, HostResource, ListAt, Persistence, Progress, WriteOptions, WriteTarget,
+        DeleteOptions, Deleted, Host, HostError, HostResource, ListAt, Persistence, Progress, WriteOptions,
+        WriteTarget, tree,
     },
     kind_view::KindView,
     projection::Projection,
@@ -145,8 +146,8 @@ impl KindStore {
     ) -> Result<(Vec<Value>, u64), ApiError> {
         let list =
             self.host.list(&self.resource, namespace, at).await.map_err(|error| ApiError::from_host(error, named))?;
-        let instances =
-            list.items.iter().filter(|host| projection.matches(host)).map(|host| projection.instance(host)).collect();
+        let hosts = list.items.iter().filter_map(|(_, json)| tree(json)).filter(|host| projection.matches(host));
+        let instances = hosts.map(|host| projection.instance(&host)).collect();
         Ok((instances, list.revision))
     }
 

@@ -63,7 +63,11 @@ impl Projection {
     #[must_use]
     pub fn instance(&self, host: &Value) -> Value {
         let mut instance = match &self.kind.backend {
-            KindBackend::Release(template) => template.get(host),
+            KindBackend::Release(template) => {
+                let mut instance = template.get(host);
+                self.kind.own_from_release(&mut instance, host);
+                instance
+            }
             KindBackend::Stored => host.clone(),
         };
         instance["apiVersion"] = json!(self.kind.api_version(&self.version().name));

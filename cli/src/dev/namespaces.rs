@@ -71,7 +71,7 @@ pub(super) async fn run(client: Client, store: Arc<Embedded>, shutdown: Cancella
     }
 }
 
-/// Deletes what is in a namespace and returns how much is left.
+/// Deletes what is in a namespace and returns how many kinds have something left.
 async fn empty(client: &Client, namespace: &str) -> anyhow::Result<usize> {
     let discovery = Discovery::new(client.clone()).run().await?;
     let mut left = 0;
@@ -82,7 +82,7 @@ async fn empty(client: &Client, namespace: &str) -> anyhow::Result<usize> {
             }
             let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &resource);
             api.delete_collection(&DeleteParams::default(), &ListParams::default()).await?;
-            left += api.list(&ListParams::default()).await?.items.len();
+            left += api.list_metadata(&ListParams::default().limit(1)).await?.items.len();
         }
     }
     Ok(left)

@@ -11,6 +11,9 @@ use kube::{
     core::{ApiResource, GroupVersionKind},
 };
 
+/// The instances of a kind that are named; of others, how many there are.
+const INSTANCES_SHOWN_MAX: u32 = 10;
+
 /// Rows under headings, each column as wide as its longest cell.
 fn table(headings: &[&str], rows: &[Vec<String>]) -> String {
     let width = |index: usize| {
@@ -56,7 +59,8 @@ async fn rows(client: &Client, kind: &Kind) -> (Option<Vec<String>>, Vec<Vec<Str
     let backend = if matches!(kind.backend, KindBackend::Release(_)) { "HelmRelease" } else { "own store" };
     let of_version = GroupVersionKind::gvk(&kind.group, &version.name, &names.kind);
     let resource = ApiResource::from_gvk_with_plural(&of_version, &names.plural);
-    let listed = Api::<DynamicObject>::all_with(client.clone(), &resource).list(&ListParams::default()).await;
+    let few = ListParams::default().limit(INSTANCES_SHOWN_MAX);
+    let listed = Api::<DynamicObject>::all_with(client.clone(), &resource).list_metadata(&few).await;
     let row = vec![
         format!("{}.{}", names.plural, kind.group),
         names.short_names.join(","),
@@ -65,12 +69,14 @@ async fn rows(client: &Client, kind: &Kind) -> (Option<Vec<String>>, Vec<Vec<Str
         backend.to_owned(),
         if listed.is_ok() { "served" } else { "not served" }.to_owned(),
     ];
+    let more = listed.as_ref().ok().and_then(|listed| listed.metadata.remaining_item_count);
+    let more = more.map(|more| vec![String::new(), format!("and {more} more {}", names.plural)]);
     let metadata = listed.into_iter().flatten().map(|instance| instance.metadata);
     let instance = |metadata: kube::core::ObjectMeta| {
         let name = format!("{}/{}", names.singular, metadata.name.unwrap_or_default());
         vec![metadata.namespace.unwrap_or_default(), name]
     };
-    (Some(row), metadata.map(instance).collect())
+    (Some(row), metadata.map(instance).chain(more).collect())
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@
 //!   done with it
 //! - `updater`, `prune`: who owns what after an update or an apply
 //! - `entries`, `capping`, `conflict`, `last_applied`, `field_manager`, `scale`: `metadata.managedFields` of an object
+//! - `outside`: owners that the host object of an object knows
 //!
 //! # From an endpoint
 //!
@@ -49,6 +50,7 @@ mod field_manager;
 mod fields;
 mod language;
 mod last_applied;
+mod outside;
 mod path;
 mod prune;
 mod reconcile;
@@ -71,6 +73,7 @@ pub use conflict::{Conflict, ConflictCause, Conflicts};
 pub use entries::{EntriesError, Operation};
 pub use field_manager::{ApplyError, By, FieldManager, Kinds, Updated};
 pub use language::LanguageError;
+pub use outside::{HostPart, own_from_outside};
 pub use path::{KeyField, PathElement, path_text};
 pub use remove::KeyFields;
 pub use scale::{ScalePaths, to_parent, to_scale};

@@ -12,14 +12,18 @@ use super::set::Set;
 use super::typed::Typed;
 use super::updater::{ConvertError, Converter, Managers, VersionedSet};
 
-/// The merged object without what goes, in `version`; nothing when the last version is gone and all stays.
+/// The merged object without what goes, in `version`; nothing when all stays, or the last version is gone.
 pub(super) fn prune<C: Converter + ?Sized>(
     converter: &C,
     merged: &Typed<'_>,
     managers: &Managers,
     version: &str,
+    manager: &str,
     last: &VersionedSet,
 ) -> Result<Option<Value>, String> {
+    if applies_it_all_again(managers, version, manager, last) {
+        return Ok(None);
+    }
     let what = "failed to convert merged object to last applied version";
     let Some(converted) = convert(converter, merged, &last.version, what)? else { return Ok(None) };
     let last_set = named(&converted, &last.set);
@@ -34,6 +38,15 @@ pub(super) fn prune<C: Converter + ?Sized>(
         Ok(object) => Ok(Some(object.into_value())),
         Err(ConvertError::MissingVersion(error) | ConvertError::Failed(error)) => Err(error),
     }
+}
+
+/// Whether the applier still applies everything that it had applied. Then nothing goes, and what upstream finds out by
+/// taking the object apart and putting it together again is known: whatever leads to a path of what is applied is in
+/// what is applied too, so nothing on the way is dropped either. With other versions about, that way is taken here too.
+fn applies_it_all_again(managers: &Managers, version: &str, manager: &str, last: &VersionedSet) -> bool {
+    *last.version == *version
+        && managers.values().all(|own| *own.version == *version)
+        && managers.get(manager).is_some_and(|own| last.set.difference(&own.set).is_empty())
 }
 
 /// Nothing if the version is gone.

@@ -236,6 +236,22 @@ impl Set {
         out
     }
 
+    /// What is in this one, and in `other` or below one of its paths that leads no further.
+    #[must_use]
+    pub fn at_or_below(&self, other: &Self) -> Self {
+        let mut out = Self::default();
+        let is_leaf = |element: &PathElement| other.has_member(element) && other.below(element).is_none();
+        out.members.extend(self.members.iter().filter(|member| other.has_member(member)).cloned());
+        for (element, set) in &self.children {
+            if is_leaf(element) {
+                out.children.push((element.clone(), Arc::clone(set)));
+            } else if let Some(below) = other.below(element) {
+                out.push_child(element, set.at_or_below(below));
+            }
+        }
+        out
+    }
+
     /// What is in this one, but neither in the other nor below a path of it.
     #[must_use]
     pub fn recursive_difference(&self, other: &Self) -> Self {

@@ -139,9 +139,12 @@ impl<C: Converter + ?Sized> Updater<'_, C> {
         let last = managers.insert(manager.to_owned(), own);
         let new = match last.filter(|last| !last.set.is_empty()) {
             Some(last) => {
-                let value = prune(self.converter, &merged, &managers, version, &last)
+                let value = prune(self.converter, &merged, &managers, version, manager, &last)
                     .map_err(|error| UpdateError::failed("failed to prune fields", error))?;
-                value.map_or_else(|| merged.clone(), |value| Typed::unchecked(Cow::Owned(value), live.kind()))
+                match value {
+                    Some(value) => Typed::unchecked(Cow::Owned(value), live.kind()),
+                    None => merged,
+                }
             }
             None => merged,
         };

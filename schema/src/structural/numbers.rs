@@ -64,6 +64,12 @@ impl Num {
         matches!(self, Self::Int(int) if i32::try_from(int).is_ok())
     }
 
+    /// Whether it is an integer, however written, that has 31 bits.
+    fn is_small(self) -> bool {
+        const SMALL_END: f64 = 2_147_483_648.0;
+        self.is_whole() && self.as_float().abs() < SMALL_END
+    }
+
     fn value(self) -> Value {
         match self {
             Self::Int(int) => Value::from(int),
@@ -190,8 +196,9 @@ fn in_range(
     let fits = match (kind, format) {
         (Type::Integer, "int32") if matches!(num, Num::Int(_)) => num.is_int32(),
         (Type::Integer, _) if matches!(num, Num::Int(_)) => true,
-        (Type::Integer, "int32") => num.plain().parse::<i32>().is_ok(),
-        (Type::Integer, _) => num.plain().parse::<i64>().is_ok(),
+        // Bounds are floats, mostly whole and small: those need not be written out.
+        (Type::Integer, "int32") => num.is_small() || num.plain().parse::<i32>().is_ok(),
+        (Type::Integer, _) => num.is_small() || num.plain().parse::<i64>().is_ok(),
         (Type::Number, "float") => is_single(num.as_float()),
         _ => true,
     };

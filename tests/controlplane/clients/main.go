@@ -17,6 +17,7 @@ import (
 type options struct {
 	resource  schema.GroupVersionResource
 	namespace string
+	kind      string
 	name      string
 	replicas  int
 }
@@ -29,6 +30,7 @@ var clients = map[string]client{
 	"pages":    runPages,
 	"expired":  runExpired,
 	"scale":    runScale,
+	"apply":    runApply,
 }
 
 func main() {
@@ -40,7 +42,7 @@ func main() {
 
 func run() error {
 	if len(os.Args) < 2 || clients[os.Args[1]] == nil {
-		return fmt.Errorf("usage: clients informer|pages|expired|scale FLAGS")
+		return fmt.Errorf("usage: clients informer|pages|expired|scale|apply FLAGS")
 	}
 	flags := flag.NewFlagSet(os.Args[1], flag.ContinueOnError)
 	kubeconfig := flags.String("kubeconfig", "", "the kubeconfig of the server")
@@ -49,7 +51,8 @@ func run() error {
 	flags.StringVar(&o.resource.Version, "version", "", "the version of the kind")
 	flags.StringVar(&o.resource.Resource, "resource", "", "the plural of the kind")
 	flags.StringVar(&o.namespace, "namespace", "default", "the namespace to look at")
-	flags.StringVar(&o.name, "name", "", "the object to scale")
+	flags.StringVar(&o.name, "name", "", "the object to scale or to apply")
+	flags.StringVar(&o.kind, "kind", "", "its kind")
 	flags.IntVar(&o.replicas, "replicas", 0, "how many replicas it is to have")
 	if err := flags.Parse(os.Args[2:]); err != nil {
 		return err

@@ -89,8 +89,7 @@ async fn use_kubectl(call: Call<'_>) -> Result<()> {
     let spec: Value = serde_json::from_str(&spec)?;
     ensure!(spec["note"].is_null() && spec["replicas"] == 3 && spec["image"] == "theirs", "the spec is {spec}");
 
-    let waits = call(&["wait", "--for=jsonpath={.spec.replicas}=5", "worker/kept", "--timeout=30s"]).spawn()?;
-    let mut waits = waits;
+    let mut waits = call(&["wait", "--for=jsonpath={.spec.replicas}=5", "worker/kept", "--timeout=30s"]).spawn()?;
     call(&["scale", "worker", "kept", "--replicas=5"]).ok().await?;
     let met = waits.next_line().await?.unwrap_or_default();
     ensure!(met.contains("condition met"), "kubectl wait printed {met:?}");
@@ -104,10 +103,43 @@ async fn use_kubectl(call: Call<'_>) -> Result<()> {
     ensure!(spec.is_empty() && replicas(call, "kept").await? == "7", "the object was not replaced: {spec}");
 
     call(&["wait", "--for=jsonpath={.spec.replicas}=7", "worker/kept", "--timeout=10s"]).ok().await?;
-    let mut waits = call(&["wait", "--for=delete", "worker/kept", "--timeout=30s"]).spawn()?;
-    call(&["delete", "worker", "kept"]).ok().await?;
-    let met = waits.next_line().await?.unwrap_or_default();
-    ensure!(met.contains("condition met"), "kubectl wait printed {met:?}");
+    // A finalizer holds the object until kubectl waits. One that begins too late finds nothing, and says nothing.
+    let hold = |held: &[&str]| json!({"metadata": {"finalizers": held}}).to_string();
+    call(&["patch", "worker", "kept", "--type=merge", "-p", &hold(&["example.com/hold"])]).ok().await?;
+    call(&["delete", "worker", "kept", "--wait=false"]).ok().await?;
+    let let_go = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        call(&["patch", "worker", "kept", "--type=merge", "-p", &hold(&[])]).ok().await
+    };
+    let wait = call(&["wait", "--for=delete", "worker/kept", "--timeout=30s"]);
+    let (met, let_go) = tokio::join!(wait.ok(), let_go);
+    let_go?;
+    let met = met?;
+    ensure!(met.is_empty() || met.contains("condition met"), "kubectl wait printed {met:?}");
+    let left = call(&["get", "worker", "kept", "--ignore-not-found", "-o", "name"]).ok().await?;
+    ensure!(left.is_empty(), "kubectl wait ended before {left} was gone");
+    Ok(())
+}
+
+/// What somebody changes on the release behind an object is theirs: to overwrite it is a conflict.
+async fn change_the_release(call: Call<'_>) -> Result<()> {
+    let wanted = worker("behind", &json!({"replicas": 2, "note": "mine"})).to_string();
+    let apply = ["apply", "--server-side", "--field-manager=platform", "-f", "-"];
+    call(&apply).stdin(&wanted).ok().await?;
+    let edit = r#"{"spec":{"values":{"replicas":7}}}"#;
+    let release = ["helmrelease", "worker-behind", "--type=merge", "--field-manager=flux-edit", "-p", edit];
+    call(&[&["patch"], release.as_slice()].concat()).ok().await?;
+    let show = "jsonpath={range .metadata.managedFields[*]}{.manager}:{.operation}:{.fieldsV1.f:spec} {end}";
+    let owners = async || call(&["get", "worker", "behind", "--show-managed-fields", "-o", show]).ok().await;
+    let shown = owners().await?;
+    let expected = r#"platform:Apply:{"f:note":{}} flux-edit:Update:{"f:replicas":{}} "#;
+    ensure!(shown == expected, "the owners are {shown}");
+    let refused = call(&apply).stdin(&wanted).fails().await?;
+    ensure!(refused.contains("conflict with \"flux-edit\"") && refused.contains(".spec.replicas"), "{refused}");
+    call(&[&apply[..], &["--force-conflicts"]].concat()).stdin(&wanted).ok().await?;
+    let shown = owners().await?;
+    ensure!(shown == r#"platform:Apply:{"f:note":{},"f:replicas":{}} "#, "the owners are {shown}");
+    call(&["delete", "worker", "behind"]).ok().await?;
     Ok(())
 }
 
@@ -166,6 +198,11 @@ async fn use_client_go(control_plane: &ControlPlane, kindsmith: &Kindsmith, call
     let scaled = GoClient::start(&kubeconfig, "scale", RESOURCE, &arguments, &[]).await?.next().await?;
     ensure!(scaled["before"] == 1 && scaled["after"] == 8 && scaled["selector"] == "app=w", "scaled: {scaled}");
     ensure!(replicas(call, "a").await? == "8", "the scale is not in the object");
+    let arguments = ["--kind", "Worker", "--name", "applied", "--replicas", "3"];
+    let applied = GoClient::start(&kubeconfig, "apply", RESOURCE, &arguments, &[]).await?.next().await?;
+    ensure!(applied["extracted"] == json!({"replicas": 2, "note": "mine"}), "client-go extracted {applied}");
+    let spec = json!({"replicas": 3, "image": "theirs", "selector": "app=w"});
+    ensure!(applied["spec"] == spec && applied["conflict"] == true, "client-go applied {applied}");
     call(&["delete", "workers", "--all"]).ok().await?;
     Ok(())
 }
@@ -206,6 +243,7 @@ async fn kubectl_client_go_and_kube_rs_work_with_kinds_of_ours() -> Result<()> {
     let call = |args: &[&str]| control_plane.kubectl(args.iter().copied());
     define(&call).await?;
     use_kubectl(&call).await.context("kubectl")?;
+    change_the_release(&call).await.context("a change of the release")?;
     use_kube_rs(control_plane.client().await?, &call).await.context("kube-rs")?;
     use_client_go(&control_plane, &kindsmith, &call).await.context("client-go")
 }

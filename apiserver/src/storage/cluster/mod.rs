@@ -5,6 +5,7 @@
 use std::{sync::LazyLock, time::Duration};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use futures::{
     AsyncBufReadExt as _, StreamExt as _, TryStreamExt as _,
     stream::{self, BoxStream},
@@ -15,8 +16,8 @@ use kube::{Client, core::Status};
 use serde_json::{Value, json};
 
 use super::host::{
-    DeleteOptions, Deleted, Host, HostError, HostEvent, HostList, HostResource, ListAt, Persistence, Progress,
-    Propagation, WriteOptions, WriteTarget,
+    DeleteOptions, Deleted, Host, HostError, HostEvent, HostList, HostResource, Key, ListAt, Persistence, Progress,
+    Propagation, WriteOptions, WriteTarget, key_of,
 };
 
 /// The difference of two objects as a merge patch.
@@ -126,7 +127,7 @@ impl Host for Cluster {
             ListAt::MostRecent => String::new(),
             ListAt::Exactly(revision) => format!("&resourceVersion={revision}&resourceVersionMatch=Exact"),
         };
-        let mut items: Vec<Value> = Vec::new();
+        let mut items: Vec<(Key, Bytes)> = Vec::new();
         let mut token = String::new();
         loop {
             let page = if token.is_empty() {
@@ -143,7 +144,7 @@ impl Host for Cluster {
                     // Items of a list may come without these.
                     object["apiVersion"] = json!(api_version);
                     object["kind"] = json!(kind);
-                    object
+                    (key_of(&object), Bytes::from(object.to_string()))
                 }));
             }
             token = text(&list, "/metadata/continue").to_owned();

@@ -6,14 +6,12 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
+use bytes::Bytes;
 use redb::{Builder, Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, TableDefinition};
 use serde_json::Value;
 
 use super::{FILE_NAME, OpenError, status};
-use crate::storage::{
-    feed::Key,
-    host::{HostError, HostEvent, HostList, HostResource, ListAt},
-};
+use crate::storage::host::{HostError, HostEvent, HostList, HostResource, Key, ListAt, key_of};
 
 /// Objects by [`object_key`].
 pub(super) const OBJECTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("objects");
@@ -132,14 +130,16 @@ impl StoreFile {
             Some(namespace) => format!("{}\0{namespace}\0", resource_key(resource)),
             None => format!("{}\0", resource_key(resource)),
         };
-        let mut found: BTreeMap<Key, Value> = BTreeMap::new();
+        let mut found: BTreeMap<Key, Bytes> = BTreeMap::new();
         for held in objects.range(prefix.as_str()..).map_err(broken)? {
             let (key, value) = held.map_err(broken)?;
             if !key.value().starts_with(&prefix) {
                 break;
             }
-            let object: Value = serde_json::from_slice(value.value()).map_err(broken)?;
-            found.insert(crate::storage::feed::key_of(&object), object);
+            let mut parts = key.value().rsplitn(3, '\0');
+            let mut part = || parts.next().unwrap_or_default().to_owned();
+            let (name, namespace) = (part(), part());
+            found.insert((namespace, name), Bytes::copy_from_slice(value.value()));
         }
         let revision = match at {
             ListAt::MostRecent => newest,
@@ -155,19 +155,19 @@ impl StoreFile {
                         continue;
                     }
                     let Some(shown) = change.before.as_ref().or(change.after.as_ref()) else { continue };
-                    let key = crate::storage::feed::key_of(shown);
+                    let key = key_of(shown);
                     if namespace.is_some_and(|namespace| namespace != key.0) {
                         continue;
                     }
                     match change.before {
-                        Some(before) => found.insert(key, before),
+                        Some(before) => found.insert(key, Bytes::from(before.to_string())),
                         None => found.remove(&key),
                     };
                 }
                 revision
             }
         };
-        Ok(HostList { items: found.into_values().collect(), revision })
+        Ok(HostList { items: found.into_iter().collect(), revision })
     }
 
     /// The changes of a resource after a revision.

@@ -30,6 +30,9 @@ mod computed;
 /// Settings that changed, brought to releases there are.
 mod rollout;
 
+/// Who owns which field of the instance.
+mod owners;
+
 #[cfg(test)]
 mod tests;
 
@@ -52,9 +55,6 @@ pub const RELEASE_NAME_BYTES_MAX: usize = 53;
 
 /// The longest value of a label, in bytes.
 pub const LABEL_VALUE_BYTES_MAX: usize = 63;
-
-/// The annotation with the `managedFields` of the instance: those of the release speak of its own fields and writers.
-const MANAGED_FIELDS_ANNOTATION: &str = "kindsmith.dev/managed-fields";
 
 /// Finalizers of Flux: an instance shows them but cannot take them away.
 const FLUX_FINALIZER_SUFFIX: &str = "fluxcd.io";
@@ -257,8 +257,8 @@ impl ReleaseTemplate {
                 let mut annotations =
                     metadata.get("annotations").and_then(Value::as_object).cloned().unwrap_or_default();
                 match own("managedFields").filter(|fields| fields.is_array() && !is_empty(fields)) {
-                    Some(fields) => annotations.insert(MANAGED_FIELDS_ANNOTATION.to_owned(), json!(fields.to_string())),
-                    None => annotations.remove(MANAGED_FIELDS_ANNOTATION),
+                    Some(fields) => annotations.insert(owners::ANNOTATION.to_owned(), json!(owners::write(fields))),
+                    None => annotations.remove(owners::ANNOTATION),
                 };
                 set_map(metadata, "annotations", annotations);
             }
@@ -309,8 +309,7 @@ impl ReleaseTemplate {
 
 /// Who owns which field of the instance, as the release remembers it.
 fn managed_fields(metadata: &Value) -> Option<Value> {
-    let text = metadata.get("annotations")?.get(MANAGED_FIELDS_ANNOTATION)?.as_str()?;
-    serde_json::from_str(text).ok().filter(|fields: &Value| fields.is_array() && !is_empty(fields))
+    owners::read(metadata.get("annotations")?.get(owners::ANNOTATION)?.as_str()?)
 }
 
 fn is_empty(value: &Value) -> bool {

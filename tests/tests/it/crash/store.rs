@@ -190,7 +190,8 @@ async fn nothing_acknowledged_is_lost_when_the_store_is_killed() -> Result<()> {
         let check = async {
             let store = open(folder.path())?;
             let list = store.list(&resource(), None, ListAt::MostRecent).await.context("listing")?;
-            let state = list.items.iter().map(read).collect::<Result<State>>()?;
+            let state =
+                list.items.iter().map(|(_, json)| read(&serde_json::from_slice(json)?)).collect::<Result<State>>()?;
             ensure!(list.revision >= newest, "the revision went from {newest} back to {}", list.revision);
             ledger.settle(&state, list.revision)?;
             if resume(&store, seen, std::mem::take(&mut seen_state), &state).await? {
