@@ -25,6 +25,7 @@ use crate::{
     },
     metrics::{InFlight, Metrics, RequestLabels, RequestRecord, State},
     registry::{Registry, Snapshot, snapshot::Sync},
+    replica::{REPORT_PATH, ReplicaReport},
     request::{
         self, Pretty, ProbeOptions, ResourceTarget, StatusFormat, Target, Verb, authorization_selectors,
         request_deadline,
@@ -54,6 +55,7 @@ pub struct Chain {
     authorizer: Arc<dyn Authorizer>,
     namespaces: Option<Arc<dyn Host>>,
     probes: Probes,
+    report: Option<ReplicaReport>,
     lifecycle: Arc<Lifecycle>,
     metrics: Arc<Metrics>,
     reads: Arc<Semaphore>,
@@ -80,7 +82,25 @@ impl Chain {
             writes: WRITES_IN_FLIGHT_MAX.saturating_sub(writing.available_permits()),
         });
         let metrics = Metrics::new(State { registry: Arc::clone(&registry), certificate, in_flight });
-        Self { registry, authenticators, authorizer, namespaces, probes, lifecycle, metrics, reads, writes }
+        Self {
+            registry,
+            authenticators,
+            authorizer,
+            namespaces,
+            probes,
+            report: None,
+            lifecycle,
+            metrics,
+            reads,
+            writes,
+        }
+    }
+
+    /// Answers as well what this replica serves.
+    #[must_use]
+    pub fn reporting(mut self, report: ReplicaReport) -> Self {
+        self.report = Some(report);
+        self
     }
 
     async fn answer(&self, mut parts: Parts, body: Incoming, target: Target) -> Result<Response<Body>, ApiError> {
@@ -166,8 +186,9 @@ impl Chain {
                 if let Some(answer) = self.probes.answer(&path, &options) {
                     return Ok(answer);
                 }
-                return match path.as_str() {
-                    "/metrics" => self.metrics(&parts),
+                return match (path.as_str(), &self.report) {
+                    ("/metrics", _) => self.metrics(&parts),
+                    (REPORT_PATH, Some(report)) => report.answer(&snapshot, &parts.method, query.as_deref()),
                     _ => documents::run(&snapshot, &parts.method, &path, query.as_deref(), &parts.headers),
                 };
             }

@@ -39,6 +39,12 @@ pub mod metrics;
 /// What goes back: responses, and errors as Status.
 pub mod encode;
 
+/// Where the serving certificate comes from.
+pub mod certificate_source;
+
+/// One of several replicas.
+pub mod replica;
+
 /// The conditions under which a server is ready.
 mod readiness;
 

@@ -1,19 +1,17 @@
 //! Puts a server together: in a cluster, or on a store of its own.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use arc_swap::ArcSwap;
-use futures::StreamExt as _;
-use k8s_openapi::api::core::v1::Secret;
 use kindsmith_schema::form::DefinitionForm;
-use kube::{Api, Client};
-use kube_runtime::{WatchStreamExt as _, watcher};
+use kube::Client;
 use tokio::{net::TcpListener, sync::watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     authn::{AuthenticationConfig, Authenticators, ConfigError, TokenReviews, watch_authentication_config},
     authz::{Authorizer, MastersOnly, SubjectAccessReviews},
+    certificate_source::{self, CertificateSource},
     chain::Chain,
     readiness::Asked,
     registry::{
@@ -23,6 +21,7 @@ use crate::{
         builtin::{self, BuiltinError},
         watch::{self as registry_watch, Source},
     },
+    replica::{Announcement, ReplicaReport, announce, identity},
     server::{Lifecycle, Limits, ServeError, ServingCertificate, ShutdownTimes, serve},
     storage::{
         builtin::{application_definitions, helm_releases},
@@ -113,12 +112,14 @@ impl StandAlone {
 pub struct InCluster {
     /// The cluster.
     pub client: Client,
-    /// The namespace of the Secret.
+    /// The namespace of our own objects.
     pub namespace: String,
-    /// The Secret that holds the serving certificate.
-    pub serving_secret: String,
+    /// Where the serving certificate comes from.
+    pub certificate: CertificateSource,
     /// Where to accept connections.
     pub listener: TcpListener,
+    /// Where this replica alone is reached.
+    pub advertised: SocketAddr,
     /// How long each step of the end lasts.
     pub shutdown_times: ShutdownTimes,
     /// The forms in which definitions come.
@@ -135,8 +136,9 @@ impl InCluster {
         let lifecycle = Lifecycle::new(shutdown, self.shutdown_times);
         let client = self.client;
         let certificate = Arc::new(ServingCertificate::default());
-        let secrets: Api<Secret> = Api::namespaced(client.clone(), &self.namespace);
-        tasks.spawn(watch_certificate(secrets, self.serving_secret, Arc::clone(&certificate), ended.clone()));
+        let loaded = Arc::clone(&certificate);
+        let namespace = self.namespace.clone();
+        tasks.spawn(certificate_source::follow(self.certificate, client.clone(), namespace, loaded, ended.clone()));
         let config = Arc::new(ArcSwap::from_pointee(AuthenticationConfig::default()));
         let (synced, authentication) = watch::channel(false);
         let followed = watch_authentication_config(client.clone(), Arc::clone(&config), synced, ended.clone());
@@ -153,7 +155,9 @@ impl InCluster {
         }
         .probes();
         let authenticators = Authenticators::new(config, Some(TokenReviews::new(client.clone())));
-        let authorizer: Arc<dyn Authorizer> = Arc::new(SubjectAccessReviews::new(client));
+        let authorizer: Arc<dyn Authorizer> = Arc::new(SubjectAccessReviews::new(client.clone()));
+        let announcement = Announcement { namespace: self.namespace, identity: identity(), address: self.advertised };
+        let report = ReplicaReport::new(announcement.identity.clone(), Arc::clone(&certificate));
         let chain = Chain::new(
             registry,
             authenticators,
@@ -162,7 +166,9 @@ impl InCluster {
             probes,
             Arc::clone(&lifecycle),
             Arc::clone(&certificate),
-        );
+        )
+        .reporting(report);
+        tasks.spawn(announce(client, announcement, ended.clone()));
         let served = serve(self.listener, certificate, Limits::default(), Arc::new(chain), lifecycle).await;
         ended.cancel();
         tasks.close();
@@ -197,46 +203,4 @@ fn start(
     );
     tasks.spawn(registry_watch::run(definitions.clone(), builder, Arc::clone(registry), shutdown.clone()));
     definitions
-}
-
-/// Loads the serving certificate from its Secret whenever that changes.
-async fn watch_certificate(
-    secrets: Api<Secret>,
-    name: String,
-    certificate: Arc<ServingCertificate>,
-    shutdown: CancellationToken,
-) {
-    let settings = watcher::Config::default().fields(&format!("metadata.name={name}"));
-    let mut events = watcher(secrets, settings).default_backoff().boxed();
-    loop {
-        let event = tokio::select! {
-            () = shutdown.cancelled() => return,
-            event = events.next() => event,
-        };
-        match event {
-            None => return,
-            Some(Ok(watcher::Event::Apply(secret) | watcher::Event::InitApply(secret))) => {
-                let data = secret.data.unwrap_or_default();
-                let (Some(chain), Some(key)) = (data.get("tls.crt"), data.get("tls.key")) else {
-                    tracing::warn!(
-                        secret = name,
-                        "the Secret has no tls.crt and tls.key; the present certificate stays"
-                    );
-                    continue;
-                };
-                match certificate.load(&chain.0, &key.0) {
-                    Ok(()) => {
-                        tracing::info!(
-                            fingerprint = certificate.fingerprint().unwrap_or_default(),
-                            "certificate loaded"
-                        );
-                    }
-                    Err(error) => tracing::error!(%error, "the new certificate cannot be used; the present one stays"),
-                }
-            }
-            Some(Ok(watcher::Event::Delete(_))) => tracing::warn!("the Secret is gone; the present certificate stays"),
-            Some(Ok(watcher::Event::Init | watcher::Event::InitDone)) => {}
-            Some(Err(error)) => tracing::warn!(%error, "the Secret cannot be watched; trying again"),
-        }
-    }
 }

@@ -1,11 +1,21 @@
 //! `kindsmith operator` and `kindsmith apiserver`: the two processes that run in a cluster.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    env,
+    net::{IpAddr, SocketAddr, UdpSocket},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use clap::Args;
-use kindsmith_apiserver::{run::InCluster, server::ShutdownTimes};
-use kindsmith_operator::{DEFAULT_CA_SECRET, DEFAULT_SERVING_SECRET, OperatorConfig, Registration};
+use kindsmith_apiserver::{certificate_source::CertificateSource, run::InCluster, server::ShutdownTimes};
+use kindsmith_operator::{
+    CertificateKeeper, DEFAULT_CA_SECRET, DEFAULT_SERVING_SECRET, OperatorConfig, Registration,
+    certificates::Lifetimes,
+    metrics::{self, Metrics},
+};
 use kindsmith_schema::form::DefinitionForm;
 use kube::{
     Client, Config,
@@ -58,6 +68,33 @@ pub(crate) struct OperatorArguments {
     /// The Secret that holds the CA of the serving certificate
     #[arg(long, value_name = "NAME", default_value = DEFAULT_CA_SECRET)]
     ca_secret: String,
+    /// How long a serving certificate lives; it is renewed after two thirds of that
+    #[arg(long, value_name = "DURATION", default_value = "2160h", value_parser = duration)]
+    certificate_lifetime: Duration,
+    /// How long a CA lives; its successor is brought in after half of that
+    #[arg(long, value_name = "DURATION", default_value = "8760h", value_parser = duration)]
+    ca_lifetime: Duration,
+    /// Who keeps the certificates: the operator itself; somebody else, such as cert-manager, in the serving Secret, whose
+    /// ca.crt is then the CA bundle; or somebody else in files, with --ca-bundle-file
+    #[arg(long, value_name = "KEEPER", value_enum, default_value_t = Keeper::Operator)]
+    certificates: Keeper,
+    /// The CA bundle of certificates that are kept in files
+    #[arg(long, value_name = "FILE", required_if_eq("certificates", "files"))]
+    ca_bundle_file: Option<PathBuf>,
+    /// Where /metrics and /healthz are served; nowhere without it
+    #[arg(long, value_name = "ADDR")]
+    metrics_listen: Option<SocketAddr>,
+}
+
+/// Who keeps the certificates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Keeper {
+    /// The operator, with a CA of its own
+    Operator,
+    /// Somebody else, in the serving Secret
+    Secret,
+    /// Somebody else, in files
+    Files,
 }
 
 /// Flags of `kindsmith apiserver`.
@@ -65,9 +102,19 @@ pub(crate) struct OperatorArguments {
 pub(crate) struct ApiserverArguments {
     #[command(flatten)]
     cluster: ClusterArguments,
+    /// The serving certificate in a file, instead of the Secret; read again when it changes
+    #[arg(long, value_name = "FILE", requires = "tls_private_key_file")]
+    tls_cert_file: Option<PathBuf>,
+    /// The key of the serving certificate in a file
+    #[arg(long, value_name = "FILE", requires = "tls_cert_file")]
+    tls_private_key_file: Option<PathBuf>,
     /// Where to accept connections
     #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:8443")]
     listen: SocketAddr,
+    /// The address under which this replica alone is reached, for the operator; without it, the one listened on, that of
+    /// the pod (POD_IP), or that of the default route
+    #[arg(long, value_name = "ADDR")]
+    advertise_address: Option<IpAddr>,
     /// How long everything is served after SIGTERM, while load balancers learn from /readyz that it is to end
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
     shutdown_delay_duration: Duration,
@@ -87,6 +134,15 @@ fn duration(text: &str) -> anyhow::Result<Duration> {
 
 /// A client of the cluster that the flags name.
 pub(crate) async fn client(kubeconfig: Option<&PathBuf>) -> anyhow::Result<Client> {
+    connected(config(kubeconfig).await?)
+}
+
+fn connected(config: Config) -> anyhow::Result<Client> {
+    Client::try_from(config).context("the cluster's client cannot be set up")
+}
+
+/// The cluster that the flags name, and who we are there.
+async fn config(kubeconfig: Option<&PathBuf>) -> anyhow::Result<Config> {
     let mut config = match kubeconfig {
         None => Config::incluster().context(
             "there is no service account here, so this is not a pod; name the cluster with --kubeconfig FILE",
@@ -101,7 +157,26 @@ pub(crate) async fn client(kubeconfig: Option<&PathBuf>) -> anyhow::Result<Clien
     };
     // Whoever asks us hears at once what the cluster answers; tasks of our own have a backoff of their own.
     config.default_retry = false;
-    Client::try_from(config).context("the cluster's client cannot be set up")
+    Ok(config)
+}
+
+/// Where a replica is reached that listens there: as it was told, where it listens, at its pod's address, or at the
+/// address that the default route begins with (no packet is sent to find that).
+fn advertised(listen: SocketAddr, told: Option<IpAddr>) -> anyhow::Result<SocketAddr> {
+    let routed = || -> std::io::Result<IpAddr> {
+        // Addresses for documentation (RFC 5737, RFC 3849): nobody has them, so the default route leads there.
+        let (any, far) = if listen.is_ipv4() { ("0.0.0.0:0", "192.0.2.1:9") } else { ("[::]:0", "[2001:db8::1]:9") };
+        let socket = UdpSocket::bind(any)?;
+        socket.connect(far)?;
+        Ok(socket.local_addr()?.ip())
+    };
+    let bound = || Some(listen.ip()).filter(|address| !address.is_unspecified());
+    let of_pod = || env::var("POD_IP").ok()?.parse().ok();
+    let address = match told.or_else(bound).or_else(of_pod) {
+        Some(address) => address,
+        None => routed().context("this machine's address cannot be found; name it with --advertise-address ADDR")?,
+    };
+    Ok(SocketAddr::new(address, listen.port()))
 }
 
 /// Ends with Ctrl-C or SIGTERM.
@@ -123,7 +198,20 @@ pub(crate) fn until_signal() -> anyhow::Result<CancellationToken> {
 /// Runs the operator until it is told to stop.
 pub(crate) async fn operator(arguments: OperatorArguments) -> anyhow::Result<()> {
     let shutdown = until_signal()?;
-    let client = client(arguments.cluster.kubeconfig.as_ref()).await?;
+    let access = config(arguments.cluster.kubeconfig.as_ref()).await?;
+    let client = connected(access.clone())?;
+    let metrics = Arc::new(Metrics::default());
+    let listening = match arguments.metrics_listen {
+        None => None,
+        Some(address) => Some(
+            TcpListener::bind(address)
+                .await
+                .with_context(|| format!("{address} cannot be listened on; choose another with --metrics-listen"))?,
+        ),
+    };
+    let span = |duration: Duration| jiff::SignedDuration::try_from(duration).context("a duration is too long");
+    let lifetimes = Lifetimes::new(span(arguments.certificate_lifetime)?, span(arguments.ca_lifetime)?)
+        .context("--certificate-lifetime and --ca-lifetime cannot be used")?;
     let config = OperatorConfig {
         namespace: arguments.cluster.namespace,
         service: arguments.service,
@@ -132,8 +220,26 @@ pub(crate) async fn operator(arguments: OperatorArguments) -> anyhow::Result<()>
         ca_secret: arguments.ca_secret,
         registration: Registration::ApiServices,
         forms: arguments.cluster.definitions.forms(),
+        certificates: match (arguments.certificates, arguments.ca_bundle_file) {
+            (Keeper::Files, Some(bundle)) => CertificateKeeper::Files { bundle },
+            (Keeper::Files, None) => anyhow::bail!("--certificates files needs --ca-bundle-file FILE"),
+            (_, Some(_)) => anyhow::bail!("--ca-bundle-file is for --certificates files alone"),
+            (Keeper::Secret, None) => CertificateKeeper::Secret,
+            (Keeper::Operator, None) => CertificateKeeper::Operator,
+        },
+        lifetimes,
+        metrics: Arc::clone(&metrics),
+        replica_access: Some(access),
     };
-    kindsmith_operator::run(client, config, shutdown).await.context("the operator stopped")
+    let telling = async {
+        match listening {
+            Some(listener) => metrics::serve(listener, metrics, shutdown.clone()).await.context("metrics stopped"),
+            None => Ok(()),
+        }
+    };
+    let running =
+        async { kindsmith_operator::run(client, config, shutdown.clone()).await.context("the operator stopped") };
+    tokio::try_join!(running, telling).map(drop)
 }
 
 /// Runs the extension API server until it is told to stop.
@@ -143,12 +249,17 @@ pub(crate) async fn apiserver(arguments: ApiserverArguments) -> anyhow::Result<(
     let listener = TcpListener::bind(arguments.listen)
         .await
         .with_context(|| format!("{} cannot be listened on; choose another with --listen", arguments.listen))?;
-    tracing::info!(address = %listener.local_addr()?, "listening");
+    let bound = listener.local_addr()?;
+    tracing::info!(address = %bound, "listening");
     let server = InCluster {
         client,
         namespace: arguments.cluster.namespace,
-        serving_secret: arguments.cluster.serving_cert_secret,
+        certificate: match (arguments.tls_cert_file, arguments.tls_private_key_file) {
+            (Some(certificate), Some(key)) => CertificateSource::Files { certificate, key },
+            _ => CertificateSource::Secret(arguments.cluster.serving_cert_secret),
+        },
         listener,
+        advertised: advertised(bound, arguments.advertise_address)?,
         shutdown_times: ShutdownTimes {
             delay: arguments.shutdown_delay_duration,
             watch_window: arguments.shutdown_watch_termination_grace_period,
@@ -162,6 +273,14 @@ pub(crate) async fn apiserver(arguments: ApiserverArguments) -> anyhow::Result<(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_replica_is_reached_where_it_was_told_or_listens() {
+        let listen = "127.0.0.1:8443".parse().unwrap();
+        assert_eq!(advertised(listen, None).unwrap(), listen);
+        let told = advertised("[::]:8443".parse().unwrap(), Some("10.0.0.7".parse().unwrap())).unwrap();
+        assert_eq!(told.to_string(), "10.0.0.7:8443");
+    }
 
     #[test]
     fn durations_are_written_as_in_kubernetes() {

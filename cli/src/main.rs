@@ -11,6 +11,9 @@ mod dev;
 /// `kindsmith operator` and `kindsmith apiserver`.
 mod in_cluster;
 
+/// `kindsmith certs`.
+mod certs;
+
 /// `kindsmith crd`.
 mod crd;
 
@@ -41,6 +44,9 @@ enum Command {
     Operator(in_cluster::OperatorArguments),
     /// Run the extension API server in a cluster
     Apiserver(in_cluster::ApiserverArguments),
+    /// Look after certificates
+    #[command(subcommand)]
+    Certs(certs::Command),
     /// Print the CustomResourceDefinition of ApplicationDefinition
     Crd,
     /// Make definitions
@@ -55,7 +61,7 @@ enum Command {
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let default = match &arguments.command {
-        Command::Dev(_) | Command::Check(_) | Command::Definition(_) => "warn,kube_client=off",
+        Command::Dev(_) | Command::Certs(_) | Command::Check(_) | Command::Definition(_) => "warn,kube_client=off",
         _ => "info,kube_runtime=warn,kube_client=off",
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
@@ -67,6 +73,11 @@ async fn main() -> ExitCode {
         Command::Dev(arguments) => dev::run(arguments).await,
         Command::Operator(arguments) => in_cluster::operator(arguments).await,
         Command::Apiserver(arguments) => in_cluster::apiserver(arguments).await,
+        Command::Certs(command) => match certs::run(command).await {
+            Ok(true) => Ok(()),
+            Ok(false) => return ExitCode::FAILURE,
+            Err(error) => Err(error),
+        },
         Command::Crd => crd::print(),
         Command::Definition(command) => definition::run(&command),
         Command::Check(arguments) => match check::run(&arguments) {

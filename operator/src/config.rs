@@ -1,6 +1,10 @@
 //! Where the API server is found, and where its certificates are kept.
 
+use std::{path::PathBuf, sync::Arc};
+
 use kindsmith_schema::form::DefinitionForm;
+
+use crate::{certificates::Lifetimes, metrics::Metrics};
 
 /// The Secret of the serving certificate, unless configured.
 pub const DEFAULT_SERVING_SECRET: &str = "kindsmith-serving-cert";
@@ -9,7 +13,7 @@ pub const DEFAULT_SERVING_SECRET: &str = "kindsmith-serving-cert";
 pub const DEFAULT_CA_SECRET: &str = "kindsmith-ca";
 
 /// What the operator has to know.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct OperatorConfig {
     /// The namespace of the Service and the Secrets, for example `kindsmith-system`.
     pub namespace: String,
@@ -25,6 +29,14 @@ pub struct OperatorConfig {
     pub registration: Registration,
     /// The forms in which definitions come.
     pub forms: Vec<DefinitionForm>,
+    /// Who keeps the certificates.
+    pub certificates: CertificateKeeper,
+    /// How long new certificates live.
+    pub lifetimes: Lifetimes,
+    /// Where figures are told.
+    pub metrics: Arc<Metrics>,
+    /// As whom replicas of the API server are asked what they serve; without it they are not asked.
+    pub replica_access: Option<kube::Config>,
 }
 
 /// How kinds come to be served.
@@ -34,6 +46,20 @@ pub enum Registration {
     ApiServices,
     /// By the API server alone: only the statuses of definitions are kept.
     StandAlone,
+}
+
+/// Who keeps the certificates.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CertificateKeeper {
+    /// The operator: an authority of its own and what it signs, in two Secrets.
+    Operator,
+    /// Somebody else, for example cert-manager, in the serving Secret; its `ca.crt` is the bundle.
+    Secret,
+    /// Somebody else, in files that the API server reads; this file is the bundle.
+    Files {
+        /// The bundle, PEM.
+        bundle: PathBuf,
+    },
 }
 
 impl OperatorConfig {
@@ -48,6 +74,10 @@ impl OperatorConfig {
             ca_secret: DEFAULT_CA_SECRET.to_owned(),
             registration: Registration::ApiServices,
             forms: vec![DefinitionForm::default()],
+            certificates: CertificateKeeper::Operator,
+            lifetimes: Lifetimes::default(),
+            metrics: Arc::default(),
+            replica_access: None,
         }
     }
 

@@ -2,11 +2,16 @@
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
+    fs::File,
+    hash::{DefaultHasher, Hash, Hasher},
+    io::Read,
+    path::Path,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use jiff::Timestamp;
+use k8s_openapi::{ByteString, kube_aggregator::pkg::apis::apiregistration::v1::APIService};
 use kube::{Client, api::DynamicObject};
 use tokio::{
     sync::Notify,
@@ -18,14 +23,17 @@ use tokio_util::sync::CancellationToken;
 use kindsmith_schema::{compile::OwnStorage, form::DefinitionForm};
 
 use crate::{
-    OperatorConfig, OperatorError,
+    CertificateKeeper, OperatorConfig, OperatorError,
     act::Actor,
-    certificates::{Spread, assess, wanted_sans},
+    certificates::{CertificateState, Observed, Served, Spread, Stage, assess, bundle, external, wanted_sans},
     config::Registration,
     decide::{Action, Cluster, ServiceTarget, Subject, Surroundings, World, carries, decide, is_ours},
     error::ActionError,
-    judge::Judge,
+    group_version::GroupVersion,
+    judge::{Definition, Judge},
+    metrics::Figures,
     pace::Pace,
+    replicas::{Basis, Leases, Replicas},
     rollout::Rollouts,
     watch::{ClusterStores, Stores},
 };
@@ -35,6 +43,9 @@ const COALESCE: Duration = Duration::from_millis(10);
 
 /// The world is looked at this often without a change too: certificates age by the wall clock.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(60);
+
+/// The largest file of a bundle.
+const BUNDLE_BYTES_MAX: u64 = 1 << 20;
 
 /// The most actions under way at a time.
 const ACTIONS_MAX: usize = 64;
@@ -60,7 +71,21 @@ pub async fn run(client: Client, config: OperatorConfig, shutdown: CancellationT
         rolling_out.run().await;
         "rollouts"
     });
-    let mut controller = Controller::new(client, config, stores, rollouts);
+    let replicas = stores.cluster.as_ref().zip(config.replica_access.clone()).map(|(stores, access)| {
+        let leases = Leases {
+            store: stores.leases.clone(),
+            changed: Arc::clone(&stores.leases_changed),
+            namespace: config.namespace.clone(),
+        };
+        Replicas::new(client.clone(), access, &config.service, leases, Arc::clone(&bell))
+    });
+    if let Some(replicas) = replicas.clone() {
+        watches.spawn(async move {
+            replicas.run().await;
+            "replicas"
+        });
+    }
+    let mut controller = Controller::new(client, config, stores, rollouts, replicas);
     loop {
         let next = controller.pass();
         tokio::select! {
@@ -91,6 +116,33 @@ fn watch_ended(ended: Option<Result<&'static str, JoinError>>) -> OperatorError 
     }
 }
 
+fn group_version(api_service: &APIService) -> Option<GroupVersion> {
+    let spec = api_service.spec.as_ref()?;
+    Some(GroupVersion { group: spec.group.clone()?, version: spec.version.clone()? })
+}
+
+/// Reads a bundle from its file; it is small, and there is no other way to hear of a change.
+fn read_bundle(path: &Path) -> Option<ByteString> {
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(BUNDLE_BYTES_MAX).read_to_end(&mut bytes));
+    read.inspect_err(|error| tracing::error!(path = %path.display(), %error, "the bundle cannot be read")).ok()?;
+    Some(ByteString(bytes))
+}
+
+/// What answers of replicas depend on.
+fn basis(bundle: Option<ByteString>, stores: &ClusterStores, definitions: &[Definition]) -> Basis {
+    let mut hash = DefaultHasher::new();
+    for definition in definitions {
+        definition.uid.hash(&mut hash);
+        definition.generation.hash(&mut hash);
+    }
+    Basis {
+        bundle,
+        serving: stores.serving().and_then(|serving| serving.metadata.resource_version.clone()),
+        definitions: hash.finish(),
+    }
+}
+
 /// An action under way.
 struct Running {
     action: Action,
@@ -101,17 +153,29 @@ struct Controller {
     config: OperatorConfig,
     stores: Stores,
     rollouts: Arc<Rollouts>,
+    /// None when nobody asks them.
+    replicas: Option<Arc<Replicas>>,
     judge: Judge,
     pace: Pace,
     actor: Actor,
     sans: Arc<BTreeSet<String>>,
+    /// The round trip that succeeded last.
+    round_trip: Option<String>,
+    /// How far the rotation had come when it was looked at last.
+    stage: Option<Stage>,
     running: JoinSet<Result<(), ActionError>>,
     under_way: HashMap<Subject, Running>,
     subjects: HashMap<Id, Subject>,
 }
 
 impl Controller {
-    fn new(client: Client, config: OperatorConfig, stores: Stores, rollouts: Arc<Rollouts>) -> Self {
+    fn new(
+        client: Client,
+        config: OperatorConfig,
+        stores: Stores,
+        rollouts: Arc<Rollouts>,
+        replicas: Option<Arc<Replicas>>,
+    ) -> Self {
         let sans = Arc::new(wanted_sans(&config.service, &config.namespace));
         // The apiserver has a storage of its own where there is no cluster to store things in.
         let own_storage = match config.registration {
@@ -119,13 +183,23 @@ impl Controller {
             Registration::StandAlone => OwnStorage::Available,
         };
         Self {
-            actor: Actor { client, namespace: config.namespace.clone(), sans: Arc::clone(&sans) },
+            actor: Actor {
+                client,
+                namespace: config.namespace.clone(),
+                ca_secret: config.ca_secret.clone(),
+                keeper: config.certificates.clone(),
+                sans: Arc::clone(&sans),
+                lifetimes: config.lifetimes,
+            },
             config,
             stores,
             rollouts,
+            replicas,
             judge: Judge::new(own_storage),
             pace: Pace::default(),
             sans,
+            round_trip: None,
+            stage: None,
             running: JoinSet::new(),
             under_way: HashMap::new(),
             subjects: HashMap::new(),
@@ -150,11 +224,17 @@ impl Controller {
         let groups: HashSet<&str> =
             definitions.iter().flat_map(|it| &it.claimed).map(|claimed| claimed.group.as_str()).collect();
         let mut actions = Vec::new();
+        let mut aging = None;
         let surroundings = match &self.stores.cluster {
             None => Surroundings::StandAlone,
             Some(stores) => {
-                let (cluster, certificates) = self.look_around(stores, &groups, wall_clock);
-                actions.extend(certificates);
+                if let Some(replicas) = &self.replicas {
+                    replicas.set_basis(basis(self.bundle(stores), stores, &definitions));
+                }
+                let (cluster, state, due) = self.look_around(stores, &groups, wall_clock);
+                actions.extend(due);
+                aging = state.next;
+                self.staged(state);
                 Surroundings::Registered(cluster)
             }
         };
@@ -162,19 +242,46 @@ impl Controller {
         for action in actions {
             self.start(action, now);
         }
-        let latest = now + LOOK_AGAIN_AFTER;
+        let aged = aging.and_then(|at| Duration::try_from(at.duration_since(wall_clock)).ok());
+        let latest = now + aged.map_or(LOOK_AGAIN_AFTER, |aged| LOOK_AGAIN_AFTER.min(aged + COALESCE));
         self.pace.next(now).map_or(latest, |next| next.min(latest))
     }
 
-    fn look_around(&self, stores: &ClusterStores, groups: &HashSet<&str>, now: Timestamp) -> (Cluster, Option<Action>) {
+    fn look_around(
+        &self,
+        stores: &ClusterStores,
+        groups: &HashSet<&str>,
+        now: Timestamp,
+    ) -> (Cluster, CertificateState, Vec<Action>) {
         let mut api_services = stores.api_services.state();
         api_services.sort_by(|left, right| left.metadata.name.cmp(&right.metadata.name));
+        let ours = || api_services.iter().filter(|found| is_ours(found));
         let (ca, serving) = (stores.ca(), stores.serving());
-        let state = assess(now, ca.as_deref(), serving.as_deref(), &self.sans, |bundle| {
-            let all = api_services.iter().filter(|found| is_ours(found)).all(|found| carries(found, bundle));
-            if all { Spread::Complete } else { Spread::Pending }
-        });
-        let write = state.work.map(|work| {
+        let served = match &self.replicas {
+            None => Served::Unasked,
+            Some(replicas) => {
+                let living = replicas.living().into_iter();
+                let shown = living.map(|replica| Some((*replica.answer?.ok()?.certificate).clone()));
+                // One that is cut off from the cluster may be reached by kube-apiserver all the same.
+                Served::Replicas(shown.chain(std::iter::repeat_n(None, replicas.lost())).collect())
+            }
+        };
+        let through = ours().find_map(|found| group_version(found));
+        let observed = Observed {
+            spread: &|bundle| {
+                if ours().all(|found| carries(found, bundle)) { Spread::Complete } else { Spread::Pending }
+            },
+            served: &served,
+            // Without an APIService there is no way through kube-aggregator, and nobody on it.
+            round_trip: &|key| through.is_none() || self.round_trip.as_deref() == Some(key),
+        };
+        let mut state = match &self.config.certificates {
+            CertificateKeeper::Operator => assess(now, ca.as_deref(), serving.as_deref(), &self.sans, &observed),
+            CertificateKeeper::Secret | CertificateKeeper::Files { .. } => {
+                external(now, serving.as_deref(), self.bundle(stores))
+            }
+        };
+        let write = state.work.take().map(|work| {
             let (name, existing) = if work.is_for_authority() {
                 (self.config.ca_secret.clone(), ca)
             } else {
@@ -182,13 +289,40 @@ impl Controller {
             };
             Action::WriteSecret { name, existing, work }
         });
+        let trip = state.round_trip.take().zip(through);
+        let trip = trip.map(|(key, group_version)| Action::RoundTrip { key, group_version });
         let service = ServiceTarget {
             namespace: self.config.namespace.clone(),
             name: self.config.service.clone(),
             port: self.config.service_port,
         };
         let crds = stores.crds(|group| groups.contains(group));
-        (Cluster { api_services, crds, bundle: state.bundle, service }, write)
+        let bundle = state.bundle.take();
+        (Cluster { api_services, crds, bundle, service }, state, write.into_iter().chain(trip).collect())
+    }
+
+    /// The bundle that replicas are verified against.
+    fn bundle(&self, stores: &ClusterStores) -> Option<ByteString> {
+        match &self.config.certificates {
+            CertificateKeeper::Operator => stores.ca().and_then(|ca| bundle(&ca)),
+            CertificateKeeper::Secret => stores.serving().and_then(|serving| bundle(&serving)),
+            CertificateKeeper::Files { bundle } => read_bundle(bundle),
+        }
+    }
+
+    fn staged(&mut self, state: CertificateState) {
+        if self.stage != Some(state.stage) {
+            tracing::info!(stage = %state.stage, "certificates");
+            self.stage = Some(state.stage);
+        }
+        let replicas = self.replicas.as_ref().map(|replicas| replicas.living()).unwrap_or_default();
+        let answering = replicas.iter().filter(|replica| matches!(replica.answer, Some(Ok(_)))).count();
+        self.config.metrics.set(Figures {
+            stage: state.stage,
+            certificates: state.described,
+            replicas: replicas.len(),
+            replicas_answering: answering,
+        });
     }
 
     fn start(&mut self, action: Action, now: Instant) {
@@ -221,7 +355,12 @@ impl Controller {
         let Some(Running { action, .. }) = self.under_way.remove(&subject) else { return Ok(()) };
         let now = Instant::now();
         match outcome {
-            Ok(()) => self.pace.succeeded(&subject, action.basis().map(str::to_owned), now),
+            Ok(()) => {
+                self.pace.succeeded(&subject, action.basis().map(str::to_owned), now);
+                if let Action::RoundTrip { key, .. } = action {
+                    self.round_trip = Some(key);
+                }
+            }
             Err(error) => {
                 let pause = self.pace.failed(&subject, now, rand::random());
                 tracing::warn!(?subject, %error, ?pause, "an action failed and will be tried again");

@@ -36,9 +36,21 @@ pub(crate) enum ActionError {
     /// A certificate could not be issued.
     #[error("cannot issue: {0}")]
     Issue(#[from] CertificateError),
+    /// A Secret could not be read.
+    #[error("cannot read the Secret: {0}")]
+    ReadSecret(#[source] kube::Error),
     /// A Secret could not be written.
     #[error("cannot write the Secret: {0}")]
     WriteSecret(#[source] kube::Error),
+    /// The Secret of the authority is another than the one that was looked at.
+    #[error("the Secret of the authority has changed meanwhile")]
+    OutdatedAuthority,
+    /// An Event could not be written.
+    #[error("cannot write the Event: {0}")]
+    Tell(#[source] kube::Error),
+    /// The Lease of a dead replica could not be removed.
+    #[error("cannot remove the Lease: {0}")]
+    RemoveLease(#[source] kube::Error),
     /// The settings of a definition could not be written to a release.
     #[error("cannot write the settings to the release: {0}")]
     RollOut(#[source] kube::Error),

@@ -41,6 +41,12 @@ mod pace;
 /// Doing it.
 mod act;
 
+/// What each replica of the API server serves.
+mod replicas;
+
+/// What is told to Prometheus.
+pub mod metrics;
+
 /// Settings that changed, brought to releases there are.
 mod rollout;
 
@@ -53,6 +59,6 @@ mod group_version;
 /// What can fail.
 mod error;
 
-pub use config::{DEFAULT_CA_SECRET, DEFAULT_SERVING_SECRET, OperatorConfig, Registration};
+pub use config::{CertificateKeeper, DEFAULT_CA_SECRET, DEFAULT_SERVING_SECRET, OperatorConfig, Registration};
 pub use controller::run;
 pub use error::OperatorError;

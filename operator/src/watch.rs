@@ -4,7 +4,10 @@ use std::{fmt::Debug, hash::Hash, sync::Arc};
 
 use futures::{StreamExt, future::join_all};
 use jiff::Timestamp;
-use k8s_openapi::{api::core::v1::Secret, kube_aggregator::pkg::apis::apiregistration::v1::APIService};
+use k8s_openapi::{
+    api::{coordination::v1::Lease, core::v1::Secret},
+    kube_aggregator::pkg::apis::apiregistration::v1::APIService,
+};
 use kindsmith_schema::form::DefinitionForm;
 use kube::{
     Api, Client, Resource, ResourceExt,
@@ -18,7 +21,7 @@ use kube_runtime::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tokio::{sync::Notify, task::JoinSet};
 
-use crate::{OperatorConfig, Registration, decide::CrdClaim, rollout};
+use crate::{OperatorConfig, Registration, decide::CrdClaim, replicas::REPLICA_SELECTOR, rollout};
 
 /// CustomResourceDefinitions are large: this many at a time while they are listed.
 const CRD_PAGE_OBJECTS_MAX: u32 = 50;
@@ -44,6 +47,10 @@ pub(crate) struct ClusterStores {
     crds: Store<Crd>,
     ca: Store<Secret>,
     serving: Store<Secret>,
+    /// Leases of replicas of the API server.
+    pub(crate) leases: Store<Lease>,
+    /// Rings when a Lease changes; they are renewed all the time, which wakes nobody else.
+    pub(crate) leases_changed: Arc<Notify>,
 }
 
 /// All that is seen.
@@ -86,7 +93,12 @@ impl Stores {
                 let paged = any().page_size(CRD_PAGE_OBJECTS_MAX);
                 let secrets = || Api::<Secret>::namespaced(client.clone(), &config.namespace);
                 let named = |name: &str| any().fields(&format!("metadata.name={name}"));
+                let leases = Api::<Lease>::namespaced(client.clone(), &config.namespace);
+                let labelled = any().labels(REPLICA_SELECTOR);
+                let leases_changed = Arc::new(Notify::new());
                 Some(ClusterStores {
+                    leases: start("Leases of replicas", leases, labelled, (), &leases_changed, tasks),
+                    leases_changed,
                     api_services: start("APIServices", api_services, any(), (), bell, tasks),
                     crds: start("CustomResourceDefinitions", crds, paged, crd_resource, bell, tasks),
                     ca: start("the CA Secret", secrets(), named(&config.ca_secret), (), bell, tasks),

@@ -54,12 +54,59 @@ spec: {type: ExternalName, externalName: localhost}
 pub struct Kindsmith {
     operator: Mutex<Option<Process>>,
     apiserver: Mutex<Option<Process>>,
+    launch: Launch,
+    port: u16,
+    flags: Vec<String>,
+}
+
+/// Starts processes of Kindsmith on a control plane.
+#[derive(Debug)]
+pub(crate) struct Launch {
     guard: Binary,
     program: PathBuf,
     folder: PathBuf,
     kubeconfig: PathBuf,
-    port: u16,
-    flags: Vec<String>,
+}
+
+/// Builds the program if it must, and installs what it needs to begin: CRDs, the namespace and the Service.
+pub(crate) async fn install(control_plane: &ControlPlane) -> Result<Launch> {
+    let program = tokio::task::spawn_blocking(program::obtain).await.context("waiting for kindsmith")??;
+    control_plane.install_crds(&program::workspace().join("deploy/crds")).await?;
+    control_plane.apply(OBJECTS).await?;
+    Ok(Launch {
+        guard: control_plane.binary().clone(),
+        program,
+        folder: control_plane.folder().to_owned(),
+        kubeconfig: control_plane.kubeconfig(),
+    })
+}
+
+impl Launch {
+    pub(crate) fn program(&self) -> &Path {
+        &self.program
+    }
+
+    pub(crate) fn log(&self, name: &str) -> PathBuf {
+        self.folder.join("logs").join(format!("kindsmith-{name}.log"))
+    }
+
+    /// Starts `kindsmith COMMAND` as the administrator; its log has that name.
+    pub(crate) fn start(&self, command: &str, name: &str, args: &[&str]) -> Result<Process> {
+        let mut line = self.guard.command("guard");
+        line.arg(&self.program).arg(command).arg("--kubeconfig").arg(&self.kubeconfig);
+        line.args(["--namespace", NAMESPACE]).args(args);
+        Process::start(&format!("kindsmith {name}"), &mut line, &self.log(name))
+    }
+
+    /// A client for the apiserver on a port, past everything, as the administrator; it does not check the certificate.
+    pub(crate) async fn direct(&self, port: u16) -> Result<Client> {
+        let mut config = kubeconfig::config(&self.kubeconfig).await?;
+        config.cluster_url = format!("https://127.0.0.1:{port}").parse().context("parsing our own address")?;
+        config.accept_invalid_certs = true;
+        config.root_cert = None;
+        config.root_cert_file = None;
+        Client::try_from(config).context("making a client of our apiserver")
+    }
 }
 
 impl Kindsmith {
@@ -78,16 +125,10 @@ impl Kindsmith {
     /// # Errors
     /// As [`Kindsmith::start`].
     pub async fn start_with(control_plane: &ControlPlane, flags: &[&str]) -> Result<Kindsmith> {
-        let program = tokio::task::spawn_blocking(program::obtain).await.context("waiting for kindsmith")??;
-        control_plane.install_crds(&program::workspace().join("deploy/crds")).await?;
-        control_plane.apply(OBJECTS).await?;
         let kindsmith = Kindsmith {
             operator: Mutex::new(None),
             apiserver: Mutex::new(None),
-            guard: control_plane.binary().clone(),
-            program,
-            folder: control_plane.folder().to_owned(),
-            kubeconfig: control_plane.kubeconfig(),
+            launch: install(control_plane).await?,
             port: ports::free()?,
             flags: flags.iter().map(|&flag| flag.to_owned()).collect(),
         };
@@ -110,17 +151,17 @@ impl Kindsmith {
 
     /// The `kindsmith` binary.
     pub fn program(&self) -> &Path {
-        &self.program
+        self.launch.program()
     }
 
     /// The operator's log.
     pub fn operator_log(&self) -> PathBuf {
-        self.log("operator")
+        self.launch.log("operator")
     }
 
     /// The apiserver's log.
     pub fn apiserver_log(&self) -> PathBuf {
-        self.log("apiserver")
+        self.launch.log("apiserver")
     }
 
     /// Starts the operator, if it does not run.
@@ -183,23 +224,12 @@ impl Kindsmith {
     /// # Errors
     /// The kubeconfig cannot be read.
     pub async fn client(&self) -> Result<Client> {
-        let mut config = kubeconfig::config(&self.kubeconfig).await?;
-        config.cluster_url = format!("https://127.0.0.1:{}", self.port).parse().context("parsing our own address")?;
-        config.accept_invalid_certs = true;
-        config.root_cert = None;
-        config.root_cert_file = None;
-        Client::try_from(config).context("making a client of our apiserver")
-    }
-
-    fn log(&self, name: &str) -> PathBuf {
-        self.folder.join("logs").join(format!("kindsmith-{name}.log"))
+        self.launch.direct(self.port).await
     }
 
     fn process(&self, name: &str, args: &[&str]) -> Result<Process> {
-        let mut command = self.guard.command("guard");
-        command.arg(&self.program).arg(name).arg("--kubeconfig").arg(&self.kubeconfig);
-        command.args(["--namespace", NAMESPACE]).args(&self.flags).args(args);
-        Process::start(&format!("kindsmith {name}"), &mut command, &self.log(name))
+        let flags: Vec<&str> = self.flags.iter().map(String::as_str).chain(args.iter().copied()).collect();
+        self.launch.start(name, name, &flags)
     }
 }
 

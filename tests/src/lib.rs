@@ -40,6 +40,12 @@ pub mod program;
 /// The operator and the apiserver as processes on a control plane.
 pub mod kindsmith;
 
+/// A TCP balancer that stands for a Service.
+pub mod balancer;
+
+/// Several apiservers behind a balancer.
+pub mod replicated;
+
 /// `kindsmith dev` as a process.
 pub mod dev;
 
@@ -56,3 +62,4 @@ pub use control_plane::{Builder, ControlPlane};
 pub use dev::Dev;
 pub use kindsmith::Kindsmith;
 pub use kubectl::Kubectl;
+pub use replicated::Replicated;

@@ -61,6 +61,7 @@ pub struct Snapshot {
     pub discovery: DiscoveryDocuments,
     /// OpenAPI.
     pub openapi: OpenApiDocuments,
+    digest: String,
 }
 
 fn address(group: &str, version: &str, plural: &str) -> String {
@@ -86,6 +87,7 @@ impl Snapshot {
             }
         }
         let mut snapshot = Self { sync: Sync::Done, kinds, resources, ..Self::default() };
+        snapshot.digest = digest(&snapshot);
         snapshot.discovery = DiscoveryDocuments::new(&snapshot);
         snapshot.openapi = OpenApiDocuments::new(&snapshot, &previous.openapi);
         snapshot
@@ -100,6 +102,18 @@ impl Snapshot {
     /// All kinds, by group and plural.
     pub fn kinds(&self) -> impl Iterator<Item = &Arc<ServedKind>> {
         self.kinds.values()
+    }
+
+    /// A hash that differs when another definition or another generation of one is served.
+    #[must_use]
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// The uid of each definition that a kind was made of, with the generation that is served.
+    pub fn generations(&self) -> impl Iterator<Item = (&str, i64)> {
+        let origins = self.kinds().map(|served| &served.kind.origin);
+        origins.filter(|origin| !origin.uid.is_empty()).map(|origin| (origin.uid.as_str(), origin.generation))
     }
 
     /// The served versions of each group, the preferred one first.
@@ -119,4 +133,15 @@ impl Snapshot {
         }
         groups
     }
+}
+
+fn digest(snapshot: &Snapshot) -> String {
+    use sha2::Digest as _;
+    let mut generations: Vec<(&str, i64)> = snapshot.generations().collect();
+    generations.sort_unstable();
+    let mut digest = sha2::Sha256::new();
+    for (uid, generation) in generations {
+        digest.update(format!("{uid}:{generation}\n"));
+    }
+    format!("{:x}", digest.finalize())
 }

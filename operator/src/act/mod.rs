@@ -14,9 +14,15 @@ mod secret;
 
 use std::{collections::BTreeSet, future::Future, sync::Arc, time::Duration};
 
-use kube::Client;
+use k8s_openapi::{api::core::v1::Secret, kube_aggregator::pkg::apis::apiregistration::v1::APIService};
+use kube::{Api, Client};
 
-use crate::{decide::Action, error::ActionError};
+use crate::{
+    CertificateKeeper,
+    certificates::{Lifetimes, bundle},
+    decide::Action,
+    error::ActionError,
+};
 
 /// The field manager of all our writes.
 pub(crate) const FIELD_MANAGER: &str = "kindsmith-operator";
@@ -31,8 +37,14 @@ pub(crate) struct Actor {
     pub(crate) client: Client,
     /// Where the Secrets are.
     pub(crate) namespace: String,
+    /// The Secret of the authority.
+    pub(crate) ca_secret: String,
+    /// Who keeps the certificates.
+    pub(crate) keeper: CertificateKeeper,
     /// The names of the serving certificate.
     pub(crate) sans: Arc<BTreeSet<String>>,
+    /// How long new certificates live.
+    pub(crate) lifetimes: Lifetimes,
 }
 
 impl Actor {
@@ -41,16 +53,35 @@ impl Actor {
         match action {
             Action::WriteStatus { name, patch, .. } => status::write(&self.client, name, patch).await,
             Action::ApplyApiService { object, existing } => {
-                let uid = existing.as_ref().map(|(uid, _)| uid.as_str());
-                api_service::apply(&self.client, object, uid).await
+                self.still_in_force(object).await?;
+                api_service::apply(&self.client, object, existing.as_ref()).await
             }
             Action::DeleteApiService { name, uid, .. } => api_service::delete(&self.client, name, uid).await,
             Action::Refresh { group_version, uid, when, digest, .. } => {
                 refresh::refresh(&self.client, group_version, uid, when, digest).await
             }
-            Action::WriteSecret { name, existing, work } => {
-                secret::write(&self.client, &self.namespace, name, existing.as_deref(), work, &self.sans).await
+            Action::WriteSecret { name, existing, work } => secret::write(self, name, existing.as_deref(), work).await,
+            Action::RoundTrip { group_version, .. } => {
+                let path = group_version.to_string();
+                within(self.client.list_api_group_resources(&path), ActionError::Discover).await.map(drop)
             }
+        }
+    }
+}
+
+impl Actor {
+    /// Whether the bundle of an APIService is still that of the authority: who looks at an old one would take trust away
+    /// from what is served.
+    async fn still_in_force(&self, object: &APIService) -> Result<(), ActionError> {
+        if self.keeper != CertificateKeeper::Operator {
+            return Ok(());
+        }
+        let secrets = Api::<Secret>::namespaced(self.client.clone(), &self.namespace);
+        let authority = within(secrets.get_opt(&self.ca_secret), ActionError::ReadSecret).await?;
+        let carried = object.spec.as_ref().and_then(|spec| spec.ca_bundle.as_ref());
+        match authority.as_ref().and_then(bundle) {
+            Some(bundle) if Some(&bundle) == carried => Ok(()),
+            _ => Err(ActionError::OutdatedAuthority),
         }
     }
 }

@@ -1,34 +1,39 @@
 //! Writes the Secret of a certificate.
 //!
-//! Replicas may do this at the same time: a Secret is created or replaced under the state that was seen, never blindly,
-//! so that one wins and the others look again.
-
-use std::collections::{BTreeMap, BTreeSet};
+//! Several operators may do this at the same time: a Secret is created or replaced under the state that was seen, never
+//! blindly, so that one wins and the others look again. A serving certificate is written only while the authority's Secret
+//! is still as it was seen: who looks at an old one would sign with an authority that has gone.
 
 use jiff::Timestamp;
-use k8s_openapi::{ByteString, api::core::v1::Secret};
+use k8s_openapi::api::core::v1::Secret;
 use kube::{
-    Api, Client, ResourceExt,
+    Api, Resource, ResourceExt,
     api::{DeleteParams, ObjectMeta, PostParams, Preconditions},
 };
 
-use super::{FIELD_MANAGER, is_status, within};
+use kube_runtime::events::{Event, EventType, Recorder, Reporter};
+
+use super::{Actor, FIELD_MANAGER, is_status, within};
 use crate::{
-    certificates::{CertificateWork, SECRET_TYPE, secret},
+    certificates::{CertificateWork, Data, ROTATED_ANNOTATION, SECRET_TYPE},
     decide::{MANAGED_BY_LABEL, MANAGED_BY_VALUE},
     error::ActionError,
 };
 
 pub(super) async fn write(
-    client: &Client,
-    namespace: &str,
+    actor: &Actor,
     name: &str,
     existing: Option<&Secret>,
     work: &CertificateWork,
-    sans: &BTreeSet<String>,
 ) -> Result<(), ActionError> {
-    let data = secret(work, Timestamp::now(), sans)?;
-    let api = Api::<Secret>::namespaced(client.clone(), namespace);
+    let api = Api::<Secret>::namespaced(actor.client.clone(), &actor.namespace);
+    if let CertificateWork::Leaf { authority_version, .. } = work {
+        let authority = within(api.get_opt(&actor.ca_secret), ActionError::ReadSecret).await?;
+        if authority.and_then(|authority| authority.resource_version()) != *authority_version {
+            return Err(ActionError::OutdatedAuthority);
+        }
+    }
+    let data = work.data(Timestamp::now(), actor.lifetimes, &actor.sans)?;
     let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
     let existing = match existing {
         // Its type, or all of it, cannot be changed: it has to make room.
@@ -38,17 +43,31 @@ pub(super) async fn write(
         }
         existing => existing,
     };
-    let object = object(name, namespace, existing, data);
-    match existing {
+    let object = object(name, &actor.namespace, existing, data, work.served());
+    let written = match existing {
         Some(_) => within(api.replace(name, &params, &object), ActionError::WriteSecret).await?,
         None => within(api.create(&params, &object), ActionError::WriteSecret).await?,
     };
-    match work {
-        CertificateWork::Ca { reason, .. } => tracing::info!(secret = name, "new authority issued: {reason}"),
-        CertificateWork::Leaf { reason, .. } => tracing::info!(secret = name, "new certificate issued: {reason}"),
-        CertificateWork::Bundle { .. } => tracing::info!(secret = name, "bundle of authorities written"),
-    }
+    tracing::info!(secret = name, "written: {work}");
+    // What was never there is no fault.
+    let severity = if work.repairs() && existing.is_some() { EventType::Warning } else { EventType::Normal };
+    tell(actor, &written, work, severity).await;
     Ok(())
+}
+
+/// Says with an Event what was done and why. What cannot be said is in the log.
+async fn tell(actor: &Actor, written: &Secret, work: &CertificateWork, severity: EventType) {
+    let event = Event {
+        type_: severity,
+        reason: work.event_reason().to_owned(),
+        note: Some(work.to_string()),
+        action: "WriteSecret".to_owned(),
+        secondary: None,
+    };
+    let recorder = Recorder::new(actor.client.clone(), Reporter::from(FIELD_MANAGER));
+    if let Err(error) = within(recorder.publish(&event, &written.object_ref(&())), ActionError::Tell).await {
+        tracing::debug!(%error, "an Event could not be written");
+    }
 }
 
 async fn remove(api: &Api<Secret>, fixed: &Secret) -> Result<(), ActionError> {
@@ -63,7 +82,7 @@ async fn remove(api: &Api<Secret>, fixed: &Secret) -> Result<(), ActionError> {
 }
 
 /// The whole Secret. Labels and annotations of others stay; the resource version makes the write conditional.
-fn object(name: &str, namespace: &str, existing: Option<&Secret>, data: BTreeMap<String, ByteString>) -> Secret {
+fn object(name: &str, namespace: &str, existing: Option<&Secret>, data: Data, served: Option<&str>) -> Secret {
     let metadata = existing.map(|existing| existing.metadata.clone()).unwrap_or_else(|| ObjectMeta {
         name: Some(name.to_owned()),
         namespace: Some(namespace.to_owned()),
@@ -71,22 +90,33 @@ fn object(name: &str, namespace: &str, existing: Option<&Secret>, data: BTreeMap
     });
     let mut object = Secret { metadata, type_: Some(SECRET_TYPE.to_owned()), data: Some(data), ..Secret::default() };
     object.labels_mut().insert(MANAGED_BY_LABEL.to_owned(), MANAGED_BY_VALUE.to_owned());
+    if let Some(served) = served {
+        object.annotations_mut().insert(ROTATED_ANNOTATION.to_owned(), served.to_owned());
+    }
     object
 }
 
 #[cfg(test)]
 mod tests {
+    use k8s_openapi::ByteString;
+
     use super::*;
 
     #[test]
     fn what_others_put_on_a_secret_stays() {
-        let mut existing = object("kindsmith-ca", "system", None, BTreeMap::new());
+        let mut existing = object("kindsmith-ca", "system", None, Data::new(), None);
         existing.metadata.resource_version = Some("7".to_owned());
         existing.annotations_mut().insert("theirs".to_owned(), "kept".to_owned());
-        let data = BTreeMap::from([("tls.crt".to_owned(), ByteString(b"new".to_vec()))]);
-        let written = object("kindsmith-ca", "system", Some(&existing), data.clone());
+        let data = Data::from([("tls.crt".to_owned(), ByteString(b"new".to_vec()))]);
+        let written = object("kindsmith-ca", "system", Some(&existing), data.clone(), None);
         assert_eq!(written.metadata, existing.metadata);
         assert_eq!(written.data, Some(data));
         assert_eq!(written.type_.as_deref(), Some("kubernetes.io/tls"));
+    }
+
+    #[test]
+    fn what_was_asked_for_is_noted_with_the_certificate() {
+        let written = object("kindsmith-ca", "system", None, Data::new(), Some("today"));
+        assert_eq!(written.annotations()["kindsmith.dev/rotated"], "today");
     }
 }

@@ -1,30 +1,53 @@
 //! Certificates: one authority of our own, and the serving certificate of the API server, each in a Secret.
 //!
 //! # Flow
-//! Secrets are read from their bytes, a pure plan says what is missing, issuing is the only step with randomness, and
-//! writing is left to [`crate::act`].
+//! Secrets are read from their bytes, a pure function says what is to be written next, issuing is the only step with
+//! randomness, and writing is left to [`crate::act`].
 //!
 //! # Guarantees
 //! What is judged is the certificate itself and never a note about it: a missing, broken, expired or foreign Secret is
-//! repaired. While an authority is replaced, the old one stays in the bundle for as long as it is valid, and the
-//! serving certificate follows only when every APIService of ours has the new bundle.
+//! repaired. `rotation` has the order in which a new authority comes into use.
 
 /// PEM bytes → what a certificate says.
 mod parsed;
 
-/// What is missing: pure.
-mod plan;
+/// How long certificates live, and when they are renewed.
+mod lifetimes;
 
 /// New keys and certificates.
 mod issue;
 
-/// Secrets ↔ certificates, and what to write.
-mod secrets;
+/// Secrets → authorities, bundle, serving certificate.
+mod holdings;
 
-pub use issue::{CA_LIFETIME, CertificateError, Issued, LEAF_LIFETIME, issue_ca, issue_leaf};
+/// How far a rotation has come.
+mod stage;
+
+/// The order of a rotation: pure.
+mod rotation;
+
+/// What is to be written.
+mod work;
+
+/// What there is to say about them.
+mod summary;
+
+#[cfg(test)]
+mod tests;
+
+#[cfg(test)]
+mod simulation;
+
+pub use holdings::ROTATE_ANNOTATION;
+pub use issue::{CertificateError, Issued, Signer, issue_ca, issue_leaf, issue_next_ca};
+pub use lifetimes::{CA_LIFETIME, LEAF_LIFETIME, LifetimeError, Lifetimes, renew_at};
 pub use parsed::{ParseError, Parsed};
-pub use plan::{Plan, Reason, plan};
-pub(crate) use secrets::{CertificateWork, SECRET_TYPE, Spread, assess, secret};
+pub use stage::Stage;
+pub use summary::{Described, Summary, summarize};
+
+pub(crate) use holdings::{Data, ROTATED_ANNOTATION, SECRET_TYPE, bundle};
+pub(crate) use rotation::{CertificateState, Observed, Served, Spread, assess, external};
+pub(crate) use work::CertificateWork;
 
 use std::collections::BTreeSet;
 

@@ -10,6 +10,7 @@ use rustls::{
     crypto::aws_lc_rs,
 };
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject};
+use sha2::{Digest, Sha256};
 use x509_parser::{extensions::GeneralName, prelude::X509Certificate};
 
 /// The most certificates that are read from one PEM bundle.
@@ -94,6 +95,20 @@ impl Parsed {
         Ok(Self { der, not_before, not_after, sans, role })
     }
 
+    /// SHA-256 of the certificate, in hexadecimal.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        format!("{:x}", Sha256::digest(&self.der))
+    }
+
+    /// A number from 0 to 1 that the bytes decide, serial number included: random, and the same for everybody.
+    #[must_use]
+    pub fn fraction(&self) -> f64 {
+        let digest = Sha256::digest(&self.der);
+        let number = digest.iter().take(4).fold(0_u32, |number, byte| number << 8 | u32::from(*byte));
+        f64::from(number) / f64::from(u32::MAX)
+    }
+
     /// All certificates of a bundle that parse; what does not is left out.
     #[must_use]
     pub fn bundle(pem: &[u8]) -> Vec<Self> {
@@ -113,6 +128,17 @@ impl Parsed {
     /// carries: the check that kube-aggregator makes.
     #[must_use]
     pub fn is_trusted_by<'a>(&self, authorities: impl IntoIterator<Item = &'a Self>, moment: Timestamp) -> bool {
+        self.is_trusted_through(&[], authorities, moment)
+    }
+
+    /// As [`Self::is_trusted_by`], when the server sends further certificates along.
+    #[must_use]
+    pub fn is_trusted_through<'a>(
+        &self,
+        along: &[CertificateDer<'_>],
+        authorities: impl IntoIterator<Item = &'a Self>,
+        moment: Timestamp,
+    ) -> bool {
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(authorities.into_iter().map(|authority| authority.der.clone()));
         let provider = Arc::new(aws_lc_rs::default_provider());
@@ -122,7 +148,8 @@ impl Parsed {
         let Ok(seconds) = u64::try_from(moment.as_second()) else { return false };
         let at = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
         let mut names = self.sans.iter().filter_map(|name| ServerName::try_from(name.as_str()).ok()).peekable();
-        names.peek().is_some() && names.all(|name| verifier.verify_server_cert(&self.der, &[], &name, &[], at).is_ok())
+        names.peek().is_some()
+            && names.all(|name| verifier.verify_server_cert(&self.der, along, &name, &[], at).is_ok())
     }
 }
 
@@ -146,18 +173,30 @@ fn address(bytes: &[u8]) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::certificates::{issue_ca, issue_leaf, wanted_sans};
+    use crate::certificates::{Issued, Lifetimes, Signer, issue_ca, issue_leaf, issue_next_ca, wanted_sans};
 
     fn now() -> Timestamp {
         "2026-11-23T00:00:00Z".parse().unwrap()
     }
 
+    fn new_ca() -> Issued {
+        issue_ca(now(), Lifetimes::default().ca()).unwrap()
+    }
+
+    fn signer(issued: &Issued) -> Signer<'_> {
+        Signer { certificate_pem: &issued.certificate_pem, key_pem: &issued.key_pem }
+    }
+
+    fn new_leaf(ca: &Issued) -> Parsed {
+        let sans = wanted_sans("api", "system");
+        let leaf = issue_leaf(now(), Lifetimes::default().leaf(), signer(ca), &sans).unwrap();
+        Parsed::read(leaf.certificate_pem.as_bytes(), leaf.key_pem.as_bytes()).unwrap()
+    }
+
     #[test]
     fn a_leaf_is_trusted_by_its_authority_and_by_no_other() {
-        let ca = issue_ca(now()).unwrap();
-        let other = issue_ca(now()).unwrap();
-        let leaf = issue_leaf(now(), &ca.certificate_pem, &ca.key_pem, &wanted_sans("api", "system")).unwrap();
-        let leaf = Parsed::read(leaf.certificate_pem.as_bytes(), leaf.key_pem.as_bytes()).unwrap();
+        let (ca, other) = (new_ca(), new_ca());
+        let leaf = new_leaf(&ca);
         let ca = Parsed::bundle(ca.certificate_pem.as_bytes());
         let other = Parsed::bundle(other.certificate_pem.as_bytes());
         assert!(leaf.is_trusted_by(&ca, now()));
@@ -167,15 +206,26 @@ mod tests {
     }
 
     #[test]
+    fn a_leaf_of_the_next_authority_satisfies_who_knows_the_present_one_alone() {
+        let ca = new_ca();
+        let (next, cross) = issue_next_ca(now(), Lifetimes::default().ca(), signer(&ca)).unwrap();
+        let leaf = new_leaf(&next);
+        let (ca, cross) = (Parsed::bundle(ca.certificate_pem.as_bytes()), Parsed::bundle(cross.as_bytes()));
+        assert!(!leaf.is_trusted_by(&ca, now()));
+        assert!(leaf.is_trusted_through(&[cross[0].der.clone()], &ca, now()));
+        assert!(leaf.is_trusted_by(&Parsed::bundle(next.certificate_pem.as_bytes()), now()));
+    }
+
+    #[test]
     fn a_key_of_another_certificate_is_refused() {
-        let (one, two) = (issue_ca(now()).unwrap(), issue_ca(now()).unwrap());
+        let (one, two) = (new_ca(), new_ca());
         let error = Parsed::read(one.certificate_pem.as_bytes(), two.key_pem.as_bytes()).unwrap_err();
         assert!(matches!(error, ParseError::ForeignKey), "{error}");
     }
 
     #[test]
     fn what_does_not_parse_is_left_out_of_a_bundle() {
-        let ca = issue_ca(now()).unwrap();
+        let ca = new_ca();
         let garbage = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
         let bundle = format!("{garbage}{}", ca.certificate_pem);
         assert_eq!(Parsed::bundle(bundle.as_bytes()).len(), 1);

@@ -132,6 +132,13 @@ pub(crate) enum Action {
         /// What it is to hold.
         work: CertificateWork,
     },
+    /// See that a request comes through kube-aggregator.
+    RoundTrip {
+        /// What it is to prove.
+        key: String,
+        /// Where it goes.
+        group_version: GroupVersion,
+    },
 }
 
 /// When kube-aggregator is made to look.
@@ -152,6 +159,8 @@ pub(crate) enum Subject {
     ApiService(String),
     /// A Secret.
     Secret(String),
+    /// The way through kube-aggregator.
+    RoundTrip,
 }
 
 impl Action {
@@ -165,6 +174,7 @@ impl Action {
             Self::DeleteApiService { name, .. } => Subject::ApiService(name.clone()),
             Self::Refresh { group_version, .. } => Subject::ApiService(group_version.api_service_name()),
             Self::WriteSecret { name, .. } => Subject::Secret(name.clone()),
+            Self::RoundTrip { .. } => Subject::RoundTrip,
         }
     }
 
@@ -190,6 +200,7 @@ impl Action {
             Self::WriteSecret { existing, .. } => {
                 existing.as_ref().and_then(|secret| secret.metadata.resource_version.as_deref())
             }
+            Self::RoundTrip { key, .. } => Some(key),
         }
     }
 }

@@ -169,7 +169,7 @@ impl WorldBuilder {
                 let found = self.cluster().api_services.iter_mut().find(|it| it.name_any() == name).unwrap();
                 Arc::make_mut(found).annotations_mut().insert(REGISTRY_DIGEST_ANNOTATION.to_owned(), digest.clone());
             }
-            Action::WriteSecret { .. } => panic!("certificates are not decided here"),
+            Action::WriteSecret { .. } | Action::RoundTrip { .. } => panic!("certificates are not decided here"),
         }
     }
 

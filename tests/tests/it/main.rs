@@ -12,6 +12,9 @@ mod main_job;
 /// Ours and theirs, asked the same.
 mod twin;
 
+/// Certificates rotate under load.
+mod rotation;
+
 /// Definitions that change while their kinds are in use.
 mod live_definitions;
 

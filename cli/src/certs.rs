@@ -1,0 +1,154 @@
+//! `kindsmith certs status`: the certificates, how far a rotation is, what happens next.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::Subcommand;
+use jiff::{SignedDuration, Timestamp, Unit};
+use k8s_openapi::{api::core::v1::Secret, kube_aggregator::pkg::apis::apiregistration::v1::APIService};
+use kindsmith_operator::{
+    DEFAULT_CA_SECRET, DEFAULT_SERVING_SECRET,
+    certificates::{Described, Summary, summarize, wanted_sans},
+};
+use kube::{
+    Api, Client, Config,
+    api::ListParams,
+    config::{KubeConfigOptions, Kubeconfig},
+};
+
+/// What `kindsmith certs` does.
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Show the certificates, how far a rotation is, and what happens next; fails when one cannot be used
+    Status(Arguments),
+}
+
+/// Flags of `kindsmith certs status`.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// The cluster's kubeconfig; without it, KUBECONFIG or ~/.kube/config
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+    /// The namespace of the Secrets and of the Service
+    #[arg(long, value_name = "NAME", default_value = "kindsmith-system")]
+    namespace: String,
+    /// The Service behind which the apiserver runs
+    #[arg(long, value_name = "NAME", default_value = "kindsmith-apiserver")]
+    service: String,
+    /// The Secret that holds the CA of the serving certificate
+    #[arg(long, value_name = "NAME", default_value = DEFAULT_CA_SECRET)]
+    ca_secret: String,
+    /// The Secret that holds the serving certificate
+    #[arg(long, value_name = "NAME", default_value = DEFAULT_SERVING_SECRET)]
+    serving_cert_secret: String,
+}
+
+/// Prints how certificates stand. Whether all can be used is the answer.
+pub(crate) async fn run(Command::Status(arguments): Command) -> anyhow::Result<bool> {
+    let client = client(arguments.kubeconfig).await?;
+    let secrets: Api<Secret> = Api::namespaced(client.clone(), &arguments.namespace);
+    let read = async |name: &str| {
+        secrets.get_opt(name).await.with_context(|| format!("Secret {}/{name} cannot be read", arguments.namespace))
+    };
+    let (ca, serving) = (read(&arguments.ca_secret).await?, read(&arguments.serving_cert_secret).await?);
+    let api_services = Api::<APIService>::all(client).list(&ListParams::default()).await;
+    let api_services = api_services.context("APIServices cannot be listed")?.items;
+    let names = wanted_sans(&arguments.service, &arguments.namespace);
+    let now = Timestamp::now();
+    let summary = summarize(now, ca.as_ref(), serving.as_ref(), &names, &api_services);
+    print!("{}", text(&summary, now));
+    Ok(summary.faults.is_empty())
+}
+
+async fn client(kubeconfig: Option<PathBuf>) -> anyhow::Result<Client> {
+    let config = match kubeconfig {
+        None => Config::infer().await.context("no cluster is named; name it with --kubeconfig FILE")?,
+        Some(file) => {
+            let named = || format!("{} cannot be used", file.display());
+            let kubeconfig = Kubeconfig::read_from(&file).with_context(named)?;
+            Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.with_context(named)?
+        }
+    };
+    Client::try_from(config).context("the cluster's client cannot be set up")
+}
+
+fn text(summary: &Summary, now: Timestamp) -> String {
+    let mut lines = vec![format!("stage: {}", summary.stage), format!("next:  {}", summary.next_step)];
+    for one in &summary.certificates {
+        lines.push(String::new());
+        lines.extend(described(one, now));
+    }
+    if !summary.faults.is_empty() {
+        lines.push(String::new());
+        lines.extend(summary.faults.iter().map(|fault| format!("fault: {fault}")));
+    }
+    lines.join("\n") + "\n"
+}
+
+fn described(one: &Described, now: Timestamp) -> Vec<String> {
+    let title = match one.purpose {
+        "serving" => "serving certificate",
+        "ca" => "CA",
+        "next-ca" => "next CA",
+        _ => "former CA, still trusted",
+    };
+    let mut lines = vec![
+        title.to_owned(),
+        format!("  SHA-256  {}", one.fingerprint),
+        format!("  expires  {} ({})", one.not_after, distance(now, one.not_after)),
+    ];
+    lines.extend(one.renew_at.map(|at| format!("  renewed  {at} ({})", distance(now, at))));
+    if !one.names.is_empty() {
+        lines.push(format!("  names    {}", one.names.join(", ")));
+    }
+    lines
+}
+
+/// `in 61d 4h`, `3h 20m ago`.
+fn distance(now: Timestamp, moment: Timestamp) -> String {
+    let apart = moment.duration_since(now);
+    let text = |apart: SignedDuration| {
+        let seconds = apart.as_secs();
+        let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
+        match (days, hours, minutes) {
+            (0, 0, 0) => format!("{seconds}s"),
+            (0, 0, minutes) => format!("{minutes}m"),
+            (0, hours, minutes) => format!("{hours}h {minutes}m"),
+            (days, hours, _) => format!("{days}d {hours}h"),
+        }
+    };
+    let apart = apart.round(Unit::Second).unwrap_or(apart);
+    if apart.is_negative() { format!("{} ago", text(apart.abs())) } else { format!("in {}", text(apart)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use kindsmith_operator::certificates::Stage;
+
+    use super::*;
+
+    #[test]
+    fn certificates_are_shown_with_what_is_left_of_them() {
+        let now: Timestamp = "2026-11-23T00:00:00Z".parse().unwrap();
+        let one = Described {
+            purpose: "serving",
+            fingerprint: "abcd".to_owned(),
+            not_before: now,
+            not_after: "2027-02-21T01:00:00Z".parse().unwrap(),
+            renew_at: Some("2026-11-22T23:20:00Z".parse().unwrap()),
+            names: vec!["api.system.svc".to_owned()],
+        };
+        let summary = Summary {
+            stage: Stage::Serving { served: 1, replicas: 2 },
+            certificates: vec![one],
+            faults: vec!["it is lost".to_owned()],
+            next_step: "wait".to_owned(),
+        };
+        assert_eq!(
+            text(&summary, now),
+            "stage: serving (1/2)\nnext:  wait\n\nserving certificate\n  SHA-256  abcd\n  \
+             expires  2027-02-21T01:00:00Z (in 90d 1h)\n  renewed  2026-11-22T23:20:00Z (40m ago)\n  \
+             names    api.system.svc\n\nfault: it is lost\n"
+        );
+    }
+}
