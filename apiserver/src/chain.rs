@@ -371,3 +371,6 @@ impl Handler for Chain {
         response::error(&error, StatusFormat::Json(Pretty::No))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -100,6 +100,8 @@ pub struct KindVersion {
     pub schema: Schema,
     /// Which lists and maps of an instance merge: see [`KindVersion::object_type`].
     pub merge_type: OnceLock<ObjectType>,
+    /// The same where an instance may hold more: see [`KindVersion::object_and_more_type`].
+    pub merge_and_more_type: OnceLock<ObjectType>,
     /// The columns.
     pub columns: Columns,
     /// Fields for selectors, besides name and namespace.

@@ -20,6 +20,9 @@ mod cel;
 /// kubectl's JSONPath.
 pub mod jsonpath;
 
+/// Numbers as Go writes them.
+pub mod numbers;
+
 /// The columns of a kind.
 pub mod column;
 

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::{
     field::FieldPath,
-    kind::{Kind, KindVersion, StatusRole},
+    kind::{Kind, KindBackend, KindVersion, StatusRole},
     merge::{ConvertError, HostPart, Kinds, ObjectType, PathElement, ScalePaths, Set, own_from_outside},
     structural::Schema,
 };
@@ -62,7 +62,7 @@ impl Kind {
         let entries = release.pointer("/metadata/managedFields");
         let (Some(entries), Some(version)) = (entries, self.storage_version()) else { return };
         let api_version = self.api_version(&version.name);
-        own_from_outside(instance, version.object_type(), &api_version, entries, RELEASE_VALUES);
+        own_from_outside(instance, version.object_and_more_type(), &api_version, entries, RELEASE_VALUES);
     }
 
     /// Where the replicas are in each version.
@@ -80,6 +80,11 @@ impl KindVersion {
     /// Which lists and maps of its objects merge; made when somebody first writes one.
     pub fn object_type(&self) -> &ObjectType {
         self.merge_type.get_or_init(|| ObjectType::of_schema(&self.schema))
+    }
+
+    /// The same for objects that may hold more than the schema knows, as those do that others write too.
+    pub fn object_and_more_type(&self) -> &ObjectType {
+        self.merge_and_more_type.get_or_init(|| ObjectType::of_schema_and_more(&self.schema))
     }
 }
 
@@ -109,6 +114,13 @@ impl Kinds for ScaleKind {
 
 impl Kinds for Kind {
     fn object_type(&self, api_version: &str) -> Option<&ObjectType> {
+        self.version_of(api_version).map(|version| match self.backend {
+            KindBackend::Release(_) => version.object_and_more_type(),
+            KindBackend::Stored => version.object_type(),
+        })
+    }
+
+    fn config_type(&self, api_version: &str) -> Option<&ObjectType> {
         self.version_of(api_version).map(KindVersion::object_type)
     }
 
@@ -128,5 +140,43 @@ impl Kinds for Kind {
         if let Some(schema) = version.map(|version| version.schema.clone()) {
             schema.fill_in(object);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::{compile::OwnStorage, form::DefinitionForm, kind::KindBackend};
+
+    #[test]
+    fn a_value_that_somebody_changed_on_the_release_is_theirs_in_the_instance() {
+        let definition = json!({
+            "apiVersion": "kindsmith.dev/v1alpha1", "kind": "ApplicationDefinition",
+            "metadata": {"name": "workers.example.com"},
+            "spec": {"group": "example.com", "scope": "Namespaced", "names": {"kind": "Worker", "plural": "workers"},
+                "versions": [{"name": "v1", "served": true, "storage": true,
+                    "schema": {"openAPIV3Schema": {"type": "object", "properties": {
+                        "spec": {"type": "object", "properties": {
+                            "replicas": {"type": "integer", "default": 1}, "note": {"type": "string"}}},
+                        "status": {"type": "object", "properties": {"replicas": {"type": "integer"}}}}}}}],
+                "backend": {"helmRelease": {
+                    "chartRef": {"kind": "OCIRepository", "name": "worker", "namespace": "charts"}, "prefix": "worker-"}}},
+        });
+        let kind = DefinitionForm::default().compile(&definition, OwnStorage::Available).unwrap();
+        let KindBackend::Release(template) = &kind.backend else { panic!("the kind is not kept in releases") };
+        let entry = |manager: &str, fields: &serde_json::Value| {
+            json!({"manager": manager, "operation": "Update", "apiVersion": "helm.toolkit.fluxcd.io/v2",
+                "time": "2026-11-23T18:07:17Z", "fieldsType": "FieldsV1", "fieldsV1": {"f:spec": {"f:values": fields}}})
+        };
+        let release = json!({"metadata": {"name": "worker-a", "managedFields": [
+                entry("flux-edit", &json!({"f:replicas": {}})),
+                entry("kindsmith", &json!({".": {}, "f:note": {}}))]},
+            "spec": {"values": {"note": "mine", "replicas": 7}}, "status": {"observedGeneration": -1}});
+        let mut instance = template.get(&release);
+        kind.own_from_release(&mut instance, &release);
+        let managers = &instance["metadata"]["managedFields"];
+        assert_eq!(managers[0]["manager"], "flux-edit", "{instance:#}");
+        assert_eq!(managers[0]["fieldsV1"], json!({"f:spec": {"f:replicas": {}}}));
     }
 }

@@ -137,6 +137,13 @@ impl Kindsmith {
         Ok(kindsmith)
     }
 
+    /// The apiserver's process, while it runs.
+    #[must_use]
+    pub fn apiserver_id(&self) -> Option<u32> {
+        let apiserver = self.apiserver.lock().unwrap_or_else(PoisonError::into_inner);
+        apiserver.as_ref().map(Process::id)
+    }
+
     /// The port of 127.0.0.1 that our apiserver listens on.
     pub fn port(&self) -> u16 {
         self.port

@@ -5,6 +5,7 @@
 use kindsmith_schema::{
     decode,
     field::{FieldError, FieldPath},
+    numbers,
 };
 use serde_json::{Value, json};
 
@@ -65,7 +66,7 @@ pub fn yaml(body: &[u8]) -> Result<(Value, Vec<String>), String> {
     let text = std::str::from_utf8(body).map_err(|error| error.to_string())?;
     let complaints = match serde_saphyr::from_str::<Value>(text) {
         Ok(mut value) => {
-            settle_numbers(&mut value);
+            numbers::write_whole(&mut value);
             return Ok((value, Vec::new()));
         }
         Err(error) => match error.without_snippet() {
@@ -78,24 +79,8 @@ pub fn yaml(body: &[u8]) -> Result<(Value, Vec<String>), String> {
     };
     let lenient = serde_saphyr::options! { duplicate_keys: serde_saphyr::DuplicateKeyPolicy::LastWins };
     let mut value = serde_saphyr::from_str_with_options(text, lenient).map_err(|error| error.to_string())?;
-    settle_numbers(&mut value);
+    numbers::write_whole(&mut value);
     Ok((value, complaints))
-}
-
-/// Makes integers of numbers such as `2.0`: kube-apiserver turns YAML into JSON before it reads it, and Go writes such a
-/// number without its fraction, and without an exponent up to 21 digits.
-fn settle_numbers(value: &mut Value) {
-    match value {
-        Value::Number(number) => {
-            let float = number.as_f64().filter(|float| number.is_f64() && float.fract() == 0.0 && float.abs() < 1e21);
-            if let Some(integer) = float.and_then(|float| format!("{float:.0}").parse::<i64>().ok()) {
-                *value = json!(integer);
-            }
-        }
-        Value::Array(items) => items.iter_mut().for_each(settle_numbers),
-        Value::Object(members) => members.values_mut().for_each(settle_numbers),
-        Value::Null | Value::Bool(_) | Value::String(_) => {}
-    }
 }
 
 /// Decodes a body into an object that says what it is.

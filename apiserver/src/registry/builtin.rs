@@ -123,6 +123,7 @@ impl Template {
                 storage: StorageRole::Storage,
                 deprecation: None,
                 merge_type: OnceLock::new(),
+                merge_and_more_type: OnceLock::new(),
                 schema,
                 columns: Columns::new(columns),
                 selectable_fields: Vec::new(),

@@ -32,7 +32,7 @@ mod activity;
 mod connection;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use body::{BodyError, read_body};
 pub use certificate::{CertificateError, ServingCertificate};

@@ -5,7 +5,10 @@
 
 use std::sync::Arc;
 
-use kindsmith_schema::kind::{Kind, KindBackend};
+use kindsmith_schema::{
+    kind::{Kind, KindBackend},
+    numbers,
+};
 use serde_json::Value;
 
 use super::{
@@ -158,10 +161,11 @@ impl KindStore {
     pub async fn create(
         &self,
         projection: &Projection,
-        instance: Value,
+        mut instance: Value,
         options: &WriteOptions,
         named: &Named,
     ) -> Result<Value, ApiError> {
+        numbers::write_whole(&mut instance);
         let host = match &projection.kind().backend {
             KindBackend::Release(template) => template.create(&instance),
             KindBackend::Stored => stored(projection.kind(), instance),
@@ -179,11 +183,12 @@ impl KindStore {
         &self,
         projection: &Projection,
         read: &Read,
-        instance: Value,
+        mut instance: Value,
         target: WriteTarget,
         options: &WriteOptions,
         named: &Named,
     ) -> Result<Value, ApiError> {
+        numbers::write_whole(&mut instance);
         let next = match &projection.kind().backend {
             KindBackend::Release(template) => template.put_changes(&instance, &read.instance, read.host.clone()),
             KindBackend::Stored => stored(projection.kind(), instance),

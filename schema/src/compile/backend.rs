@@ -99,11 +99,24 @@ pub(super) fn check_root_properties(schema: &Value, rules: &Rules, at: &FieldPat
     }
 }
 
-/// The status that instances of a release have, unless the definition describes one itself, and its computed fields.
+/// The status that instances of a release have, with what the definition says of it, and its computed fields.
 pub(super) fn add_release_status(schema: &mut Value, backend: Option<&KindBackend>) {
     let Some(root) = schema.as_object_mut() else { return };
     let Some(properties) = root.entry("properties").or_insert_with(|| json!({})).as_object_mut() else { return };
-    let status = properties.entry("status").or_insert_with(release_status_schema);
+    let mut shown = release_status_schema();
+    let status = match properties.get_mut("status") {
+        Some(status) => {
+            // What Flux reports is shown whether the definition speaks of it or not: clients must know its fields too.
+            let declared = status.get_mut("properties").and_then(Value::as_object_mut);
+            if let (Some(declared), Some(Value::Object(shown))) = (declared, shown.get_mut("properties")) {
+                for (name, field) in std::mem::take(shown) {
+                    declared.entry(name).or_insert(field);
+                }
+            }
+            status
+        }
+        None => properties.entry("status").or_insert(shown),
+    };
     let Some(KindBackend::Release(template)) = backend else { return };
     for field in &template.settings.status {
         let Some(properties) = status.pointer_mut("/properties").and_then(Value::as_object_mut) else { return };

@@ -92,6 +92,7 @@ pub(super) fn compile_version(
                 .unwrap_or_else(|| format!("{group}/{} {} is deprecated", version.name, names.kind))
         }),
         merge_type: OnceLock::new(),
+        merge_and_more_type: OnceLock::new(),
         schema,
         columns: Columns::new(columns),
         selectable_fields,

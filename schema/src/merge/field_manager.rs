@@ -47,6 +47,11 @@ pub trait Kinds {
     /// The type of the objects of an API version, as `group/version`; nothing for versions that are gone.
     fn object_type(&self, api_version: &str) -> Option<&ObjectType>;
 
+    /// The type of what is applied, where less is allowed in it than in an object.
+    fn config_type(&self, api_version: &str) -> Option<&ObjectType> {
+        self.object_type(api_version)
+    }
+
     /// The object in another API version.
     ///
     /// # Errors
@@ -249,7 +254,11 @@ impl<K: Kinds + ?Sized> FieldManager<'_, K> {
 
     fn typed<'v>(&'v self, object: &'v Value, duplicates: Duplicates, what: &str) -> Result<Typed<'v>, ApplyError> {
         let failed = |error: &dyn std::fmt::Display| ApplyError::Internal(format!("{what}: {error}"));
-        let kind = self.kinds.object_type(self.api_version).ok_or_else(|| {
+        let kind = match duplicates {
+            Duplicates::Allowed => self.kinds.object_type(self.api_version),
+            Duplicates::Refused => self.kinds.config_type(self.api_version),
+        };
+        let kind = kind.ok_or_else(|| {
             failed(&format_args!("no corresponding type for {}", gvk_text(self.api_version, self.kind)))
         })?;
         if text(object, "apiVersion") == self.api_version {

@@ -21,8 +21,17 @@ enum Unknown {
 impl ObjectType {
     /// The type of the objects that follow `schema`.
     pub fn of_schema(schema: &Schema) -> Self {
+        Self::built(schema, Unknown::Refused)
+    }
+
+    /// The type of objects that follow `schema` and may hold more: what it does not know is as in objects without one.
+    pub fn of_schema_and_more(schema: &Schema) -> Self {
+        Self::built(schema, Unknown::Kept)
+    }
+
+    fn built(schema: &Schema, unknown: Unknown) -> Self {
         let mut builder = Builder::new();
-        let root = builder.build(&schema.raw(), Unknown::Refused, Place::Root);
+        let root = builder.build(&schema.raw(), unknown, Place::Root);
         Self::new(builder.types, root)
     }
 }

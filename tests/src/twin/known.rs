@@ -20,6 +20,13 @@ pub fn reason(ours: &Answer, theirs: &Answer) -> Option<&'static str> {
     if ours.code == 400 && [ours, theirs].iter().all(|answer| text(answer).contains("Object 'Kind' is missing in '")) {
         return Some("numbers of YAML are shown as they are understood");
     }
+    let of_labels = "a lowercase RFC 1123 label must consist";
+    if ours.code == 422
+        && text(ours).contains(of_labels)
+        && text(theirs).contains("a lowercase RFC 1123 subdomain must")
+    {
+        return Some("the name of a release, and of what Helm makes of it, has no dots");
+    }
     let is_malformed = |text: &str| GO_DECODER.iter().any(|words| text.contains(words));
     if ours.code == 400 && is_malformed(&text(theirs)) {
         return Some("what is no JSON is told in the words of another decoder");

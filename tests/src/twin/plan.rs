@@ -54,6 +54,19 @@ pub struct Ask {
     pub body: Body,
 }
 
+impl Ask {
+    /// Whether a text is in its query or its body.
+    #[must_use]
+    pub fn mentions(&self, text: &str) -> bool {
+        let in_body = match &self.body {
+            Body::None => false,
+            Body::Text(body) => body.contains(text),
+            Body::Seen(change) => change.to_string().contains(text),
+        };
+        in_body || self.query.contains(text)
+    }
+}
+
 /// As a report has it.
 impl fmt::Debug for Ask {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -133,7 +133,8 @@ async fn change_the_release(call: Call<'_>) -> Result<()> {
     let owners = async || call(&["get", "worker", "behind", "--show-managed-fields", "-o", show]).ok().await;
     let shown = owners().await?;
     let expected = r#"platform:Apply:{"f:note":{}} flux-edit:Update:{"f:replicas":{}} "#;
-    ensure!(shown == expected, "the owners are {shown}");
+    let held = call(&["get", "helmrelease", "worker-behind", "--show-managed-fields", "-o", "json"]).ok().await?;
+    ensure!(shown == expected, "the owners are {shown} of {held}");
     let refused = call(&apply).stdin(&wanted).fails().await?;
     ensure!(refused.contains("conflict with \"flux-edit\"") && refused.contains(".spec.replicas"), "{refused}");
     call(&[&apply[..], &["--force-conflicts"]].concat()).stdin(&wanted).ok().await?;

@@ -22,6 +22,9 @@ const SCALE_PART: usize = 5;
 /// Which part of them is sent by several managers, besides.
 const APPLY_PART: usize = 2;
 
+/// Which part of them is sent to a kind that is kept in releases, besides.
+const RELEASE_PART: usize = 2;
+
 /// Where random sequences start from, when this variable does not say another number.
 const SEED: (&str, u64) = ("KINDSMITH_TWIN_SEED", 1);
 
@@ -38,6 +41,15 @@ const ENOUGH: usize = 10;
 const PROGRESS: usize = 500;
 
 const GROUP: &str = "twins.example.com";
+
+/// What keeps the objects of our kind.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Backend {
+    /// The embedded store.
+    Store,
+    /// HelmReleases, in the embedded store.
+    Release,
+}
 
 fn version() -> Value {
     json!({
@@ -66,11 +78,26 @@ fn version() -> Value {
     })
 }
 
-fn manifest(kind: &str) -> Value {
+fn manifest(kind: &str, backend: Backend) -> Value {
     let names = json!({"kind": "Twin", "plural": "twins", "singular": "twin", "listKind": "TwinList"});
-    let mut spec = json!({"group": GROUP, "scope": "Namespaced", "names": names, "versions": [version()]});
-    let api_version = if kind == "ApplicationDefinition" {
-        spec["backend"] = json!({"store": {}});
+    let mut version = version();
+    if backend == Backend::Release {
+        // The status of a release is Flux', so that nobody but Flux writes it.
+        version["subresources"] = json!({"status": {}});
+        version["schema"]["openAPIV3Schema"]["properties"]["status"] =
+            json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
+    }
+    let is_ours = kind == "ApplicationDefinition";
+    if is_ours && backend == Backend::Release {
+        version["subresources"] = json!({});
+    }
+    let mut spec = json!({"group": GROUP, "scope": "Namespaced", "names": names, "versions": [version]});
+    let api_version = if is_ours {
+        spec["backend"] = match backend {
+            Backend::Store => json!({"store": {}}),
+            Backend::Release => json!({"helmRelease": {
+                "chartRef": {"kind": "OCIRepository", "name": "twin", "namespace": "charts"}, "prefix": "twin-"}}),
+        };
         "kindsmith.dev/v1alpha1"
     } else {
         "apiextensions.k8s.io/v1"
@@ -108,24 +135,39 @@ async fn run(ours: &Side, theirs: &Side, namespace: &str, steps: &[Step]) -> Res
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 6)]
 async fn a_kind_of_ours_answers_as_its_twin_does() -> Result<()> {
-    compare(|| sequence().boxed(), number(REQUESTS)).await
+    compare(Backend::Store, || sequence().boxed(), number(REQUESTS)).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 6)]
 async fn the_scale_of_a_kind_of_ours_answers_as_its_twins_does() -> Result<()> {
-    compare(|| scale_sequence().boxed(), number(REQUESTS) / SCALE_PART).await
+    compare(Backend::Store, || scale_sequence().boxed(), number(REQUESTS) / SCALE_PART).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 6)]
 async fn many_managers_own_fields_of_a_kind_of_ours_as_of_its_twin() -> Result<()> {
-    compare(|| apply_sequence().boxed(), number(REQUESTS) / APPLY_PART).await
+    compare(Backend::Store, || apply_sequence().boxed(), number(REQUESTS) / APPLY_PART).await
 }
 
-async fn compare(sequences: fn() -> BoxedStrategy<Vec<Step>>, wanted: usize) -> Result<()> {
+#[tokio::test(flavor = "multi_thread", worker_threads = 6)]
+async fn a_kind_kept_in_releases_answers_as_its_twin_does() -> Result<()> {
+    let of_release = |step: &Step| match step {
+        Step::Ask(ask) => ask.tail.is_empty() && !ask.mentions("status"),
+        Step::Watch { .. } => true,
+    };
+    let sequences =
+        move || sequence().prop_map(move |steps| steps.into_iter().filter(of_release).collect::<Vec<_>>()).boxed();
+    compare(Backend::Release, sequences, number(REQUESTS) / RELEASE_PART).await
+}
+
+async fn compare(
+    backend: Backend,
+    sequences: impl Fn() -> BoxedStrategy<Vec<Step>> + Copy + Send + 'static,
+    wanted: usize,
+) -> Result<()> {
     let control_plane = ControlPlane::start().await?;
     let dev = Dev::start(Vec::<String>::new()).await?;
-    control_plane.apply(&manifest("CustomResourceDefinition").to_string()).await?;
-    dev.kubectl(["apply", "-f", "-"]).stdin(&manifest("ApplicationDefinition").to_string()).ok().await?;
+    control_plane.apply(&manifest("CustomResourceDefinition", backend).to_string()).await?;
+    dev.kubectl(["apply", "-f", "-"]).stdin(&manifest("ApplicationDefinition", backend).to_string()).ok().await?;
     let ours = Side { client: dev.client().await?, group: GROUP.to_owned() };
     let theirs = Side { client: control_plane.client().await?, group: GROUP.to_owned() };
     for side in [&ours, &theirs] {

@@ -37,13 +37,13 @@ mod limits;
 mod shutdown;
 
 /// A certificate for `localhost`.
-pub(super) struct Issued {
-    pub(super) chain_pem: String,
-    pub(super) key_pem: String,
-    pub(super) config: ClientConfig,
+pub(crate) struct Issued {
+    pub(crate) chain_pem: String,
+    pub(crate) key_pem: String,
+    pub(crate) config: ClientConfig,
 }
 
-pub(super) fn issue() -> Issued {
+pub(crate) fn issue() -> Issued {
     let issued = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let mut roots = RootCertStore::empty();
     roots.add(issued.cert.der().clone()).unwrap();
@@ -59,11 +59,11 @@ pub(super) fn issue() -> Issued {
 }
 
 /// Answers `/PATH` after a while, and `/watch` with events until it is to end.
-pub(super) struct Answers {
-    pub(super) lifecycle: Arc<Lifecycle>,
-    pub(super) takes: Duration,
-    pub(super) running: AtomicUsize,
-    pub(super) running_max: AtomicUsize,
+pub(crate) struct Answers {
+    pub(crate) lifecycle: Arc<Lifecycle>,
+    pub(crate) takes: Duration,
+    pub(crate) running: AtomicUsize,
+    pub(crate) running_max: AtomicUsize,
 }
 
 /// How often a watch of [`Answers`] has an event.
@@ -100,15 +100,15 @@ impl Handler for Answers {
 }
 
 /// A running server.
-pub(super) struct Server {
-    pub(super) address: SocketAddr,
-    pub(super) signal: CancellationToken,
-    pub(super) handler: Arc<Answers>,
-    pub(super) certificate: Arc<ServingCertificate>,
-    pub(super) served: JoinHandle<Result<(), ServeError>>,
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    pub(crate) signal: CancellationToken,
+    pub(crate) handler: Arc<Answers>,
+    pub(crate) certificate: Arc<ServingCertificate>,
+    pub(crate) served: JoinHandle<Result<(), ServeError>>,
 }
 
-pub(super) async fn start(issued: &Issued, limits: Limits, times: ShutdownTimes, takes: Duration) -> Server {
+pub(crate) async fn start(issued: &Issued, limits: Limits, times: ShutdownTimes, takes: Duration) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let certificate = Arc::new(ServingCertificate::default());
@@ -125,7 +125,7 @@ pub(super) async fn start(issued: &Issued, limits: Limits, times: ShutdownTimes,
     Server { address, signal, handler, certificate, served }
 }
 
-pub(super) async fn tls(address: SocketAddr, issued: &Issued, protocol: &str) -> io::Result<TlsStream<TcpStream>> {
+pub(crate) async fn tls(address: SocketAddr, issued: &Issued, protocol: &str) -> io::Result<TlsStream<TcpStream>> {
     let mut config = issued.config.clone();
     config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
     let stream = TcpStream::connect(address).await?;
@@ -134,12 +134,12 @@ pub(super) async fn tls(address: SocketAddr, issued: &Issued, protocol: &str) ->
 }
 
 /// One connection of a client.
-pub(super) enum Connection {
+pub(crate) enum Connection {
     Http1(conn::http1::SendRequest<Empty<Bytes>>),
     Http2(conn::http2::SendRequest<Empty<Bytes>>),
 }
 
-pub(super) async fn connect(address: SocketAddr, issued: &Issued, version: Version) -> io::Result<Connection> {
+pub(crate) async fn connect(address: SocketAddr, issued: &Issued, version: Version) -> io::Result<Connection> {
     if version == Version::HTTP_2 {
         let io = TokioIo::new(tls(address, issued, "h2").await?);
         let (sender, driver) = conn::http2::handshake(TokioExecutor::new(), io).await.map_err(io::Error::other)?;
@@ -153,7 +153,7 @@ pub(super) async fn connect(address: SocketAddr, issued: &Issued, version: Versi
 }
 
 /// What became of a request.
-pub(super) enum Outcome {
+pub(crate) enum Outcome {
     Answered(Response<Incoming>),
     /// It was not sent, or the server said that it did not look at it: another connection may be asked.
     NotTaken,
@@ -161,7 +161,7 @@ pub(super) enum Outcome {
 }
 
 impl Connection {
-    pub(super) async fn ask(&mut self, path: &str) -> Outcome {
+    pub(crate) async fn ask(&mut self, path: &str) -> Outcome {
         let request = Request::get(format!("https://localhost{path}")).header("host", "localhost");
         let request = request.body(Empty::new()).unwrap();
         let sent = match self {
@@ -191,7 +191,7 @@ impl Connection {
         }
     }
 
-    pub(super) async fn text(&mut self, path: &str) -> Result<(u16, String), String> {
+    pub(crate) async fn text(&mut self, path: &str) -> Result<(u16, String), String> {
         match self.ask(path).await {
             Outcome::Answered(answer) => {
                 let code = answer.status().as_u16();

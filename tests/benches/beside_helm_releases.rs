@@ -1,0 +1,138 @@
+//! A kind on HelmReleases, through kube-apiserver as clients use it, beside the same operation on HelmReleases directly.
+//!
+//! Prints a table: the time as the client sees it, and the ratio; then the memory of an instance.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use http::Method;
+use kindsmith_tests::{ControlPlane, Kindsmith, process, wait};
+use measure::{Cost, Delivery, FanOut, IN_FLIGHT, Side, both, row};
+use serde_json::{Value, json};
+
+mod measure;
+
+const OBJECTS: usize = 5_000;
+const VALUES_BYTES: usize = 1_500;
+const UPDATES: usize = 1_000;
+const LISTS: usize = 5;
+const WATCHERS: usize = 50;
+const EVENTS: usize = 100;
+
+const OURS: &str = "/apis/bench.example.com/v1/namespaces/default/cups";
+
+/// Releases that are nobody's instances.
+const THEIRS: &str = "/apis/helm.toolkit.fluxcd.io/v2/namespaces/plain/helmreleases";
+
+fn definition() -> Value {
+    json!({
+        "apiVersion": "kindsmith.dev/v1alpha1", "kind": "ApplicationDefinition",
+        "metadata": {"name": "cups.bench.example.com"},
+        "spec": {"group": "bench.example.com", "scope": "Namespaced", "names": {"kind": "Cup", "plural": "cups"},
+            "versions": [{"name": "v1", "served": true, "storage": true,
+                "schema": {"openAPIV3Schema": {"type": "object", "properties": {"spec": {"type": "object",
+                    "properties": {"step": {"type": "integer"}, "pad": {"type": "string"}}}}}}}],
+            "backend": {"helmRelease": {
+                "chartRef": {"kind": "OCIRepository", "name": "cup", "namespace": "charts"}, "prefix": "cup-"}}},
+    })
+}
+
+fn values() -> Value {
+    json!({"step": 0, "pad": "x".repeat(VALUES_BYTES)})
+}
+
+fn cup(index: usize) -> Value {
+    json!({"apiVersion": "bench.example.com/v1", "kind": "Cup", "metadata": {"name": format!("{index:05}")},
+        "spec": values()})
+}
+
+fn release(index: usize) -> Value {
+    json!({"apiVersion": "helm.toolkit.fluxcd.io/v2", "kind": "HelmRelease",
+        "metadata": {"name": format!("plain-{index:05}"), "labels": {"bench.example.com/plain": "true"}},
+        "spec": {"chartRef": {"kind": "OCIRepository", "name": "plain", "namespace": "charts"}, "interval": "5m",
+            "values": values()}})
+}
+
+async fn run() -> Result<()> {
+    let control_plane = ControlPlane::start().await?;
+    control_plane.install_flux_crds().await?;
+    let kindsmith = Kindsmith::start(&control_plane).await?;
+    control_plane.kubectl(["create", "namespace", "plain"]).ok().await?;
+    control_plane.apply(&definition().to_string()).await?;
+    let apiserver = kindsmith.apiserver_id().context("the apiserver does not run")?;
+    let hosts = control_plane.process_ids();
+    let theirs = Side { client: control_plane.client().await?, processes: hosts.clone() };
+    let ours = Side { client: theirs.client.clone(), processes: [hosts, vec![apiserver]].concat() };
+    wait::until("the kind to be served", Duration::from_secs(120), || ours.ask(Method::GET, OURS, None)).await?;
+    let resident = || process::resident_bytes(apiserver).unwrap_or_default();
+    let empty = resident();
+    let side = |own: bool| if own { &ours } else { &theirs };
+
+    println!(
+        "{OBJECTS} objects with {VALUES_BYTES} bytes of values; times in ms for one request, {IN_FLIGHT} in flight"
+    );
+    println!("{:<28} {:>9} {:>9} {:>7} | {:>9} {:>9} {:>7}", "", "ours", "direct", "ratio", "ours", "direct", "ratio");
+    println!("{:<28} {:^27} | {:^27}   goal", "", "time", "processor time");
+
+    let objects: Vec<(Value, Value)> = (0..OBJECTS).map(|index| (cup(index), release(index))).collect();
+    let create = |index: usize, own: bool| {
+        let (path, body) = if own { (OURS, &objects[index].0) } else { (THEIRS, &objects[index].1) };
+        side(own).ask(Method::POST, path, Some(body))
+    };
+    let of_theirs = theirs.measure(OBJECTS, IN_FLIGHT, |index| create(index, false)).await?;
+    let of_ours = ours.measure(OBJECTS, IN_FLIGHT, |index| create(index, true)).await?;
+    row("create", of_ours, of_theirs, ">= 0.77x");
+    let full = resident();
+
+    let path = |index: usize, own: bool| {
+        if own { format!("{OURS}/{index:05}") } else { format!("{THEIRS}/plain-{index:05}") }
+    };
+    let update = |index: usize, own: bool| async move {
+        let change = json!({"step": index + 1});
+        let patch = if own { json!({"spec": change}) } else { json!({"spec": {"values": change}}) };
+        side(own).patch(&path(index, own), &patch).await
+    };
+    let of_theirs = theirs.measure(UPDATES, IN_FLIGHT, |index| update(index, false)).await?;
+    let of_ours = ours.measure(UPDATES, IN_FLIGHT, |index| update(index, true)).await?;
+    row("update (merge patch)", of_ours, of_theirs, ">= 0.77x");
+
+    let get = |index: usize, own: bool| async move { side(own).ask(Method::GET, &path(index, own), None).await };
+    let (of_ours, of_theirs) = both((&ours, &theirs), UPDATES, IN_FLIGHT, get).await?;
+    row("get", of_ours, of_theirs, "");
+
+    let list = |_, own: bool| async move {
+        let collection = if own { OURS } else { THEIRS };
+        side(own).ask(Method::GET, &format!("{collection}?resourceVersion=0"), None).await
+    };
+    let (of_ours, of_theirs) = both((&ours, &theirs), LISTS, 1, list).await?;
+    row("list, resourceVersion=0", of_ours, of_theirs, ">= 10x");
+
+    let fan_out = |collection, object, patch| FanOut { collection, object, patch, watchers: WATCHERS, events: EVENTS };
+    let direct = fan_out(THEIRS, "plain-04999", |step| json!({"spec": {"values": {"step": step}}}));
+    let of_theirs = direct.measure(&theirs).await?;
+    let of_ours = fan_out(OURS, "04999", |step| json!({"spec": {"step": step}})).measure(&ours).await?;
+    let cost = |of: &Delivery, time| Cost { time, processor: of.processor };
+    row("watch: event, median", cost(&of_ours, of_ours.median), cost(&of_theirs, of_theirs.median), "");
+    row("watch: event, p99", cost(&of_ours, of_ours.p99), cost(&of_theirs, of_theirs.p99), ">= 0.83x");
+    println!("delivered {} and {} of {}", of_ours.delivered, of_theirs.delivered, WATCHERS * EVENTS);
+
+    // Every release is held once, whether it is an instance or not.
+    let encoded = ours.ask(Method::GET, &format!("{THEIRS}/plain-00000"), None).await?;
+    let each = full.saturating_sub(empty) / OBJECTS as u64;
+    let beyond = each.saturating_sub(2 * encoded as u64);
+    println!(
+        "resident: {} MiB empty, {} MiB with {OBJECTS} instances and {OBJECTS} other releases of {encoded} bytes: {beyond} bytes an \
+         instance beyond both releases (goal <= 3072)",
+        empty >> 20,
+        full >> 20
+    );
+    Ok(())
+}
+
+fn main() -> Result<()> {
+    // `cargo test` runs benches too, unoptimised: there is nothing to measure then.
+    if !std::env::args().any(|argument| argument == "--bench") {
+        return Ok(());
+    }
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(run())
+}
