@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use jiff::Timestamp;
+use jiff::{Timestamp, Unit};
 use k8s_openapi::{ByteString, api::core::v1::Secret, kube_aggregator::pkg::apis::apiregistration::v1::APIService};
 
 use kube::ResourceExt;
@@ -53,10 +53,14 @@ impl Described {
             fingerprint: certificate.fingerprint(),
             not_before: certificate.not_before,
             not_after: certificate.not_after,
-            renew_at: (purpose != TRUSTED).then(|| renew_at(certificate)),
+            renew_at: (purpose != TRUSTED).then(|| whole_second(renew_at(certificate))),
             names: certificate.sans.iter().cloned().collect(),
         }
     }
+}
+
+fn whole_second(moment: Timestamp) -> Timestamp {
+    moment.round(Unit::Second).unwrap_or(moment)
 }
 
 const TRUSTED: &str = "trusted-ca";

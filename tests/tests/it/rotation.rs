@@ -6,6 +6,9 @@
 /// Clients that notice everything.
 mod traffic;
 
+/// Secrets that somebody broke.
+mod repair;
+
 use std::{
     collections::BTreeSet,
     env, fs,
