@@ -30,7 +30,7 @@ pub use definition::{ApplicationDefinition, ApplicationDefinitionSpec, Scope};
 pub use manifest::custom_resource_definition;
 pub use names::Names;
 pub use status::{
-    ApplicationDefinitionStatus, CONDITION_ACCEPTED, CONDITION_NAMES_ACCEPTED, CONDITION_REGISTERED,
+    ApplicationDefinitionStatus, CONDITION_ACCEPTED, CONDITION_NAMES_ACCEPTED, CONDITION_READY, CONDITION_REGISTERED,
     CONDITION_ROLLED_OUT, CONDITION_SERVED, RolloutStatus,
 };
 pub use version::{

@@ -18,6 +18,9 @@ pub const CONDITION_REGISTERED: &str = "Registered";
 /// The kind is served.
 pub const CONDITION_SERVED: &str = "Served";
 
+/// This generation is accepted and served.
+pub const CONDITION_READY: &str = "Ready";
+
 /// The releases there are have the settings of the definition.
 pub const CONDITION_ROLLED_OUT: &str = "RolledOut";
 

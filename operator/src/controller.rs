@@ -298,7 +298,8 @@ impl Controller {
         };
         let crds = stores.crds(|group| groups.contains(group));
         let bundle = state.bundle.take();
-        (Cluster { api_services, crds, bundle, service }, state, write.into_iter().chain(trip).collect())
+        let replicas = self.replicas.as_ref().map(|replicas| replicas.living().into_iter().map(Into::into).collect());
+        (Cluster { api_services, crds, bundle, service, replicas }, state, write.into_iter().chain(trip).collect())
     }
 
     /// The bundle that replicas are verified against.

@@ -14,6 +14,9 @@ mod holders;
 /// Which APIServices there should be, and how they are brought there.
 mod api_services;
 
+/// What every replica serves.
+mod replicas;
+
 /// Conditions: kept times, sound transitions.
 mod conditions;
 
@@ -29,6 +32,7 @@ mod tests;
 
 pub(crate) use api_services::{MANAGED_BY_LABEL, MANAGED_BY_VALUE, REGISTRY_DIGEST_ANNOTATION, carries, is_ours};
 pub(crate) use holders::CrdClaim;
+pub(crate) use replicas::Replica;
 
 use std::sync::Arc;
 
@@ -60,6 +64,8 @@ pub(crate) struct Cluster {
     pub bundle: Option<ByteString>,
     /// Where APIServices point.
     pub service: ServiceTarget,
+    /// The replicas of the API server that live; none when they are not asked.
+    pub replicas: Option<Vec<Replica>>,
 }
 
 /// How kinds come to be served.

@@ -2,12 +2,12 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kindsmith_crds::{
-    ApplicationDefinitionStatus, CONDITION_ACCEPTED, CONDITION_NAMES_ACCEPTED, CONDITION_REGISTERED,
+    ApplicationDefinitionStatus, CONDITION_ACCEPTED, CONDITION_NAMES_ACCEPTED, CONDITION_READY, CONDITION_REGISTERED,
     CONDITION_ROLLED_OUT, CONDITION_SERVED, RolloutStatus,
 };
 use serde_json::{Map, Value};
 
-use super::{Action, Finding, Surroundings, Truth, World, api_services, conditions};
+use super::{Action, Finding, Surroundings, Truth, World, api_services, conditions, replicas};
 use crate::{judge::Definition, rollout::Progress};
 
 /// The status writes that are needed.
@@ -43,10 +43,22 @@ fn status(definition: &Definition, names: &Finding, world: &World) -> Applicatio
             // The APIService alone proves nothing: another kind may be behind it.
             let still = was_served && !retained.is_empty() && retained == definition.claimed;
             let still = if still { Unregistered::StillServed } else { Unregistered::NotServed };
-            set(CONDITION_SERVED, &served(&[&accepted, names, &registered], definition, still));
+            let mut found = served(&[&accepted, names, &registered], definition, still);
+            // What is registered is served once every replica has it.
+            let asked = cluster.replicas.as_ref().zip(definition.verdict.kind.as_ref()).filter(|_| found.holds());
+            if let Some((replicas, kind)) = asked {
+                let everywhere = replicas::serving(replicas, &definition.uid, kind.origin.generation);
+                if !everywhere.holds() || found.reason == everywhere.reason {
+                    found = everywhere;
+                }
+            }
+            set(CONDITION_SERVED, &found);
+            ready(&mut set, &accepted, &found);
         }
         Surroundings::StandAlone => {
-            set(CONDITION_SERVED, &served(&[&accepted, names], definition, Unregistered::NotServed));
+            let found = served(&[&accepted, names], definition, Unregistered::NotServed);
+            set(CONDITION_SERVED, &found);
+            ready(&mut set, &accepted, &found);
         }
     }
     if let Some(progress) = definition.rollout {
@@ -63,6 +75,15 @@ fn status(definition: &Definition, names: &Finding, world: &World) -> Applicatio
         }
     }
     status
+}
+
+/// Whether this generation is the one that is served.
+fn ready(set: &mut impl FnMut(&str, &Finding), accepted: &Finding, served: &Finding) {
+    let found = match [accepted, served].into_iter().find(|finding| !finding.holds()) {
+        None => Finding::new(Truth::True, "Ready", "this generation is served"),
+        Some(missing) => Finding { truth: Truth::False, ..missing.clone() },
+    };
+    set(CONDITION_READY, &found);
 }
 
 fn rolled_out(Progress { updated, total }: Progress) -> Finding {

@@ -88,6 +88,7 @@ impl WorldBuilder {
             crds: Vec::new(),
             bundle: Some(ByteString(b"bundle".to_vec())),
             service: ServiceTarget { namespace: "kindsmith-system".to_owned(), name: "api".to_owned(), port: 443 },
+            replicas: None,
         };
         Self { judge: Judge::default(), objects: Vec::new(), cluster: Some(cluster) }
     }
