@@ -54,12 +54,13 @@ fn step(node: &mut Node, store: &mut Store, base: Instant, at: Duration) {
     if let Some((due, began, attempt, version)) = node.pending.take() {
         if at < due {
             node.pending = Some((due, began, attempt, version));
-        } else if !node.is_cut(at) && version == store.version {
-            if let Attempt::Create(spec) | Attempt::Replace(spec) = attempt {
-                store.lease = Some(spec);
-                store.version += 1;
-                node.candidate.won(began);
-            }
+        } else if !node.is_cut(at)
+            && version == store.version
+            && let Attempt::Create(spec) | Attempt::Replace(spec) = attempt
+        {
+            store.lease = Some(spec);
+            store.version += 1;
+            node.candidate.won(began);
         }
         return;
     }
