@@ -12,7 +12,7 @@ use anyhow::Context as _;
 use clap::Args;
 use kindsmith_apiserver::{certificate_source::CertificateSource, run::InCluster, server::ShutdownTimes};
 use kindsmith_operator::{
-    CertificateKeeper, DEFAULT_CA_SECRET, DEFAULT_SERVING_SECRET, OperatorConfig, Registration,
+    CertificateKeeper, DEFAULT_CA_SECRET, DEFAULT_SERVING_SECRET, Leadership, OperatorConfig, Registration,
     certificates::Lifetimes,
     metrics::{self, Metrics},
 };
@@ -84,6 +84,10 @@ pub(crate) struct OperatorArguments {
     /// Where /metrics and /healthz are served; nowhere without it
     #[arg(long, value_name = "ADDR")]
     metrics_listen: Option<SocketAddr>,
+    /// Whether to act only while holding the Lease kindsmith-operator, so that one of several operators acts at a time
+    #[arg(long, value_name = "BOOL", default_value_t = true, num_args = 0..=1, default_missing_value = "true",
+        require_equals = true, action = clap::ArgAction::Set)]
+    leader_elect: bool,
 }
 
 /// Who keeps the certificates.
@@ -230,6 +234,11 @@ pub(crate) async fn operator(arguments: OperatorArguments) -> anyhow::Result<()>
         lifetimes,
         metrics: Arc::clone(&metrics),
         replica_access: Some(access),
+        leadership: if arguments.leader_elect {
+            Leadership::elected(&env::var("HOSTNAME").unwrap_or_else(|_| "kindsmith-operator".to_owned()))
+        } else {
+            Leadership::Alone
+        },
     };
     let telling = async {
         match listening {

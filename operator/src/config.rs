@@ -37,6 +37,20 @@ pub struct OperatorConfig {
     pub metrics: Arc<Metrics>,
     /// As whom replicas of the API server are asked what they serve; without it they are not asked.
     pub replica_access: Option<kube::Config>,
+    /// Whether other operators are to be waited for.
+    pub leadership: Leadership,
+}
+
+/// Whether other operators are to be waited for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Leadership {
+    /// This is the only one.
+    Alone,
+    /// It acts while it holds the Lease.
+    Elected {
+        /// What no other process is called.
+        identity: String,
+    },
 }
 
 /// How kinds come to be served.
@@ -62,6 +76,14 @@ pub enum CertificateKeeper {
     },
 }
 
+impl Leadership {
+    /// One of several, with an identity that begins with the name of its pod; what ran in the pod before had another.
+    #[must_use]
+    pub fn elected(pod: &str) -> Self {
+        Self::Elected { identity: format!("{pod}_{:032x}", rand::random::<u128>()) }
+    }
+}
+
 impl OperatorConfig {
     /// For a cluster, with Secrets of the usual names.
     #[must_use]
@@ -78,6 +100,7 @@ impl OperatorConfig {
             lifetimes: Lifetimes::default(),
             metrics: Arc::default(),
             replica_access: None,
+            leadership: Leadership::Alone,
         }
     }
 

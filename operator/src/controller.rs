@@ -23,11 +23,12 @@ use tokio_util::sync::CancellationToken;
 use kindsmith_schema::{compile::OwnStorage, form::DefinitionForm};
 
 use crate::{
-    CertificateKeeper, OperatorConfig, OperatorError,
+    CertificateKeeper, Leadership, OperatorConfig, OperatorError,
     act::Actor,
     certificates::{CertificateState, Observed, Served, Spread, Stage, assess, bundle, external, wanted_sans},
     config::Registration,
     decide::{Action, Cluster, ServiceTarget, Subject, Surroundings, World, carries, decide, is_ours},
+    election::{Election, Led},
     error::ActionError,
     group_version::GroupVersion,
     judge::{Definition, Judge},
@@ -50,11 +51,30 @@ const BUNDLE_BYTES_MAX: u64 = 1 << 20;
 /// The most actions under way at a time.
 const ACTIONS_MAX: usize = 64;
 
-/// Runs the controller until `shutdown` is cancelled.
+/// Runs the controller until `shutdown` is cancelled; where operators are elected, while this one leads.
 ///
 /// # Errors
 /// When a watch ends by itself or a task panics; what the cluster refuses is logged and tried again.
 pub async fn run(client: Client, config: OperatorConfig, shutdown: CancellationToken) -> Result<(), OperatorError> {
+    let Leadership::Elected { identity } = &config.leadership else {
+        return act(client, config, shutdown).await;
+    };
+    let mut election = Election::new(client.clone(), &config.namespace, identity.clone());
+    while election.acquire(&shutdown).await.is_some() {
+        tracing::info!(%identity, "this operator leads");
+        match election.lead(act(client.clone(), config.clone(), shutdown.clone())).await {
+            Led::Finished(outcome) => {
+                election.release().await;
+                return outcome;
+            }
+            Led::Lost => tracing::warn!(%identity, "this operator leads no more"),
+        }
+    }
+    Ok(())
+}
+
+/// Acts until `shutdown` is cancelled. All that it does ends when it is dropped.
+async fn act(client: Client, config: OperatorConfig, shutdown: CancellationToken) -> Result<(), OperatorError> {
     let bell = Arc::new(Notify::new());
     let mut watches = JoinSet::new();
     let stores = Stores::start(&client, &config, &bell, &mut watches);

@@ -18,7 +18,7 @@
 //! - Nothing is written that is already so.
 //!
 //! # Caveats
-//! Several replicas may run: all writes are conditional. There is no leader election, so they repeat each other's work.
+//! Several replicas may run: one leads, by a Lease, and the others wait for it to end.
 
 /// Configuration: where things are.
 mod config;
@@ -50,6 +50,9 @@ pub mod metrics;
 /// Settings that changed, brought to releases there are.
 mod rollout;
 
+/// Which of several replicas acts.
+mod election;
+
 /// The loop that ties them together.
 mod controller;
 
@@ -59,6 +62,9 @@ mod group_version;
 /// What can fail.
 mod error;
 
-pub use config::{CertificateKeeper, DEFAULT_CA_SECRET, DEFAULT_SERVING_SECRET, OperatorConfig, Registration};
+pub use config::{
+    CertificateKeeper, DEFAULT_CA_SECRET, DEFAULT_SERVING_SECRET, Leadership, OperatorConfig, Registration,
+};
 pub use controller::run;
+pub use election::LEADER_LEASE;
 pub use error::OperatorError;

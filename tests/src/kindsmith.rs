@@ -170,7 +170,8 @@ impl Kindsmith {
     /// It does not start.
     pub fn start_operator(&self) -> Result<()> {
         let port = self.port.to_string();
-        let args = ["--service", SERVICE, "--service-port", &port];
+        // One that was killed is started anew, and would wait for its own Lease to expire.
+        let args = ["--service", SERVICE, "--service-port", &port, "--leader-elect=false"];
         start(&self.operator, || self.process("operator", &args))
     }
 

@@ -103,7 +103,8 @@ impl Replicated {
         let mut operator = self.operator.lock().unwrap_or_else(PoisonError::into_inner);
         if operator.is_none() {
             let port = self.balancer.port().to_string();
-            let mut args = vec!["--service", SERVICE, "--service-port", &port];
+            // One that was killed is started anew, and would wait for its own Lease to expire.
+            let mut args = vec!["--service", SERVICE, "--service-port", &port, "--leader-elect=false"];
             args.extend(self.operator_flags.iter().map(String::as_str));
             *operator = Some(self.launch.start("operator", "operator", &args)?);
         }
