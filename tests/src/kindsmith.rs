@@ -175,6 +175,15 @@ impl Kindsmith {
         start(&self.operator, || self.process("operator", &args))
     }
 
+    /// Starts a further operator that contends for the Lease; `name` is that of its log.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn start_candidate(&self, name: &str) -> Result<Process> {
+        let port = self.port.to_string();
+        self.launch.start("operator", name, &["--service", SERVICE, "--service-port", &port])
+    }
+
     /// Stops the operator.
     ///
     /// # Errors

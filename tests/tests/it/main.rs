@@ -39,6 +39,9 @@ mod scale;
 /// Discovery, OpenAPI, health, errors.
 mod documents;
 
+/// Which operator acts.
+mod election;
+
 /// An instance and its release, two ways.
 mod releases;
 
