@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use kindsmith_tests::twin::pair::{Pair, Side};
-use kindsmith_tests::twin::plan::{Step, apply_sequence, scale_sequence, sequence};
+use kindsmith_tests::twin::plan::{Ask, Body, Step, apply_sequence, scale_sequence, sequence};
 use kindsmith_tests::{ControlPlane, Dev, wait};
-use proptest::strategy::{BoxedStrategy, Strategy as _};
+use proptest::strategy::{BoxedStrategy, Just, Strategy as _};
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
 use serde_json::{Value, json};
 
@@ -157,6 +157,38 @@ async fn a_kind_kept_in_releases_answers_as_its_twin_does() -> Result<()> {
     let sequences =
         move || sequence().prop_map(move |steps| steps.into_iter().filter(of_release).collect::<Vec<_>>()).boxed();
     compare(Backend::Release, sequences, number(REQUESTS) / RELEASE_PART).await
+}
+
+/// More than a request may have: the limit is 3 MiB.
+const TOO_LARGE_BYTES: usize = (3 << 20) + 1;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 6)]
+async fn bodies_that_are_too_large_are_refused_as_its_twin_refuses_them() -> Result<()> {
+    let ask = |method, name, content_type| {
+        let spec = json!({"free": {"pad": "x".repeat(TOO_LARGE_BYTES)}});
+        let body = json!({"apiVersion": "{group}/v1", "kind": "Twin", "metadata": {"name": "a"}, "spec": spec});
+        Step::Ask(Ask {
+            method,
+            name,
+            tail: "",
+            query: "fieldManager=m1".to_owned(),
+            content_type,
+            accept: "application/json",
+            body: Body::Text(body.to_string()),
+        })
+    };
+    let steps = move || {
+        let steps = vec![
+            ask("POST", None, "application/json"),
+            ask("PUT", Some("a"), "application/json"),
+            ask("PATCH", Some("a"), "application/merge-patch+json"),
+            ask("PATCH", Some("a"), "application/json-patch+json"),
+            ask("PATCH", Some("a"), "application/apply-patch+yaml"),
+            ask("DELETE", Some("a"), "application/json"),
+        ];
+        Just(steps).boxed()
+    };
+    compare(Backend::Store, steps, 6).await
 }
 
 async fn compare(
