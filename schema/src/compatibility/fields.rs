@@ -84,7 +84,7 @@ impl Walk {
             (Some(old), None) => match rests.1 {
                 Rest::Kept => {
                     if let Some(default) = &old.default {
-                        self.report(Change::Default { old: default.clone(), new: None }, Hurt::Clients);
+                        self.report(Change::Default { old: (**default).clone(), new: None }, Hurt::Clients);
                     }
                 }
                 Rest::Emptied if is_scalar(old) => {}

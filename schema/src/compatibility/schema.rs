@@ -175,7 +175,7 @@ impl Walk {
     fn defaults(&mut self, old: &Node, new: &Node, judged: Judged) {
         match (&old.default, &new.default) {
             (Some(old), new) if new.as_ref() != Some(old) => {
-                self.report(Change::Default { old: old.clone(), new: new.clone() }, Hurt::Clients);
+                self.report(Change::Default { old: (**old).clone(), new: new.as_deref().cloned() }, Hurt::Clients);
             }
             (None, Some(_)) => return self.new_default(new, judged),
             _ => return,
@@ -190,7 +190,7 @@ impl Walk {
         if let Some(default) = &new.default
             && (judged != Judged::Apart || !default_holds(new))
         {
-            self.report(Change::DefaultMayBreak { new: default.clone() }, Hurt::Both);
+            self.report(Change::DefaultMayBreak { new: (**default).clone() }, Hurt::Both);
         }
     }
 

@@ -230,7 +230,7 @@ pub(crate) struct Node {
     pub(crate) nullable: bool,
     /// The format, if it is one that is checked for the type.
     pub(crate) format: Option<Box<Format>>,
-    pub(crate) default: Option<Value>,
+    pub(crate) default: Option<Box<Value>>,
     pub(crate) bounds: Rare<Bounds>,
     pub(crate) sizes: Rare<Sizes>,
     /// Shared with the other schemas of the tree that have the same.

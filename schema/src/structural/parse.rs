@@ -82,7 +82,7 @@ impl Parser {
 
     fn scalars(&mut self, node: &mut Node, map: &Map<String, Value>, at: &FieldPath) {
         node.nullable = self.flag(map, "nullable", at);
-        node.default = present(map, "default").cloned();
+        node.default = present(map, "default").cloned().map(Box::new);
         node.bounds = Rare::from(Bounds {
             maximum: self.float(map, "maximum", at),
             exclusive_maximum: self.flag(map, "exclusiveMaximum", at),

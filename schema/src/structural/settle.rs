@@ -18,7 +18,7 @@ pub(super) fn settle(schema: &mut Node) {
     if let Some(mut default) = schema.default.take() {
         let level = if schema.extensions.embedded_resource { Level::Resource } else { Level::Value };
         prune::prune(&mut default, schema, level);
-        schema.default = Some(stored(&default));
+        schema.default = Some(Box::new(stored(&default)));
     }
     if !schema.choices.is_empty() {
         schema.choices = Rare::from(schema.choices.iter().map(stored).collect::<Vec<_>>());
