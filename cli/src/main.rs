@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use mimalloc::MiMalloc;
 use tracing_subscriber::EnvFilter;
 
 /// `kindsmith dev`.
@@ -25,6 +26,11 @@ mod definition;
 
 /// Manifests of files and directories.
 mod manifests;
+
+/// Most of the work is with small pieces of documents. This makes and drops them faster than the system's allocator, and
+/// gives memory back.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Turn `kubectl apply -f applicationdefinition.yaml` into a served Kubernetes kind.
 ///

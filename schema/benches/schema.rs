@@ -10,7 +10,12 @@ use std::time::Duration;
 
 use criterion::{BatchSize, Criterion};
 use fixture::{MEMORY_GOAL_BYTES, PEER};
+use mimalloc::MiMalloc;
 use serde_json::Value;
+
+/// The allocator of the processes that this is for.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// How many compiled schemas share what resident memory is counted in, so that pages do not matter.
 const COMPILED_COUNT: usize = 1000;

@@ -141,7 +141,14 @@ impl Kindsmith {
     #[must_use]
     pub fn apiserver_id(&self) -> Option<u32> {
         let apiserver = self.apiserver.lock().unwrap_or_else(PoisonError::into_inner);
-        apiserver.as_ref().map(Process::id)
+        apiserver.as_ref().map(|it| process::guarded(it.id()))
+    }
+
+    /// The operator's process, while it runs.
+    #[must_use]
+    pub fn operator_id(&self) -> Option<u32> {
+        let operator = self.operator.lock().unwrap_or_else(PoisonError::into_inner);
+        operator.as_ref().map(|it| process::guarded(it.id()))
     }
 
     /// The port of 127.0.0.1 that our apiserver listens on.

@@ -147,6 +147,15 @@ pub fn resident_bytes(id: u32) -> Option<u64> {
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
 }
 
+/// The process that a process guards, or else that process itself.
+pub(crate) fn guarded(id: u32) -> u32 {
+    let Ok(threads) = fs::read_dir(format!("/proc/{id}/task")) else { return id };
+    let children = threads.flatten().filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
+    let child =
+        children.flat_map(|text| text.split_whitespace().filter_map(|id| id.parse().ok()).collect::<Vec<u32>>());
+    child.into_iter().next().unwrap_or(id)
+}
+
 /// The last lines of a log, for an error message.
 pub fn tail(log: &Path) -> String {
     let text = fs::read(log).unwrap_or_default();

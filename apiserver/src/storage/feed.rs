@@ -17,7 +17,7 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use super::{
-    host::{HostError, HostEvent, HostList},
+    host::{HostError, HostEvent, HostList, encoded},
     source::Sink,
 };
 
@@ -109,7 +109,7 @@ impl Sink for Feed {
         state.failure = None;
         match event {
             HostEvent::Applied { revision, object } => {
-                let json = Bytes::from(object.to_string());
+                let json = encoded(&object);
                 state.objects.insert(key_of(&object), json.clone());
                 state.revision = Some(revision);
                 state.views.iter().for_each(|view| view.applied(&object, &json, revision));

@@ -105,6 +105,13 @@ pub fn key_of(object: &Value) -> Key {
     (text("/metadata/namespace"), text("/metadata/name"))
 }
 
+/// An object as compact JSON, in as many bytes as it takes: what is written piece by piece has room for up to twice as
+/// much, and thousands of objects are held.
+#[must_use]
+pub fn encoded(object: &Value) -> Bytes {
+    Bytes::from(object.to_string().into_boxed_str().into_boxed_bytes())
+}
+
 /// An object that was encoded here, as a tree.
 #[must_use]
 pub fn tree(json: &Bytes) -> Option<Value> {

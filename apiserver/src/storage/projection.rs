@@ -6,7 +6,7 @@ use bytes::Bytes;
 use kindsmith_schema::kind::{Kind, KindBackend, KindVersion};
 use serde_json::{Value, json};
 
-use super::{cache::Entry, verdicts::Verdicts};
+use super::{cache::Entry, host::encoded, verdicts::Verdicts};
 
 /// How one served version of a kind shows host objects.
 #[derive(Clone)]
@@ -128,7 +128,7 @@ impl Projection {
             revision,
             labels,
             fields,
-            json: Bytes::from(instance.to_string()),
+            json: encoded(instance),
         }
     }
 }

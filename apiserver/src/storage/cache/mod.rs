@@ -14,6 +14,8 @@ use std::{
 use bytes::Bytes;
 use tokio::sync::{mpsc, watch};
 
+use super::host::encoded;
+
 mod watcher;
 
 #[cfg(test)]
@@ -460,7 +462,7 @@ fn stamped(entry: &Entry, revision: u64) -> Arc<Entry> {
     let mut stamped = entry.clone();
     if let Ok(mut object) = serde_json::from_slice::<serde_json::Value>(&entry.json) {
         object["metadata"]["resourceVersion"] = serde_json::Value::String(revision.to_string());
-        stamped.json = Bytes::from(object.to_string());
+        stamped.json = encoded(&object);
     }
     stamped.revision = revision;
     Arc::new(stamped)

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use super::host::{
     DeleteOptions, Deleted, Host, HostError, HostEvent, HostList, HostResource, Key, ListAt, Persistence, Progress,
-    Propagation, WriteOptions, WriteTarget, key_of,
+    Propagation, WriteOptions, WriteTarget, encoded, key_of,
 };
 
 /// The difference of two objects as a merge patch.
@@ -144,7 +144,7 @@ impl Host for Cluster {
                     // Items of a list may come without these.
                     object["apiVersion"] = json!(api_version);
                     object["kind"] = json!(kind);
-                    (key_of(&object), Bytes::from(object.to_string()))
+                    (key_of(&object), encoded(&object))
                 }));
             }
             token = text(&list, "/metadata/continue").to_owned();

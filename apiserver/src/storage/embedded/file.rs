@@ -11,7 +11,7 @@ use redb::{Builder, Database, DatabaseError, ReadableDatabase as _, ReadableTabl
 use serde_json::Value;
 
 use super::{FILE_NAME, OpenError, status};
-use crate::storage::host::{HostError, HostEvent, HostList, HostResource, Key, ListAt, key_of};
+use crate::storage::host::{HostError, HostEvent, HostList, HostResource, Key, ListAt, encoded, key_of};
 
 /// Objects by [`object_key`].
 pub(super) const OBJECTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("objects");
@@ -32,7 +32,7 @@ pub(super) const COMPACTED: &str = "compacted";
 pub(super) const TIMES: TableDefinition<'_, u64, u64> = TableDefinition::new("times");
 
 /// Pages of the file that are kept in memory, in bytes. Lists and watches have a cache of their own.
-const PAGE_CACHE_BYTES: usize = 8 << 20;
+const PAGE_CACHE_BYTES: usize = 4 << 20;
 
 /// The open file.
 pub(super) struct StoreFile {
@@ -160,7 +160,7 @@ impl StoreFile {
                         continue;
                     }
                     match change.before {
-                        Some(before) => found.insert(key, Bytes::from(before.to_string())),
+                        Some(before) => found.insert(key, encoded(&before)),
                         None => found.remove(&key),
                     };
                 }
