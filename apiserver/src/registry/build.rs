@@ -1,6 +1,7 @@
 //! Builds the next snapshot out of the definitions and the current one.
 //!
-//! Only a definition whose generation changed is compiled. One that does not compile leaves its last good kind serving.
+//! Only a definition whose generation changed is compiled. One that does not compile leaves its last good kind serving,
+//! and so does one that takes something from stored instances, until it is recorded as accepted.
 //! A kind whose backend and versions stay keeps its caches, so its watches go on.
 
 use std::{
@@ -13,12 +14,12 @@ use kindsmith_schema::{
     convert::release::overlaps,
     form::DefinitionForm,
     kind::{Kind, KindBackend, Serving},
-    names,
+    names, succession,
 };
 use serde_json::Value;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::Snapshot;
+use super::{Snapshot, accepted::AcceptedGenerations};
 use crate::storage::{
     cache::{CacheLimits, WatchCache},
     feed::Feed,
@@ -36,6 +37,8 @@ pub struct Backends {
     pub releases: (Arc<dyn Host>, Arc<Feed>),
     /// The host of kinds that are stored as they are, where there is one.
     pub stored: Option<Arc<dyn Host>>,
+    /// The generations that were accepted; without them each that compiles is served at once.
+    pub accepted: Option<Arc<AcceptedGenerations>>,
 }
 
 /// A stored kind's own watch of its host resource.
@@ -47,7 +50,18 @@ struct StoredSource {
 struct Compiled {
     uid: String,
     state: String,
-    good: Option<Arc<Kind>>,
+    /// The state that was recorded as accepted when this was compiled.
+    recorded: Option<String>,
+    good: Option<Good>,
+    /// What waits to be accepted.
+    waiting: Option<Arc<Kind>>,
+}
+
+/// A kind that may be served, and the state of the definition that it was made of.
+#[derive(Clone)]
+struct Good {
+    state: String,
+    kind: Arc<Kind>,
 }
 
 /// Group and plural: no two kinds that are served have the same.
@@ -93,6 +107,12 @@ impl Builder {
         }
     }
 
+    /// The generations that were accepted, where somebody says so.
+    #[must_use]
+    pub fn accepted(&self) -> Option<&Arc<AcceptedGenerations>> {
+        self.backends.accepted.as_ref()
+    }
+
     /// The next snapshot.
     pub fn build(&mut self, definitions: Vec<(DefinitionForm, Arc<Value>)>, previous: &Snapshot) -> Snapshot {
         let mut kinds: Vec<Arc<Kind>> = self.builtin.clone();
@@ -101,7 +121,7 @@ impl Builder {
             let key = (form, text(&definition, "name").to_owned());
             let held = self.compiled.remove(&key);
             let entry = self.compile(form, &definition, held);
-            kinds.extend(entry.good.clone());
+            kinds.extend(entry.good.as_ref().map(|good| Arc::clone(&good.kind)));
             compiled.insert(key, entry);
         }
         self.compiled = compiled;
@@ -131,24 +151,56 @@ impl Builder {
 
     fn compile(&self, form: DefinitionForm, definition: &Value, held: Option<Compiled>) -> Compiled {
         let uid = text(definition, "uid").to_owned();
-        let state = state(form, definition);
+        let state = form.state(definition);
+        let record = self.accepted().and_then(|accepted| accepted.last(&uid));
+        let recorded = record.as_ref().map(|record| record.state.clone());
         let held = held.filter(|held| held.uid == uid);
-        if let Some(held) = held.as_ref().filter(|held| held.state == state) {
-            return Compiled { uid, state, good: held.good.clone() };
-        }
+        let is_accepted = recorded.as_ref() == Some(&state);
+        let held = match held {
+            Some(held) if held.state == state && held.recorded == recorded => return held,
+            // What was compiled already is not compiled again only because the operator agrees.
+            Some(Compiled { waiting: Some(kind), state: compiled, .. }) if is_accepted && compiled == state => {
+                let good = Some(Good { state: compiled, kind });
+                return Compiled { uid, state, recorded, good, waiting: None };
+            }
+            Some(Compiled { good: Some(good), .. }) if is_accepted && good.state == state => {
+                return Compiled { uid, state, recorded, good: Some(good), waiting: None };
+            }
+            held => held.and_then(|held| held.good),
+        };
         let own_storage = if self.backends.stored.is_some() { OwnStorage::Available } else { OwnStorage::Absent };
-        let good = match form.compile(definition, own_storage) {
-            Ok(kind) => Some(Arc::new(kind)),
+        // What is served here and what was recorded differ for moments alone: of both nothing may be taken.
+        let known = held.as_ref().map(|held| held.state.clone());
+        let record = record.filter(|record| !is_accepted && Some(&record.state) != known.as_ref()).and_then(|record| {
+            let kind = record.kind(own_storage).inspect_err(|error| {
+                tracing::warn!(definition = record.name, %error, "there is no recorded generation");
+            });
+            Some(Good { state: record.state.clone(), kind: Arc::new(kind.ok()?) })
+        });
+        let before: Vec<Good> = held.filter(|held| held.state != state).into_iter().chain(record).collect();
+        let name = text(definition, "name");
+        let (good, waiting) = match form.compile(definition, own_storage) {
             Err(error) => {
                 tracing::warn!(
-                    definition = text(definition, "name"),
+                    definition = name,
                     %error,
                     "definition is not accepted; the last good one, if any, stays"
                 );
-                held.and_then(|held| held.good)
+                (before.into_iter().next(), None)
+            }
+            Ok(kind) => {
+                let free = is_accepted || self.accepted().is_none();
+                let hurt = |last: &Good| !succession::threats(&last.kind, &kind).is_empty();
+                if !free && before.iter().any(hurt) {
+                    let generation = kind.origin.generation;
+                    tracing::info!(definition = name, generation, "the change may hurt instances and waits");
+                    (before.into_iter().next(), Some(Arc::new(kind)))
+                } else {
+                    (Some(Good { state: state.clone(), kind: Arc::new(kind) }), None)
+                }
             }
         };
-        Compiled { uid, state, good }
+        Compiled { uid, state, recorded, good, waiting }
     }
 
     /// The kind as it is served; views of the one that was served before are kept when they fit.
@@ -250,19 +302,6 @@ impl Builder {
 
 fn text<'a>(definition: &'a Value, member: &str) -> &'a str {
     definition.get("metadata").and_then(|metadata| metadata.get(member)).and_then(Value::as_str).unwrap_or_default()
-}
-
-/// What a definition has to be compiled for anew: its generation, and the annotations of a form that reads them.
-fn state(form: DefinitionForm, definition: &Value) -> String {
-    let metadata = |member: &str| {
-        definition
-            .get("metadata")
-            .and_then(|metadata| metadata.get(member))
-            .map(ToString::to_string)
-            .unwrap_or_default()
-    };
-    let annotations = if form.reads_annotations() { metadata("annotations") } else { String::new() };
-    metadata("generation") + &annotations
 }
 
 /// Whether the same host objects are instances of both.

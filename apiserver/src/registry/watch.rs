@@ -45,7 +45,7 @@ impl View for DefinitionsView {
 /// Builds and swaps a snapshot after each change of the definitions, until the end. Changes that come while a snapshot is
 /// built are taken together into the next one.
 ///
-/// The first snapshot waits for the definitions of all forms; but a form that the host does not serve has none.
+/// The first snapshot waits for the records of accepted generations and for the definitions of all forms; but a form that the host does not serve has none.
 pub async fn run(sources: Vec<Source>, mut builder: Builder, registry: Arc<Registry>, shutdown: CancellationToken) {
     let view = Arc::new(DefinitionsView::default());
     for (_, feed) in &sources {
@@ -55,10 +55,21 @@ pub async fn run(sources: Vec<Source>, mut builder: Builder, registry: Arc<Regis
     loop {
         let again =
             async { if waiting { tokio::time::sleep(LOOK_AGAIN_AFTER).await } else { std::future::pending().await } };
+        let accepted = async {
+            match builder.accepted() {
+                Some(accepted) => accepted.changed().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             () = shutdown.cancelled() => return,
             () = view.changed.notified() => {}
+            () = accepted => {}
             () = again => {}
+        }
+        // Before that, what was refused might be taken for the first generation.
+        if builder.accepted().is_some_and(|accepted| !accepted.are_known()) {
+            continue;
         }
         let Some(definitions) = read(&sources) else {
             waiting = sources.len() > 1;
