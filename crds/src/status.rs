@@ -24,6 +24,9 @@ pub const CONDITION_READY: &str = "Ready";
 /// The releases there are have the settings of the definition.
 pub const CONDITION_ROLLED_OUT: &str = "RolledOut";
 
+/// The definition is being deleted and stays while there are instances.
+pub const CONDITION_TERMINATING: &str = "Terminating";
+
 /// How many releases have the settings of the definition.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

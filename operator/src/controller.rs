@@ -246,7 +246,7 @@ impl Controller {
         let records = self.stores.cluster.as_ref().map(|cluster| Arc::clone(&cluster.records));
         let grounds = Grounds { records, answers: self.inspections.answers() };
         let mut definitions = self.judge.judge(objects.iter().map(|(form, object)| (*form, object.as_ref())), &grounds);
-        self.inspections.ask(definitions.iter().filter_map(|it| it.verdict.question.clone()).collect());
+        self.inspections.ask(definitions.iter().filter_map(Definition::question).collect());
         // The last good generation of a definition that is refused goes on; it is not begun with.
         let sound = definitions.iter().filter(|it| it.verdict.refused.is_none());
         let kinds = sound.filter_map(|it| Some((it.uid.clone(), it.verdict.kind.clone()?)));
@@ -334,7 +334,7 @@ impl Controller {
         let replicas = self.replicas.as_ref().map(|replicas| replicas.living().into_iter().map(Into::into).collect());
         let records = Arc::clone(&stores.records);
         (
-            Cluster { api_services, crds, bundle, service, replicas, records },
+            Cluster { api_services, crds, bundle, service, replicas, records, roles: stores.roles.state() },
             state,
             write.into_iter().chain(trip).collect(),
         )

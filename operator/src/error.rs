@@ -54,6 +54,12 @@ pub(crate) enum ActionError {
     /// The settings of a definition could not be written to a release.
     #[error("cannot write the settings to the release: {0}")]
     RollOut(#[source] kube::Error),
+    /// The finalizers of a definition could not be written.
+    #[error("cannot write the finalizers: {0}")]
+    SetFinalizers(#[source] kube::Error),
+    /// A ClusterRole could not be written.
+    #[error("cannot write the ClusterRole: {0}")]
+    WriteRole(#[source] kube::Error),
     /// Instances could not be listed.
     #[error("{0}")]
     ListInstances(#[source] kube::Error),

@@ -1,4 +1,4 @@
-//! The instances of a kind, judged by a generation of its definition that takes something from them.
+//! The instances of a kind: whether a generation of its definition takes something from them, or whether there are any.
 //!
 //! Flow: the judge asks, one question a definition; the instances are read through the served API, page by page; the
 //! answer wakes the controller. A refusal is looked into again every while, so that mending the instances is enough.
@@ -37,6 +37,15 @@ const READ_DEADLINE: Duration = Duration::from_secs(120);
 /// After that long what was found is looked into again.
 const AGAIN_AFTER: Duration = Duration::from_secs(15);
 
+/// After that long instances are counted again that hold a deletion up.
+const COUNTED_AGAIN_AFTER: Duration = Duration::from_secs(2);
+
+/// How often is looked whether something is due.
+const STEP: Duration = Duration::from_secs(1);
+
+/// What asks whether there are instances, in the place of a generation.
+pub(crate) const DELETION: &str = "deletion";
+
 /// Whether instances are harmed.
 #[derive(Clone, Debug)]
 pub(crate) struct Question {
@@ -46,22 +55,34 @@ pub(crate) struct Question {
     pub state: String,
     /// What is served.
     pub old: Arc<Kind>,
-    /// What would be.
-    pub new: Arc<Kind>,
-    /// What the one takes from the other.
-    pub threats: Arc<[Break]>,
+    /// What is to be found out.
+    pub asking: Asking,
+}
+
+/// What is to be found out about instances.
+#[derive(Clone, Debug)]
+pub(crate) enum Asking {
+    /// Which are harmed.
+    Harm {
+        /// By this.
+        new: Arc<Kind>,
+        /// What it takes from what is served.
+        threats: Arc<[Break]>,
+    },
+    /// Which there are.
+    Existence,
 }
 
 /// What was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
-    /// No instance is harmed.
+    /// No instance is harmed, or there is none.
     Harmless,
-    /// Some are.
+    /// Some are harmed, or there are some.
     Harmful {
         /// How many.
         count: usize,
-        /// The first of them, and what each would suffer.
+        /// The first of them, each with what it would suffer.
         first: Vec<String>,
     },
     /// They cannot be read.
@@ -89,6 +110,13 @@ impl fmt::Display for Answer {
 type Asked = (String, String, i64);
 
 impl Question {
+    fn again_after(&self) -> Duration {
+        match self.asking {
+            Asking::Harm { .. } => AGAIN_AFTER,
+            Asking::Existence => COUNTED_AGAIN_AFTER,
+        }
+    }
+
     fn asked(&self) -> Asked {
         (self.uid.clone(), self.state.clone(), self.old.origin.generation)
     }
@@ -151,12 +179,14 @@ impl Inspections {
                 let state = self.state();
                 let due = |question: &&Question| match state.answers.get(&question.asked()) {
                     None => true,
-                    Some((_, at)) => at.elapsed() >= AGAIN_AFTER,
+                    // What is deleted next is not looked for again when it is gone.
+                    Some((Answer::Harmless, _)) => false,
+                    Some((_, at)) => at.elapsed() >= question.again_after(),
                 };
                 state.questions.values().find(due).cloned()
             };
             let Some(question) = due else {
-                let _ = tokio::time::timeout(AGAIN_AFTER / 2, self.asked.notified()).await;
+                let _ = tokio::time::timeout(STEP, self.asked.notified()).await;
                 continue;
             };
             let found = tokio::time::timeout(READ_DEADLINE, self.inspect(&question)).await;
@@ -164,7 +194,7 @@ impl Inspections {
             let answer = answer.unwrap_or_else(|error| Answer::Unreadable(error.to_string()));
             let before = self.state().answers.insert(question.asked(), (answer.clone(), Instant::now()));
             if before.is_none_or(|(before, _)| before != answer) {
-                tracing::info!(definition = question.new.origin.name, %answer, "instances were looked at");
+                tracing::info!(definition = question.old.origin.name, asking = question.state, %answer, "instances were looked at");
                 self.bell.notify_one();
             }
         }
@@ -172,23 +202,32 @@ impl Inspections {
 
     async fn inspect(&self, question: &Question) -> Result<Answer, ActionError> {
         let mut found = BTreeMap::new();
-        self.inspect_releases(question, &mut found);
-        for (old, new) in judged_by(question) {
-            self.inspect_version(question, old, new, &mut found).await?;
+        match &question.asking {
+            Asking::Existence => {
+                if let Some(read) = read_by(&question.old) {
+                    self.inspect_version(question, read, None, &mut found).await?;
+                }
+            }
+            Asking::Harm { new, threats } => {
+                self.inspect_releases(&question.old, new, &mut found);
+                for (old, new) in judged_by(&question.old, new, threats) {
+                    self.inspect_version(question, old, new, &mut found).await?;
+                }
+            }
         }
         if found.is_empty() {
             return Ok(Answer::Harmless);
         }
-        let named = found.iter().take(OFFENDERS_NAMED_MAX).map(|(name, harm)| format!("{name}: {harm}"));
+        let named = found.iter().take(OFFENDERS_NAMED_MAX).map(|(name, harm)| match &question.asking {
+            Asking::Existence => name.clone(),
+            Asking::Harm { .. } => format!("{name}: {harm}"),
+        });
         Ok(Answer::Harmful { count: found.len(), first: named.collect() })
     }
 
     /// Releases that would belong to the kind no more.
-    fn inspect_releases(&self, question: &Question, found: &mut BTreeMap<String, String>) {
-        let (KindBackend::Release(old), KindBackend::Release(new)) = (&question.old.backend, &question.new.backend)
-        else {
-            return;
-        };
+    fn inspect_releases(&self, old: &Kind, new: &Kind, found: &mut BTreeMap<String, String>) {
+        let (KindBackend::Release(old), KindBackend::Release(new)) = (&old.backend, &new.backend) else { return };
         for release in self.releases.state() {
             let Ok(object) = serde_json::to_value(&*release) else { continue };
             if old.matches(&object) && !new.matches(&object) {
@@ -244,13 +283,14 @@ fn address(namespace: Option<&str>, name: &str) -> String {
     namespace.map_or_else(|| name.to_owned(), |namespace| format!("{namespace}/{name}"))
 }
 
+/// In which version instances are read.
+fn read_by(kind: &Kind) -> Option<&KindVersion> {
+    kind.storage_version().filter(|it| it.serving == Serving::Served).or(kind.served_versions().next())
+}
+
 /// In which version instances are read, and by which they are judged; none where all of them are harmed.
-fn judged_by(question: &Question) -> Vec<(&KindVersion, Option<&KindVersion>)> {
-    let (old, new) = (&*question.old, &*question.new);
-    let Some(read) = old.storage_version().filter(|it| it.serving == Serving::Served).or(old.served_versions().next())
-    else {
-        return Vec::new();
-    };
+fn judged_by<'k>(old: &'k Kind, new: &'k Kind, threats: &[Break]) -> Vec<(&'k KindVersion, Option<&'k KindVersion>)> {
+    let Some(read) = read_by(old) else { return Vec::new() };
     if old.scope != new.scope || std::mem::discriminant(&old.backend) != std::mem::discriminant(&new.backend) {
         return vec![(read, None)];
     }
@@ -259,7 +299,7 @@ fn judged_by(question: &Question) -> Vec<(&KindVersion, Option<&KindVersion>)> {
     let mut pairs: Vec<(&KindVersion, Option<&KindVersion>)> =
         new.storage_version().map(|storage| (read, Some(storage))).into_iter().collect();
     for version in old.served_versions() {
-        let threatened = question.threats.iter().any(|one| one.version.as_deref() == Some(version.name.as_str()));
+        let threatened = threats.iter().any(|one| one.version.as_deref() == Some(version.name.as_str()));
         let same = of_new(&version.name).filter(|_| threatened);
         let known = |(from, to): &(&KindVersion, Option<&KindVersion>)| {
             from.name == version.name && to.is_some_and(|to| to.name == version.name)

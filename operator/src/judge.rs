@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use kindsmith_crds::{ApplicationDefinitionStatus, Names};
+use kindsmith_crds::{ApplicationDefinitionStatus, FINALIZER, Names};
 use kindsmith_schema::{
     compile::OwnStorage,
     convert::release::overlaps,
@@ -20,7 +20,7 @@ use serde_json::json;
 use crate::{
     decide::Truth,
     group_version::GroupVersion,
-    inspection::{Answer, Question},
+    inspection::{Answer, Asking, DELETION, Question},
     records::Records,
     rollout::Progress,
 };
@@ -30,6 +30,9 @@ const FAULTS_MAX: usize = 16;
 
 /// The most changes that hurt instances that its status repeats.
 const THREATS_MAX: usize = 5;
+
+/// With the value `false`, the built-in roles view, edit and admin do not take up those of the kind.
+const AGGREGATE_ROLES_ANNOTATION: &str = "kindsmith.dev/aggregate-roles";
 
 /// What is judged by besides the definitions themselves.
 #[derive(Default)]
@@ -63,8 +66,25 @@ pub(crate) struct Definition {
     pub claimed: Vec<GroupVersion>,
     /// What was found.
     pub verdict: Arc<Verdict>,
+    /// Its finalizers.
+    pub finalizers: Vec<String>,
+    /// Whether it stays.
+    pub deletion: Deletion,
+    /// Whether the built-in roles take up those of the kind.
+    pub aggregates_roles: bool,
     /// How far its settings have come; none while that is not known.
     pub rollout: Option<Progress>,
+}
+
+/// Whether a definition stays.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Deletion {
+    /// Nobody deletes it.
+    NotAsked,
+    /// It stays while there are instances; what was found about these, once it was.
+    Held(Option<Answer>),
+    /// It may go: instances may be left, or there are none.
+    LetGo,
 }
 
 /// What was found about the generation of a definition.
@@ -90,6 +110,20 @@ pub(crate) struct Refusal {
 }
 
 impl Definition {
+    /// What has to be found out about instances.
+    pub(crate) fn question(&self) -> Option<Question> {
+        if self.deletion == Deletion::NotAsked {
+            return self.verdict.question.clone();
+        }
+        // Asked as long as the definition is there: the answer is what lets it go.
+        self.verdict.kind.as_ref().map(|kind| Question {
+            uid: self.uid.clone(),
+            state: DELETION.to_owned(),
+            old: Arc::clone(kind),
+            asking: Asking::Existence,
+        })
+    }
+
     /// The group-versions of the kind that is or would be served.
     pub(crate) fn served(&self) -> Vec<GroupVersion> {
         let Some(kind) = &self.verdict.kind else { return Vec::new() };
@@ -131,7 +165,7 @@ impl Judge {
         Self { own_storage, known: HashMap::new() }
     }
 
-    /// Judges all definitions there are. One that is being deleted is gone.
+    /// Judges all definitions there are. One that is being deleted is gone, unless it waits for us.
     pub(crate) fn judge<'a>(
         &mut self,
         objects: impl IntoIterator<Item = (DefinitionForm, &'a DynamicObject)>,
@@ -139,7 +173,10 @@ impl Judge {
     ) -> Vec<Definition> {
         let mut definitions: Vec<Definition> = objects
             .into_iter()
-            .filter(|(_, object)| object.metadata.deletion_timestamp.is_none())
+            .filter(|(form, object)| {
+                let waits = form.has_status() && object.finalizers().iter().any(|finalizer| finalizer == FINALIZER);
+                waits || object.metadata.deletion_timestamp.is_none()
+            })
             .map(|(form, object)| self.definition(form, object, grounds))
             .collect();
         definitions.sort_by(|left, right| (left.created, &left.name).cmp(&(right.created, &right.name)));
@@ -170,9 +207,15 @@ impl Judge {
                 .unwrap_or_default(),
             claimed: claimed.iter().map(|(group, version)| GroupVersion::new(group, version)).collect(),
             verdict: Arc::new(Verdict { refused: None, kind: None, question: None }),
+            finalizers: object.finalizers().to_vec(),
+            deletion: Deletion::NotAsked,
+            aggregates_roles: object.annotations().get(AGGREGATE_ROLES_ANNOTATION).is_none_or(|it| it != "false"),
             rollout: None,
         };
         definition.verdict = self.verdict(&definition, object, grounds);
+        if metadata.deletion_timestamp.is_some() {
+            definition.deletion = deletion(&definition, object, grounds);
+        }
         definition
     }
 
@@ -219,6 +262,19 @@ impl Judge {
     }
 }
 
+/// Whether a definition that is being deleted may go.
+fn deletion(definition: &Definition, object: &DynamicObject, grounds: &Grounds) -> Deletion {
+    let orphan = object.data.pointer("/spec/deletionPolicy").and_then(|policy| policy.as_str()) == Some("Orphan");
+    let is_served = grounds.records.is_some() && definition.verdict.kind.is_some() && !was_never_served(definition);
+    if orphan || !is_served {
+        return Deletion::LetGo;
+    }
+    match grounds.answers.get(&(definition.uid.clone(), DELETION.to_owned())) {
+        Some(Answer::Harmless) => Deletion::LetGo,
+        answer => Deletion::Held(answer.cloned()),
+    }
+}
+
 /// Whether another holds the names, so that there can be no instances.
 fn was_never_served(definition: &Definition) -> bool {
     let mut conditions = definition.status.conditions.iter();
@@ -260,8 +316,7 @@ fn succeed(definition: &Definition, last: Option<Arc<Kind>>, next: Arc<Kind>, an
         uid: definition.uid.clone(),
         state: definition.state.clone(),
         old: Arc::clone(&last),
-        new: next,
-        threats: threats.into(),
+        asking: Asking::Harm { new: next, threats: threats.into() },
     };
     Verdict { refused: Some(refused), kind: Some(last), question: Some(question) }
 }

@@ -5,7 +5,7 @@ use std::{fmt::Debug, hash::Hash, sync::Arc};
 use futures::{StreamExt, future::join_all};
 use jiff::Timestamp;
 use k8s_openapi::{
-    api::{coordination::v1::Lease, core::v1::Secret},
+    api::{coordination::v1::Lease, core::v1::Secret, rbac::v1::ClusterRole},
     kube_aggregator::pkg::apis::apiregistration::v1::APIService,
 };
 use kindsmith_schema::form::DefinitionForm;
@@ -21,7 +21,13 @@ use kube_runtime::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tokio::{sync::Notify, task::JoinSet};
 
-use crate::{OperatorConfig, Registration, decide::CrdClaim, records::Records, replicas::REPLICA_SELECTOR, rollout};
+use crate::{
+    OperatorConfig, Registration,
+    decide::{CrdClaim, ROLES_LABEL},
+    records::Records,
+    replicas::REPLICA_SELECTOR,
+    rollout,
+};
 
 /// CustomResourceDefinitions are large: this many at a time while they are listed.
 const CRD_PAGE_OBJECTS_MAX: u32 = 50;
@@ -47,6 +53,8 @@ pub(crate) struct ClusterStores {
     crds: Store<Crd>,
     ca: Store<Secret>,
     serving: Store<Secret>,
+    /// ClusterRoles of kinds.
+    pub(crate) roles: Store<ClusterRole>,
     /// The generations that were accepted.
     pub(crate) records: Arc<Records>,
     /// Leases of replicas of the API server.
@@ -99,12 +107,14 @@ impl Stores {
                 let labelled = any().labels(REPLICA_SELECTOR);
                 let leases_changed = Arc::new(Notify::new());
                 let records = Records::new(Arc::clone(bell));
-                let (following, client, namespace) = (Arc::clone(&records), client.clone(), config.namespace.clone());
+                let following = Arc::clone(&records).follow(client.clone(), config.namespace.clone());
                 tasks.spawn(async move {
-                    following.follow(client, namespace).await;
+                    following.await;
                     "records"
                 });
+                let roles = Api::<ClusterRole>::all(client.clone());
                 Some(ClusterStores {
+                    roles: start("ClusterRoles", roles, any().labels(ROLES_LABEL), (), bell, tasks),
                     records,
                     leases: start("Leases of replicas", leases, labelled, (), &leases_changed, tasks),
                     leases_changed,
@@ -133,6 +143,7 @@ impl Stores {
             let _ = cluster.api_services.wait_until_ready().await;
             let _ = cluster.crds.wait_until_ready().await;
             cluster.records.ready().await;
+            let _ = cluster.roles.wait_until_ready().await;
             let _ = join_all([cluster.ca.wait_until_ready(), cluster.serving.wait_until_ready()]).await;
         }
     }

@@ -15,6 +15,12 @@ mod secret;
 /// Records of accepted generations.
 mod record;
 
+/// Definitions themselves.
+mod definition;
+
+/// ClusterRoles of kinds.
+mod role;
+
 use std::{collections::BTreeSet, future::Future, sync::Arc, time::Duration};
 
 use k8s_openapi::{api::core::v1::Secret, kube_aggregator::pkg::apis::apiregistration::v1::APIService};
@@ -68,6 +74,11 @@ impl Actor {
                 let accepted = record::Accepted { form: *form, name, state, revision: *revision };
                 record::write(&self.client, &self.namespace, &accepted).await
             }
+            Action::SetFinalizers { name, basis, finalizers } => {
+                definition::set_finalizers(&self.client, name, basis.as_deref(), finalizers).await
+            }
+            Action::WriteRole { object } => role::write(&self.client, object).await,
+            Action::DeleteRole { name, uid } => role::delete(&self.client, name, uid).await,
             Action::ForgetRecords { names, .. } => record::forget(&self.client, &self.namespace, names).await,
             Action::RoundTrip { group_version, .. } => {
                 let path = group_version.to_string();

@@ -20,6 +20,12 @@ mod replicas;
 /// Which generations are to be recorded as accepted.
 mod records;
 
+/// Which definitions wait for us when they are deleted.
+mod finalizers;
+
+/// Who may do what with each kind.
+mod roles;
+
 /// Conditions: kept times, sound transitions.
 mod conditions;
 
@@ -36,11 +42,16 @@ mod tests;
 pub(crate) use api_services::{MANAGED_BY_LABEL, MANAGED_BY_VALUE, REGISTRY_DIGEST_ANNOTATION, carries, is_ours};
 pub(crate) use holders::CrdClaim;
 pub(crate) use replicas::Replica;
+pub(crate) use roles::ROLES_LABEL;
 
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use k8s_openapi::{ByteString, api::core::v1::Secret, kube_aggregator::pkg::apis::apiregistration::v1::APIService};
+use k8s_openapi::{
+    ByteString,
+    api::{core::v1::Secret, rbac::v1::ClusterRole},
+    kube_aggregator::pkg::apis::apiregistration::v1::APIService,
+};
 use serde_json::Value;
 
 use kindsmith_schema::form::DefinitionForm;
@@ -73,6 +84,8 @@ pub(crate) struct Cluster {
     pub replicas: Option<Vec<Replica>>,
     /// The generations that were accepted.
     pub records: Arc<Records>,
+    /// The ClusterRoles of ours.
+    pub roles: Vec<Arc<ClusterRole>>,
 }
 
 /// How kinds come to be served.
@@ -165,6 +178,27 @@ pub(crate) enum Action {
         /// Their names.
         names: Vec<String>,
     },
+    /// Write the finalizers of a definition.
+    SetFinalizers {
+        /// The definition.
+        name: String,
+        /// The state it was decided on.
+        basis: Option<String>,
+        /// All of them.
+        finalizers: Vec<String>,
+    },
+    /// Create a ClusterRole, or bring ours into shape.
+    WriteRole {
+        /// The ClusterRole, with the resource version of the one there is.
+        object: Box<ClusterRole>,
+    },
+    /// Delete a ClusterRole of ours.
+    DeleteRole {
+        /// Its name.
+        name: String,
+        /// Its uid.
+        uid: String,
+    },
     /// See that a request comes through kube-aggregator.
     RoundTrip {
         /// What it is to prove.
@@ -194,6 +228,8 @@ pub(crate) enum Subject {
     Secret(String),
     /// The records of a definition, by its uid.
     Records(String),
+    /// A ClusterRole.
+    Role(String),
     /// The way through kube-aggregator.
     RoundTrip,
 }
@@ -202,7 +238,10 @@ impl Action {
     /// What it works on.
     pub(crate) fn subject(&self) -> Subject {
         match self {
-            Self::WriteStatus { name, .. } => Subject::Status(name.clone()),
+            // Both write the definition: one after the other.
+            Self::WriteStatus { name, .. } | Self::SetFinalizers { name, .. } => Subject::Status(name.clone()),
+            Self::WriteRole { object } => Subject::Role(object.metadata.name.clone().unwrap_or_default()),
+            Self::DeleteRole { name, .. } => Subject::Role(name.clone()),
             Self::ApplyApiService { object, .. } => {
                 Subject::ApiService(object.metadata.name.clone().unwrap_or_default())
             }
@@ -229,9 +268,12 @@ impl Action {
     /// The resource version that it was decided on; none when the object was missing.
     pub(crate) fn basis(&self) -> Option<&str> {
         match self {
-            Self::WriteStatus { basis, .. } | Self::DeleteApiService { basis, .. } | Self::Refresh { basis, .. } => {
-                basis.as_deref()
-            }
+            Self::WriteStatus { basis, .. }
+            | Self::SetFinalizers { basis, .. }
+            | Self::DeleteApiService { basis, .. }
+            | Self::Refresh { basis, .. } => basis.as_deref(),
+            Self::WriteRole { object } => object.metadata.resource_version.as_deref(),
+            Self::DeleteRole { uid, .. } => Some(uid),
             Self::ApplyApiService { existing, .. } => existing.as_ref().and_then(|(_, basis)| basis.as_deref()),
             Self::WriteSecret { existing, .. } => {
                 existing.as_ref().and_then(|secret| secret.metadata.resource_version.as_deref())
@@ -289,11 +331,15 @@ impl Finding {
 /// Decides what is to be done.
 pub(crate) fn decide(world: &World) -> Vec<Action> {
     let names = holders::names(world);
-    let mut actions = Vec::new();
+    let mut actions = finalizers::actions(world, &names);
     if let Surroundings::Registered(cluster) = &world.surroundings {
         actions.extend(records::actions(&world.definitions, &cluster.records));
         actions.extend(api_services::actions(&world.definitions, &names, cluster));
     }
     actions.extend(status::actions(world, &names));
+    // The last: nobody waits for them, and of 1,000 definitions they are the most.
+    if let Surroundings::Registered(cluster) = &world.surroundings {
+        actions.extend(roles::actions(&world.definitions, &names, cluster));
+    }
     actions
 }

@@ -3,12 +3,16 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kindsmith_crds::{
     ApplicationDefinitionStatus, CONDITION_ACCEPTED, CONDITION_NAMES_ACCEPTED, CONDITION_READY, CONDITION_REGISTERED,
-    CONDITION_ROLLED_OUT, CONDITION_SERVED, RolloutStatus,
+    CONDITION_ROLLED_OUT, CONDITION_SERVED, CONDITION_TERMINATING, RolloutStatus,
 };
 use serde_json::{Map, Value};
 
 use super::{Action, Finding, Surroundings, Truth, World, api_services, conditions, replicas};
-use crate::{judge::Definition, rollout::Progress};
+use crate::{
+    inspection::Answer,
+    judge::{Definition, Deletion},
+    rollout::Progress,
+};
 
 /// The status writes that are needed.
 pub(super) fn actions(world: &World, names: &[Finding]) -> Vec<Action> {
@@ -21,7 +25,13 @@ pub(super) fn actions(world: &World, names: &[Finding]) -> Vec<Action> {
         })
     };
     // What other forms do not have room for is in the log.
-    world.definitions.iter().zip(names).filter(|(it, _)| it.form.has_status()).filter_map(write).collect()
+    world
+        .definitions
+        .iter()
+        .zip(names)
+        .filter(|(it, _)| it.form.has_status() && it.deletion != Deletion::LetGo)
+        .filter_map(write)
+        .collect()
 }
 
 fn status(definition: &Definition, names: &Finding, world: &World) -> ApplicationDefinitionStatus {
@@ -61,6 +71,9 @@ fn status(definition: &Definition, names: &Finding, world: &World) -> Applicatio
             ready(&mut set, &accepted, &found);
         }
     }
+    if let Deletion::Held(answer) = &definition.deletion {
+        set(CONDITION_TERMINATING, &held(answer.as_ref()));
+    }
     if let Some(progress) = definition.rollout {
         set(CONDITION_ROLLED_OUT, &rolled_out(progress));
         let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
@@ -84,6 +97,25 @@ fn ready(set: &mut impl FnMut(&str, &Finding), accepted: &Finding, served: &Find
         Some(missing) => Finding { truth: Truth::False, ..missing.clone() },
     };
     set(CONDITION_READY, &found);
+}
+
+/// Why a definition that is being deleted is still there. Source of the type: k8s.io/apiextensions-apiserver/pkg/controller/
+/// finalizer/crd_finalizer.go.
+fn held(answer: Option<&Answer>) -> Finding {
+    let how = "delete them, or set spec.deletionPolicy to Orphan to leave what they are made of";
+    match answer {
+        None | Some(Answer::Harmless) => Finding::new(Truth::True, "CountingInstances", "instances are being counted"),
+        Some(unreadable @ Answer::Unreadable(_)) => {
+            let message = format!("{unreadable}; the kind stays until it is known that there are none");
+            Finding::new(Truth::True, "InstancesUnreadable", message)
+        }
+        Some(Answer::Harmful { count, first }) => {
+            let (noun, more) = (if *count == 1 { "instance" } else { "instances" }, count.saturating_sub(first.len()));
+            let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+            let message = format!("the kind is served while it has {count} {noun}: {}{more}; {how}", first.join(", "));
+            Finding::new(Truth::True, "InstancesExist", message)
+        }
+    }
 }
 
 fn rolled_out(Progress { updated, total }: Progress) -> Finding {

@@ -1,6 +1,9 @@
 //! A small world to decide about, and what follows when its actions are carried out.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use k8s_openapi::{
     ByteString,
@@ -97,6 +100,7 @@ impl WorldBuilder {
             service: ServiceTarget { namespace: "kindsmith-system".to_owned(), name: "api".to_owned(), port: 443 },
             replicas: None,
             records: Records::new(Arc::default()),
+            roles: Vec::new(),
         };
         Self { judge: Judge::default(), objects: Vec::new(), cluster: Some(cluster), answers: HashMap::new() }
     }
@@ -151,8 +155,12 @@ impl WorldBuilder {
             if actions.is_empty() {
                 return done;
             }
+            let mut busy = HashSet::new();
             for action in &actions {
-                self.carry_out(action);
+                // One at a time works on a subject.
+                if busy.insert(action.subject()) {
+                    self.carry_out(action);
+                }
             }
             done.extend(actions);
         }
@@ -186,6 +194,23 @@ impl WorldBuilder {
                 self.cluster().records.put(record);
             }
             Action::ForgetRecords { names, .. } => names.iter().for_each(|name| self.cluster().records.take(name)),
+            Action::SetFinalizers { name, finalizers, .. } => {
+                let at = self.objects.iter().position(|object| object["metadata"]["name"] == *name).unwrap();
+                self.objects[at]["metadata"]["finalizers"] = json!(finalizers);
+                if finalizers.is_empty() && self.objects[at]["metadata"].get("deletionTimestamp").is_some() {
+                    self.objects.remove(at);
+                }
+            }
+            Action::WriteRole { object } => {
+                let mut object = object.clone();
+                object.metadata.uid = Some("uid".to_owned());
+                object.metadata.resource_version = Some("1".to_owned());
+                self.cluster().roles.retain(|found| found.metadata.name != object.metadata.name);
+                self.cluster().roles.push(Arc::new(*object));
+            }
+            Action::DeleteRole { name, .. } => {
+                self.cluster().roles.retain(|found| found.metadata.name.as_ref() != Some(name));
+            }
             Action::WriteSecret { .. } | Action::RoundTrip { .. } => panic!("certificates are not decided here"),
         }
     }

@@ -87,6 +87,7 @@ fn a_faulty_change_leaves_the_last_good_generation_registered() {
     world.objects[0] = broken("redises");
     world.objects[0]["metadata"]["generation"] = json!(2);
     world.objects[0]["status"] = status_before;
+    world.objects[0]["metadata"]["finalizers"] = json!(["kindsmith.dev/served-kind"]);
     let done = world.settle();
     assert!(done.iter().all(|action| matches!(action, Action::WriteStatus { .. })), "{done:#?}");
     assert_eq!(status(&world, "redises", "Accepted"), "False InvalidDefinition");
@@ -210,8 +211,59 @@ fn the_last_definition_of_a_group_version_takes_its_registration_along() {
     world.settle();
     assert_eq!(names(&mut world), ["v1.apps.example.com"]);
     world.objects[0]["metadata"]["deletionTimestamp"] = json!("2026-11-23T00:00:00Z");
+    world.settle();
+    assert_eq!(status(&world, "buckets", "Terminating"), "True CountingInstances");
+    let asked = ("uid-of-buckets".to_owned(), "deletion".to_owned());
+    let first = vec!["default/a".to_owned(), "default/b".to_owned()];
+    world.answers.insert(asked.clone(), Answer::Harmful { count: 12, first });
+    world.settle();
+    assert_eq!(status(&world, "buckets", "Terminating"), "True InstancesExist");
+    let (.., message) = world.condition("buckets", "Terminating");
+    assert!(message.contains("has 12 instances: default/a, default/b and 10 more; delete them"), "{message}");
+    assert_eq!(status(&world, "buckets", "Served"), "True Served");
+    assert_eq!(names(&mut world), ["v1.apps.example.com"]);
+
+    world.answers.insert(asked, Answer::Harmless);
     let done = world.settle();
-    assert!(matches!(&done[..], [Action::DeleteApiService { name, .. }] if name == "v1.apps.example.com"), "{done:#?}");
+    let about = |action: &Action| match action {
+        Action::DeleteApiService { .. } => "unregistered",
+        Action::SetFinalizers { .. } => "gone",
+        Action::DeleteRole { .. } => "role",
+        other => panic!("{other:?}"),
+    };
+    let mut told: Vec<&str> = done.iter().map(about).collect();
+    told.dedup();
+    assert_eq!(told, ["unregistered", "role", "gone"]);
+    assert!(world.objects.is_empty() && names(&mut world).is_empty());
+}
+
+#[test]
+fn a_definition_with_neighbours_goes_without_unregistering_them() {
+    let mut orphan = definition("redises", "Redis");
+    orphan["spec"]["deletionPolicy"] = json!("Orphan");
+    let mut world = WorldBuilder::registered().define(&orphan).define(&definition("buckets", "Bucket"));
+    world.settle();
+    assert_eq!(world.objects[0]["metadata"]["finalizers"], json!(["kindsmith.dev/served-kind"]));
+    world.objects[0]["metadata"]["deletionTimestamp"] = json!("2026-11-23T00:00:00Z");
+    world.objects[0]["metadata"]["finalizers"] = json!(["theirs", "kindsmith.dev/served-kind"]);
+    let done = world.settle();
+    assert!(!done.iter().any(|action| matches!(action, Action::DeleteApiService { .. })), "{done:#?}");
+    assert_eq!(world.objects[0]["metadata"]["finalizers"], json!(["theirs"]));
+    assert_eq!(names(&mut world), ["v1.apps.example.com"]);
+}
+
+#[test]
+fn what_has_no_kind_does_not_wait_to_be_deleted() {
+    let mut world = WorldBuilder::registered().define(&broken("brokens"));
+    world.settle();
+    assert_eq!(world.objects[0]["metadata"].get("finalizers"), None);
+    let mut world = WorldBuilder::stand_alone().define(&definition("redises", "Redis"));
+    world.settle();
+    assert_eq!(world.objects[0]["metadata"].get("finalizers"), None);
+    world.objects[0]["metadata"]["finalizers"] = json!(["kindsmith.dev/served-kind"]);
+    world.objects[0]["metadata"]["deletionTimestamp"] = json!("2026-11-23T00:00:00Z");
+    world.settle();
+    assert!(world.objects.is_empty(), "it was brought from a cluster");
 }
 
 #[test]
@@ -300,8 +352,10 @@ fn what_is_not_ours_is_never_touched() {
     let mut world =
         WorldBuilder::registered().define(&definition("redises", "Redis")).api_service(foreign).api_service(other);
     let done = world.settle();
-    let of_ours = |action: &Action| matches!(action, Action::WriteStatus { .. } | Action::Record { .. });
-    assert!(done.iter().all(of_ours), "{done:#?}");
+    let touches = |action: &Action| {
+        matches!(action, Action::ApplyApiService { .. } | Action::DeleteApiService { .. } | Action::Refresh { .. })
+    };
+    assert!(!done.iter().any(touches), "{done:#?}");
     assert_eq!(status(&world, "redises", "Served"), "False ServedByOther");
 }
 
