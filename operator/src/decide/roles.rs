@@ -168,8 +168,13 @@ mod tests {
     }
 
     fn written(actions: &[Action]) -> Vec<&ClusterRole> {
-        let role = |action| if let &Action::WriteRole { ref object } = action { Some(object.as_ref()) } else { None };
-        actions.iter().filter_map(role).collect()
+        let mut roles = Vec::new();
+        for action in actions {
+            if let Action::WriteRole { object } = action {
+                roles.push(object.as_ref());
+            }
+        }
+        roles
     }
 
     #[test]
