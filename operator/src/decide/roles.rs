@@ -3,7 +3,7 @@
 //! Each is whole in itself, so that it can be bound alone. The labels are those of
 //! k8s.io/kubernetes/plugin/pkg/auth/authorizer/rbac/bootstrappolicy/policy.go; read and write are told apart as there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::{
     api::rbac::v1::{ClusterRole, PolicyRule},
@@ -77,6 +77,11 @@ pub(super) fn actions(definitions: &[Definition], names: &[Finding], cluster: &C
             }
         }
     }
+    // One that is refused, and whose last good generation is not known here, may be served all the same.
+    let unknown =
+        |definition: &&Definition| definition.verdict.kind.is_none() && definition.deletion != Deletion::LetGo;
+    let unknown: BTreeSet<&str> = definitions.iter().filter(unknown).map(|it| it.uid.as_str()).collect();
+    there.retain(|_, role| role.labels().get(ROLES_LABEL).is_none_or(|uid| !unknown.contains(uid.as_str())));
     actions.extend(
         there
             .into_values()
