@@ -8,6 +8,7 @@ use std::{
     sync::Arc,
 };
 
+use bytes::Bytes;
 use kindsmith_schema::{
     compile::OwnStorage,
     convert::release::overlaps,
@@ -15,13 +16,13 @@ use kindsmith_schema::{
     kind::{Kind, KindBackend, Serving},
     names,
 };
-use serde_json::Value;
+use serde::Deserialize;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::Snapshot;
 use crate::storage::{
     cache::{CacheLimits, WatchCache},
-    feed::Feed,
+    feed::{Feed, tree},
     host::{Host, HostResource, StatusEndpoint},
     kind_store::{KindStore, ServedKind},
     kind_view::KindView,
@@ -44,11 +45,66 @@ struct StoredSource {
     end: CancellationToken,
 }
 
+/// A change of a definition.
+pub enum Change {
+    /// It was created, or changed.
+    Applied {
+        /// Its form.
+        form: DefinitionForm,
+        /// Its name.
+        name: String,
+        /// The definition.
+        json: Bytes,
+    },
+    /// It is gone.
+    Gone {
+        /// Its form.
+        form: DefinitionForm,
+        /// Its name.
+        name: String,
+    },
+}
+
 struct Compiled {
-    uid: String,
-    state: String,
+    state: State,
     good: Option<Arc<Kind>>,
 }
+
+/// What a definition has to be compiled for anew.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct State {
+    uid: String,
+    generation: Option<i64>,
+    /// Of a form that reads them.
+    annotations: Option<BTreeMap<String, String>>,
+}
+
+#[derive(Deserialize)]
+struct Head {
+    metadata: HeadMetadata,
+}
+
+#[derive(Deserialize)]
+struct HeadMetadata {
+    #[serde(default)]
+    uid: String,
+    generation: Option<i64>,
+    annotations: Option<BTreeMap<String, String>>,
+}
+
+/// The state of a definition; none if it cannot be read.
+#[must_use]
+pub fn state(form: DefinitionForm, json: &[u8]) -> Option<State> {
+    let Head { metadata } = serde_json::from_slice(json).ok()?;
+    let annotations = metadata.annotations.filter(|_| form.reads_annotations());
+    Some(State { uid: metadata.uid, generation: metadata.generation, annotations })
+}
+
+/// A definition to compile, and what was compiled before.
+type Work = ((DefinitionForm, String), Bytes, Option<Compiled>);
+
+/// So few are compiled without further threads.
+const COMPILED_ALONE: usize = 8;
 
 /// Group and plural: no two kinds that are served have the same.
 type Address = (String, String);
@@ -58,7 +114,7 @@ pub struct Builder {
     backends: Backends,
     steady: Arc<Steady>,
     builtin: Vec<Arc<Kind>>,
-    compiled: HashMap<(DefinitionForm, String), Compiled>,
+    compiled: BTreeMap<(DefinitionForm, String), Compiled>,
     sources: HashMap<HostResource, StoredSource>,
     served: BTreeMap<Address, Arc<ServedKind>>,
     tasks: TaskTracker,
@@ -85,7 +141,7 @@ impl Builder {
             backends,
             steady,
             builtin: builtin.into_iter().map(Arc::new).collect(),
-            compiled: HashMap::new(),
+            compiled: BTreeMap::new(),
             sources,
             served: BTreeMap::new(),
             tasks,
@@ -93,18 +149,67 @@ impl Builder {
         }
     }
 
-    /// The next snapshot.
-    pub fn build(&mut self, definitions: Vec<(DefinitionForm, Arc<Value>)>, previous: &Snapshot) -> Snapshot {
-        let mut kinds: Vec<Arc<Kind>> = self.builtin.clone();
-        let mut compiled = HashMap::new();
-        for (form, definition) in definitions {
-            let key = (form, text(&definition, "name").to_owned());
-            let held = self.compiled.remove(&key);
-            let entry = self.compile(form, &definition, held);
-            kinds.extend(entry.good.clone());
-            compiled.insert(key, entry);
+    /// The definitions of a form that are known.
+    pub(super) fn names(&self, form: DefinitionForm) -> Vec<String> {
+        self.compiled.keys().filter(|(held, _)| *held == form).map(|(_, name)| name.clone()).collect()
+    }
+
+    /// Whether a definition is known.
+    pub(super) fn knows(&self, form: DefinitionForm, name: &str) -> bool {
+        self.compiled.contains_key(&(form, name.to_owned()))
+    }
+
+    /// Whether a definition is known in a state.
+    pub(super) fn has(&self, form: DefinitionForm, name: &str, state: &State) -> bool {
+        self.compiled.get(&(form, name.to_owned())).is_some_and(|held| held.state == *state)
+    }
+
+    /// Compiles what changed, on as many threads as there are processors when it is much.
+    pub fn take(&mut self, changes: Vec<Change>) {
+        let mut work = Vec::new();
+        for change in changes {
+            match change {
+                Change::Gone { form, name } => drop(self.compiled.remove(&(form, name))),
+                Change::Applied { form, name, json } => {
+                    let key = (form, name);
+                    let held = self.compiled.remove(&key);
+                    work.push((key, json, held));
+                }
+            }
         }
-        self.compiled = compiled;
+        let own_storage = if self.backends.stored.is_some() { OwnStorage::Available } else { OwnStorage::Absent };
+        let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let each = work.len().div_ceil(threads).max(COMPILED_ALONE);
+        let mut shares = Vec::new();
+        while !work.is_empty() {
+            shares.push(work.split_off(work.len().saturating_sub(each)));
+        }
+        let compile_all = |share: Vec<Work>| -> Vec<_> {
+            let compiled = share.into_iter().map(|(key, json, held)| {
+                let compiled = compile(&key, &json, held, own_storage);
+                (key, compiled)
+            });
+            compiled.filter_map(|(key, compiled)| Some((key, compiled?))).collect()
+        };
+        let compiled: Vec<_> = std::thread::scope(|scope| {
+            let own = shares.pop();
+            let others: Vec<_> = shares.into_iter().map(|share| scope.spawn(|| compile_all(share))).collect();
+            let mut compiled = own.map(compile_all).unwrap_or_default();
+            for other in others {
+                match other.join() {
+                    Ok(theirs) => compiled.extend(theirs),
+                    Err(panic) => std::panic::resume_unwind(panic),
+                }
+            }
+            compiled
+        });
+        self.compiled.extend(compiled);
+    }
+
+    /// The next snapshot, of the definitions that are known.
+    pub fn build(&mut self, previous: &Snapshot) -> Snapshot {
+        let good = self.compiled.values().filter_map(|compiled| compiled.good.clone());
+        let kinds: Vec<Arc<Kind>> = self.builtin.iter().cloned().chain(good).collect();
         let borrowed: Vec<&Kind> = kinds.iter().map(Arc::as_ref).collect();
         let conflicts = names::conflicts(&borrowed);
         let mut served = BTreeMap::new();
@@ -127,28 +232,6 @@ impl Builder {
         }
         self.end_unused_sources();
         Snapshot::new(self.served.values().cloned().collect(), previous)
-    }
-
-    fn compile(&self, form: DefinitionForm, definition: &Value, held: Option<Compiled>) -> Compiled {
-        let uid = text(definition, "uid").to_owned();
-        let state = state(form, definition);
-        let held = held.filter(|held| held.uid == uid);
-        if let Some(held) = held.as_ref().filter(|held| held.state == state) {
-            return Compiled { uid, state, good: held.good.clone() };
-        }
-        let own_storage = if self.backends.stored.is_some() { OwnStorage::Available } else { OwnStorage::Absent };
-        let good = match form.compile(definition, own_storage) {
-            Ok(kind) => Some(Arc::new(kind)),
-            Err(error) => {
-                tracing::warn!(
-                    definition = text(definition, "name"),
-                    %error,
-                    "definition is not accepted; the last good one, if any, stays"
-                );
-                held.and_then(|held| held.good)
-            }
-        };
-        Compiled { uid, state, good }
     }
 
     /// The kind as it is served; views of the one that was served before are kept when they fit.
@@ -248,21 +331,28 @@ impl Builder {
     }
 }
 
-fn text<'a>(definition: &'a Value, member: &str) -> &'a str {
-    definition.get("metadata").and_then(|metadata| metadata.get(member)).and_then(Value::as_str).unwrap_or_default()
-}
-
-/// What a definition has to be compiled for anew: its generation, and the annotations of a form that reads them.
-fn state(form: DefinitionForm, definition: &Value) -> String {
-    let metadata = |member: &str| {
-        definition
-            .get("metadata")
-            .and_then(|metadata| metadata.get(member))
-            .map(ToString::to_string)
-            .unwrap_or_default()
+/// Compiles a definition that changed. One that is no good leaves its last good kind. None if it cannot be read.
+fn compile(
+    (form, name): &(DefinitionForm, String),
+    json: &Bytes,
+    held: Option<Compiled>,
+    own_storage: OwnStorage,
+) -> Option<Compiled> {
+    let state = state(*form, json)?;
+    let definition = tree(json)?;
+    let held = held.filter(|held| held.state.uid == state.uid);
+    let good = match form.compile(&definition, own_storage) {
+        Ok(kind) => Some(Arc::new(kind)),
+        Err(error) => {
+            tracing::warn!(
+                definition = name,
+                %error,
+                "definition is not accepted; the last good one, if any, stays"
+            );
+            held.and_then(|held| held.good)
+        }
     };
-    let annotations = if form.reads_annotations() { metadata("annotations") } else { String::new() };
-    metadata("generation") + &annotations
+    Some(Compiled { state, good })
 }
 
 /// Whether the same host objects are instances of both.

@@ -15,6 +15,9 @@ pub mod build;
 /// Kinds and documents at one moment.
 pub mod snapshot;
 
+/// What documents say of one kind.
+mod published;
+
 /// Discovery documents.
 pub mod discovery;
 
