@@ -24,8 +24,8 @@ const SECONDS_VARIABLE: &str = "KINDSMITH_SEVERED_SECONDS";
 /// The instance that is created last.
 const LAST: &str = "last";
 
-/// How long watches may take to tell of the last change after the last cut.
-const CATCH_UP: Duration = Duration::from_secs(30);
+/// How long watches may take to tell of the last change after the last cut: no pause grows while something is heard.
+const CATCH_UP: Duration = Duration::from_secs(5);
 
 /// What a change is known by: type, name of the instance, revision, and what was written.
 type Seen = (String, String, String, Value);
