@@ -31,7 +31,8 @@ use crate::{
     election::{Election, Led},
     error::ActionError,
     group_version::GroupVersion,
-    judge::{Definition, Judge},
+    inspection::Inspections,
+    judge::{Definition, Grounds, Judge},
     metrics::Figures,
     pace::Pace,
     replicas::{Basis, Leases, Replicas},
@@ -95,6 +96,12 @@ async fn act(client: Client, config: OperatorConfig, shutdown: CancellationToken
         rolling_out.run().await;
         "rollouts"
     });
+    let inspections = Inspections::new(client.clone(), stores.releases.clone(), Arc::clone(&bell));
+    let inspecting = Arc::clone(&inspections);
+    watches.spawn(async move {
+        inspecting.run().await;
+        "inspections"
+    });
     let replicas = stores.cluster.as_ref().zip(config.replica_access.clone()).map(|(stores, access)| {
         let leases = Leases {
             store: stores.leases.clone(),
@@ -109,7 +116,7 @@ async fn act(client: Client, config: OperatorConfig, shutdown: CancellationToken
             "replicas"
         });
     }
-    let mut controller = Controller::new(client, config, stores, rollouts, replicas);
+    let mut controller = Controller::new(client, config, stores, rollouts, inspections, replicas);
     loop {
         let began = Instant::now();
         let next = controller.pass();
@@ -179,6 +186,7 @@ struct Controller {
     config: OperatorConfig,
     stores: Stores,
     rollouts: Arc<Rollouts>,
+    inspections: Arc<Inspections>,
     /// None when nobody asks them.
     replicas: Option<Arc<Replicas>>,
     judge: Judge,
@@ -200,6 +208,7 @@ impl Controller {
         config: OperatorConfig,
         stores: Stores,
         rollouts: Arc<Rollouts>,
+        inspections: Arc<Inspections>,
         replicas: Option<Arc<Replicas>>,
     ) -> Self {
         let sans = Arc::new(wanted_sans(&config.service, &config.namespace));
@@ -220,6 +229,7 @@ impl Controller {
             config,
             stores,
             rollouts,
+            inspections,
             replicas,
             judge: Judge::new(own_storage),
             pace: Pace::default(),
@@ -239,7 +249,10 @@ impl Controller {
         let stores = self.stores.definitions.iter();
         let objects: Vec<(DefinitionForm, Arc<DynamicObject>)> =
             stores.flat_map(|(form, store)| store.state().into_iter().map(|object| (*form, object))).collect();
-        let mut definitions = self.judge.judge(objects.iter().map(|(form, object)| (*form, object.as_ref())));
+        let records = self.stores.cluster.as_ref().map(|cluster| Arc::clone(&cluster.records));
+        let grounds = Grounds { records, answers: self.inspections.answers() };
+        let mut definitions = self.judge.judge(objects.iter().map(|(form, object)| (*form, object.as_ref())), &grounds);
+        self.inspections.ask(definitions.iter().filter_map(|it| it.verdict.question.clone()).collect());
         // The last good generation of a definition that is refused goes on; it is not begun with.
         let sound = definitions.iter().filter(|it| it.verdict.refused.is_none());
         let kinds = sound.filter_map(|it| Some((it.uid.clone(), it.verdict.kind.clone()?)));
@@ -325,7 +338,12 @@ impl Controller {
         let crds = stores.crds(|group| groups.contains(group));
         let bundle = state.bundle.take();
         let replicas = self.replicas.as_ref().map(|replicas| replicas.living().into_iter().map(Into::into).collect());
-        (Cluster { api_services, crds, bundle, service, replicas }, state, write.into_iter().chain(trip).collect())
+        let records = Arc::clone(&stores.records);
+        (
+            Cluster { api_services, crds, bundle, service, replicas, records },
+            state,
+            write.into_iter().chain(trip).collect(),
+        )
     }
 
     /// The bundle that replicas are verified against.

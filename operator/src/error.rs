@@ -54,6 +54,15 @@ pub(crate) enum ActionError {
     /// The settings of a definition could not be written to a release.
     #[error("cannot write the settings to the release: {0}")]
     RollOut(#[source] kube::Error),
+    /// Instances could not be listed.
+    #[error("{0}")]
+    ListInstances(#[source] kube::Error),
+    /// The generation that was accepted could not be recorded.
+    #[error("cannot record the accepted generation: {0}")]
+    Record(#[source] kube::Error),
+    /// A definition cannot be packed into a record.
+    #[error("cannot record the accepted generation: {0}")]
+    Pack(String),
     /// The cluster did not answer in time.
     #[error("no answer within {0:?}")]
     Deadline(Duration),

@@ -21,7 +21,7 @@ use kube_runtime::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tokio::{sync::Notify, task::JoinSet};
 
-use crate::{OperatorConfig, Registration, decide::CrdClaim, replicas::REPLICA_SELECTOR, rollout};
+use crate::{OperatorConfig, Registration, decide::CrdClaim, records::Records, replicas::REPLICA_SELECTOR, rollout};
 
 /// CustomResourceDefinitions are large: this many at a time while they are listed.
 const CRD_PAGE_OBJECTS_MAX: u32 = 50;
@@ -47,6 +47,8 @@ pub(crate) struct ClusterStores {
     crds: Store<Crd>,
     ca: Store<Secret>,
     serving: Store<Secret>,
+    /// The generations that were accepted.
+    pub(crate) records: Arc<Records>,
     /// Leases of replicas of the API server.
     pub(crate) leases: Store<Lease>,
     /// Rings when a Lease changes; they are renewed all the time, which wakes nobody else.
@@ -96,7 +98,14 @@ impl Stores {
                 let leases = Api::<Lease>::namespaced(client.clone(), &config.namespace);
                 let labelled = any().labels(REPLICA_SELECTOR);
                 let leases_changed = Arc::new(Notify::new());
+                let records = Records::new(Arc::clone(bell));
+                let (following, client, namespace) = (Arc::clone(&records), client.clone(), config.namespace.clone());
+                tasks.spawn(async move {
+                    following.follow(client, namespace).await;
+                    "records"
+                });
                 Some(ClusterStores {
+                    records,
                     leases: start("Leases of replicas", leases, labelled, (), &leases_changed, tasks),
                     leases_changed,
                     api_services: start("APIServices", api_services, any(), (), bell, tasks),
@@ -123,6 +132,7 @@ impl Stores {
         if let Some(cluster) = &self.cluster {
             let _ = cluster.api_services.wait_until_ready().await;
             let _ = cluster.crds.wait_until_ready().await;
+            cluster.records.ready().await;
             let _ = join_all([cluster.ca.wait_until_ready(), cluster.serving.wait_until_ready()]).await;
         }
     }

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Registry,
-    build::{Builder, Change, state},
+    build::{Builder, Change, News, state},
 };
 use crate::storage::{
     feed::{Feed, Objects, View},
@@ -63,6 +63,7 @@ impl DefinitionsView {
         let form = self.form;
         let (all, held) = (pending.all, if pending.all { builder.names(form) } else { Vec::new() });
         pending.names.extend(held);
+        pending.names.extend(builder.rerecorded(form));
         let found = feed.with_objects(|objects, _| {
             if all {
                 pending.names.extend(objects.keys().map(|(_, name)| name.clone()));
@@ -102,7 +103,8 @@ impl View for DefinitionsView {
 /// Builds and swaps a snapshot after each change of the definitions, until the end. Changes that come while a snapshot is
 /// built are taken together into the next one.
 ///
-/// The first snapshot waits for the definitions of all forms; but a form that the host does not serve has none.
+/// The first snapshot waits for the records of accepted generations, and for the definitions of all forms; but a form that
+/// the host does not serve has none.
 pub async fn run(sources: Vec<Source>, mut builder: Builder, registry: Arc<Registry>, shutdown: CancellationToken) {
     let changed = Arc::new(Notify::new());
     let attach = |(form, feed): (DefinitionForm, Arc<Feed>)| {
@@ -116,10 +118,21 @@ pub async fn run(sources: Vec<Source>, mut builder: Builder, registry: Arc<Regis
     loop {
         let again =
             async { if waiting { tokio::time::sleep(LOOK_AGAIN_AFTER).await } else { std::future::pending().await } };
+        let accepted = async {
+            match builder.accepted() {
+                Some(accepted) => accepted.changed().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             () = shutdown.cancelled() => return,
             () = changed.notified() => {}
+            () = accepted => {}
             () = again => {}
+        }
+        // Before that, what was refused might be taken for the first generation.
+        if builder.accepted().is_some_and(|accepted| !accepted.are_known()) {
+            continue;
         }
         if !known(&views) {
             waiting = views.len() > 1;
@@ -133,20 +146,21 @@ pub async fn run(sources: Vec<Source>, mut builder: Builder, registry: Arc<Regis
         if changes.is_empty() && !first {
             continue;
         }
-        first = false;
         let started = Instant::now();
         let (definitions, previous) = (changes.len(), registry.snapshot());
         let built = tokio::task::spawn_blocking(move || {
-            builder.take(changes);
-            let next = builder.build(&previous);
+            let news = builder.take(changes);
+            let next = (first || news == News::Kinds).then(|| builder.build(&previous));
             (builder, next)
         });
+        first = false;
         let next;
         // It ends early only with the runtime, or in a panic, which is told where it happens.
         (builder, next) = match built.await {
             Ok(built) => built,
             Err(error) => return tracing::error!(%error, "no registry is built any more"),
         };
+        let Some(next) = next else { continue };
         let kinds = next.kinds().count();
         registry.swap(next);
         tracing::info!(definitions, kinds, elapsed_us = started.elapsed().as_micros(), "registry swapped");

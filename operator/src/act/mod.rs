@@ -12,6 +12,9 @@ mod refresh;
 /// Secrets of certificates.
 mod secret;
 
+/// Records of accepted generations.
+mod record;
+
 use std::{collections::BTreeSet, future::Future, sync::Arc, time::Duration};
 
 use k8s_openapi::{api::core::v1::Secret, kube_aggregator::pkg::apis::apiregistration::v1::APIService};
@@ -61,6 +64,11 @@ impl Actor {
                 refresh::refresh(&self.client, group_version, uid, when, digest).await
             }
             Action::WriteSecret { name, existing, work } => secret::write(self, name, existing.as_deref(), work).await,
+            Action::Record { form, name, state, revision, .. } => {
+                let accepted = record::Accepted { form: *form, name, state, revision: *revision };
+                record::write(&self.client, &self.namespace, &accepted).await
+            }
+            Action::ForgetRecords { names, .. } => record::forget(&self.client, &self.namespace, names).await,
             Action::RoundTrip { group_version, .. } => {
                 let path = group_version.to_string();
                 within(self.client.list_api_group_resources(&path), ActionError::Discover).await.map(drop)

@@ -17,6 +17,9 @@ mod api_services;
 /// What every replica serves.
 mod replicas;
 
+/// Which generations are to be recorded as accepted.
+mod records;
+
 /// Conditions: kept times, sound transitions.
 mod conditions;
 
@@ -40,7 +43,9 @@ use jiff::Timestamp;
 use k8s_openapi::{ByteString, api::core::v1::Secret, kube_aggregator::pkg::apis::apiregistration::v1::APIService};
 use serde_json::Value;
 
-use crate::{certificates::CertificateWork, group_version::GroupVersion, judge::Definition};
+use kindsmith_schema::form::DefinitionForm;
+
+use crate::{certificates::CertificateWork, group_version::GroupVersion, judge::Definition, records::Records};
 
 /// Where kube-apiserver finds the API server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,7 +59,7 @@ pub(crate) struct ServiceTarget {
 }
 
 /// What was seen of the cluster around the definitions.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Cluster {
     /// All APIServices, ordered by name.
     pub api_services: Vec<Arc<APIService>>,
@@ -66,10 +71,12 @@ pub(crate) struct Cluster {
     pub service: ServiceTarget,
     /// The replicas of the API server that live; none when they are not asked.
     pub replicas: Option<Vec<Replica>>,
+    /// The generations that were accepted.
+    pub records: Arc<Records>,
 }
 
 /// How kinds come to be served.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) enum Surroundings {
     /// Through kube-apiserver.
     Registered(Cluster),
@@ -78,7 +85,7 @@ pub(crate) enum Surroundings {
 }
 
 /// All that is looked at.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct World {
     /// The time.
     pub now: Timestamp,
@@ -138,6 +145,26 @@ pub(crate) enum Action {
         /// What it is to hold.
         work: CertificateWork,
     },
+    /// Record the present generation of a definition as the one that was accepted.
+    Record {
+        /// The form of the definition.
+        form: DefinitionForm,
+        /// Its name.
+        name: String,
+        /// Its uid.
+        uid: String,
+        /// What was accepted; another is not recorded.
+        state: String,
+        /// The revision of the record.
+        revision: i64,
+    },
+    /// Delete records that were superseded.
+    ForgetRecords {
+        /// The uid of the definition.
+        uid: String,
+        /// Their names.
+        names: Vec<String>,
+    },
     /// See that a request comes through kube-aggregator.
     RoundTrip {
         /// What it is to prove.
@@ -165,6 +192,8 @@ pub(crate) enum Subject {
     ApiService(String),
     /// A Secret.
     Secret(String),
+    /// The records of a definition, by its uid.
+    Records(String),
     /// The way through kube-aggregator.
     RoundTrip,
 }
@@ -180,6 +209,7 @@ impl Action {
             Self::DeleteApiService { name, .. } => Subject::ApiService(name.clone()),
             Self::Refresh { group_version, .. } => Subject::ApiService(group_version.api_service_name()),
             Self::WriteSecret { name, .. } => Subject::Secret(name.clone()),
+            Self::Record { uid, .. } | Self::ForgetRecords { uid, .. } => Subject::Records(uid.clone()),
             Self::RoundTrip { .. } => Subject::RoundTrip,
         }
     }
@@ -207,6 +237,8 @@ impl Action {
                 existing.as_ref().and_then(|secret| secret.metadata.resource_version.as_deref())
             }
             Self::RoundTrip { key, .. } => Some(key),
+            Self::Record { state, .. } => Some(state),
+            Self::ForgetRecords { names, .. } => names.first().map(String::as_str),
         }
     }
 }
@@ -259,6 +291,7 @@ pub(crate) fn decide(world: &World) -> Vec<Action> {
     let names = holders::names(world);
     let mut actions = Vec::new();
     if let Surroundings::Registered(cluster) = &world.surroundings {
+        actions.extend(records::actions(&world.definitions, &cluster.records));
         actions.extend(api_services::actions(&world.definitions, &names, cluster));
     }
     actions.extend(status::actions(world, &names));

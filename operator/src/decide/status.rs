@@ -98,7 +98,7 @@ fn rolled_out(Progress { updated, total }: Progress) -> Finding {
 fn accepted(definition: &Definition) -> Finding {
     match &definition.verdict.refused {
         None => Finding::new(Truth::True, "Accepted", "the definition is sound"),
-        Some(faults) => Finding::new(Truth::False, "InvalidDefinition", faults.clone()),
+        Some(refusal) => Finding::new(refusal.truth, refusal.reason, refusal.message.clone()),
     }
 }
 

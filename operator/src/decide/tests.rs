@@ -11,7 +11,7 @@ use super::{
     Action, REGISTRY_DIGEST_ANNOTATION, Refresh, decide,
     testing::{WorldBuilder, api_service, definition, set_available},
 };
-use crate::group_version::GroupVersion;
+use crate::{group_version::GroupVersion, inspection::Answer};
 
 fn names(world: &mut WorldBuilder) -> Vec<String> {
     world.cluster().api_services.iter().map(|found| found.name_any()).collect()
@@ -93,14 +93,112 @@ fn a_faulty_change_leaves_the_last_good_generation_registered() {
     assert_eq!(status(&world, "redises", "Served"), "True LastGoodGeneration");
     assert_eq!(world.objects[0]["status"]["observedGeneration"], 2);
 
-    // After a restart of the operator nothing is remembered: what works stays, what does not work goes.
+    // The record outlives a restart of the operator.
     world.judge = crate::judge::Judge::default();
+    assert_eq!(world.settle(), []);
+    assert_eq!(status(&world, "redises", "Served"), "True LastGoodGeneration");
+
+    // Without it what works stays, and what does not work goes.
+    world.judge = crate::judge::Judge::default();
+    world.cluster().records.take("definition-uid-of-redises-1");
     assert!(world.settle().iter().all(|action| matches!(action, Action::WriteStatus { .. })));
     assert_eq!(status(&world, "redises", "Served"), "True LastGoodGeneration");
     set_available(Arc::make_mut(&mut world.cluster().api_services[0]), "False", "FailedDiscoveryCheck");
     world.settle();
     assert!(names(&mut world).is_empty());
     assert_eq!(status(&world, "redises", "Served"), "False InvalidDefinition");
+}
+
+/// Generation 2 of the definition, which no longer has the field `size`, in a world where generation 1 is served.
+fn narrowed() -> WorldBuilder {
+    let mut wide = definition("redises", "Redis");
+    let schema =
+        |properties| json!({"type": "object", "properties": {"spec": {"type": "object", "properties": properties}}});
+    wide["spec"]["versions"][0]["schema"]["openAPIV3Schema"] = schema(json!({"size": {"type": "string"}}));
+    let mut world = WorldBuilder::registered().define(&wide);
+    world.settle();
+    world.objects[0]["spec"]["versions"][0]["schema"]["openAPIV3Schema"] = schema(json!({}));
+    world.objects[0]["metadata"]["generation"] = json!(2);
+    world
+}
+
+fn served_generation(world: &mut WorldBuilder) -> i64 {
+    world.look().definitions[0].verdict.kind.as_ref().unwrap().origin.generation
+}
+
+fn recorded(world: &mut WorldBuilder) -> String {
+    world.cluster().records.last("uid-of-redises").unwrap().state.clone()
+}
+
+#[test]
+fn a_change_that_may_hurt_instances_waits_until_they_were_looked_at() {
+    let mut world = narrowed();
+    world.settle();
+    assert_eq!(status(&world, "redises", "Accepted"), "Unknown InspectingInstances");
+    assert_eq!(status(&world, "redises", "Served"), "True LastGoodGeneration");
+    assert_eq!(status(&world, "redises", "Ready"), "False InspectingInstances");
+    assert_eq!((served_generation(&mut world), recorded(&mut world).as_str()), (1, "1"));
+
+    world.answers.insert(("uid-of-redises".to_owned(), "2".to_owned()), Answer::Harmless);
+    world.settle();
+    assert_eq!(status(&world, "redises", "Ready"), "True Ready");
+    assert_eq!((served_generation(&mut world), recorded(&mut world).as_str()), (2, "2"));
+    world.answers.clear();
+    assert_eq!(world.settle(), [], "it stays accepted");
+    assert!(world.cluster().records.superseded("uid-of-redises").is_empty());
+}
+
+#[test]
+fn a_change_that_hurts_instances_is_refused_over_restarts_until_it_is_forced() {
+    let mut world = narrowed();
+    let first = vec!["default/a: spec.size is no longer known".to_owned()];
+    let asked = ("uid-of-redises".to_owned(), "2".to_owned());
+    world.answers.insert(asked, Answer::Harmful { count: 1, first });
+    world.settle();
+    assert_eq!(status(&world, "redises", "Accepted"), "False BreaksInstances");
+    let (.., message) = world.condition("redises", "Accepted");
+    assert!(message.contains("default/a: spec.size is no longer known"), "{message}");
+    assert!(message.contains(r#"kindsmith.dev/force-schema-change: "2""#), "{message}");
+    world.judge = crate::judge::Judge::default();
+    assert_eq!(world.settle(), []);
+    assert_eq!(served_generation(&mut world), 1);
+
+    world.objects[0]["metadata"]["annotations"] = json!({"kindsmith.dev/force-schema-change": "1"});
+    world.settle();
+    assert_eq!(served_generation(&mut world), 1, "another generation was meant");
+    world.objects[0]["metadata"]["annotations"] = json!({"kindsmith.dev/force-schema-change": "2"});
+    world.settle();
+    assert_eq!(status(&world, "redises", "Ready"), "True Ready");
+    assert_eq!((served_generation(&mut world), recorded(&mut world).as_str()), (2, "2"));
+    world.judge = crate::judge::Judge::default();
+    world.objects[0]["metadata"]["annotations"] = json!({});
+    assert_eq!(world.settle(), [], "what was forced stays accepted after a restart");
+}
+
+#[test]
+fn going_back_needs_no_consent() {
+    let mut world = narrowed();
+    let unreadable = Answer::Unreadable("forbidden".to_owned());
+    world.answers.insert(("uid-of-redises".to_owned(), "2".to_owned()), unreadable);
+    world.settle();
+    assert_eq!(status(&world, "redises", "Accepted"), "Unknown InstancesUnreadable");
+    world.objects[0]["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["x-kubernetes-preserve-unknown-fields"] =
+        json!(true);
+    world.objects[0]["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"] =
+        json!({"spec": {"type": "object", "properties": {"size": {"type": "string"}}}});
+    world.objects[0]["metadata"]["generation"] = json!(3);
+    world.settle();
+    assert_eq!(status(&world, "redises", "Ready"), "True Ready");
+    assert_eq!(recorded(&mut world), "3");
+}
+
+#[test]
+fn without_a_cluster_every_change_is_taken_at_once() {
+    let mut world = narrowed();
+    world.cluster = None;
+    world.settle();
+    assert_eq!(status(&world, "redises", "Ready"), "True Ready");
+    assert_eq!(served_generation(&mut world), 2);
 }
 
 #[test]
@@ -202,7 +300,8 @@ fn what_is_not_ours_is_never_touched() {
     let mut world =
         WorldBuilder::registered().define(&definition("redises", "Redis")).api_service(foreign).api_service(other);
     let done = world.settle();
-    assert!(done.iter().all(|action| matches!(action, Action::WriteStatus { .. })), "{done:#?}");
+    let of_ours = |action: &Action| matches!(action, Action::WriteStatus { .. } | Action::Record { .. });
+    assert!(done.iter().all(of_ours), "{done:#?}");
     assert_eq!(status(&world, "redises", "Served"), "False ServedByOther");
 }
 
