@@ -163,6 +163,7 @@ impl InCluster {
         let authorizer: Arc<dyn Authorizer> = Arc::new(SubjectAccessReviews::new(client.clone()));
         let announcement = Announcement { namespace: self.namespace, identity: identity(), address: self.advertised };
         let report = ReplicaReport::new(announcement.identity.clone(), Arc::clone(&certificate));
+        let mut swaps = registry.swaps();
         let chain = Chain::new(
             registry,
             authenticators,
@@ -173,7 +174,14 @@ impl InCluster {
             Arc::clone(&certificate),
         )
         .reporting(report);
-        tasks.spawn(announce(client, announcement, ended.clone()));
+        // One that begins serves nobody yet, and is not missed in what all replicas serve.
+        let begun = ended.clone();
+        tasks.spawn(async move {
+            let known = async { swaps.wait_for(|swaps| *swaps > 0).await.is_ok() };
+            if begun.run_until_cancelled(known).await == Some(true) {
+                announce(client, announcement, begun).await;
+            }
+        });
         let served = serve(self.listener, certificate, Limits::default(), Arc::new(chain), lifecycle).await;
         ended.cancel();
         tasks.close();

@@ -43,6 +43,10 @@ use crate::{
 /// Changes that come this close together are looked at once.
 const COALESCE: Duration = Duration::from_millis(10);
 
+/// Looking at the world takes at most one part in so many of the time: where there is much to look at, more changes are
+/// looked at together.
+const LOOK_SHARE: u32 = 5;
+
 /// The world is looked at this often without a change too: certificates age by the wall clock.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(60);
 
@@ -114,19 +118,21 @@ async fn act(client: Client, config: OperatorConfig, shutdown: CancellationToken
     }
     let mut controller = Controller::new(client, config, stores, rollouts, inspections, replicas);
     loop {
+        let began = Instant::now();
         let next = controller.pass();
+        let pause = COALESCE.max(began.elapsed().saturating_mul(LOOK_SHARE - 1));
         tokio::select! {
             biased;
             () = shutdown.cancelled() => break,
             ended = watches.join_next() => return Err(watch_ended(ended)),
             Some(done) = controller.running.join_next_with_id() => {
                 controller.finished(done)?;
-                sleep(COALESCE).await;
+                sleep(pause).await;
                 while let Some(done) = controller.running.try_join_next_with_id() {
                     controller.finished(done)?;
                 }
             }
-            () = bell.notified() => sleep(COALESCE).await,
+            () = bell.notified() => sleep(pause).await,
             () = tokio::time::sleep_until(next.into()) => {}
         }
     }
@@ -399,6 +405,10 @@ impl Controller {
                 if let Action::RoundTrip { key, .. } = action {
                     self.round_trip = Some(key);
                 }
+            }
+            Err(error) if error.is_outdated() => {
+                tracing::debug!(?subject, "a status was written by somebody else meanwhile; it is looked at again");
+                self.pace.outdated(&subject, action.basis().map(str::to_owned), now);
             }
             Err(error) => {
                 let pause = self.pace.failed(&subject, now, rand::random());

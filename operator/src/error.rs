@@ -73,3 +73,10 @@ pub(crate) enum ActionError {
     #[error("no answer within {0:?}")]
     Deadline(Duration),
 }
+
+impl ActionError {
+    /// Whether the object of a status that was to be written had changed since it was seen.
+    pub(crate) fn is_outdated(&self) -> bool {
+        matches!(self, Self::WriteStatus(kube::Error::Api(status)) if status.is_conflict())
+    }
+}

@@ -173,6 +173,22 @@ impl ControlPlane {
         Ok(path)
     }
 
+    /// The port of 127.0.0.1 that kube-apiserver listens on.
+    pub fn port(&self) -> u16 {
+        self.ports.apiserver
+    }
+
+    /// A kubeconfig for the administrator that reaches kube-apiserver through another port of 127.0.0.1.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn kubeconfig_through(&self, port: u16) -> Result<PathBuf> {
+        let path = self.folder().join(format!("through-{port}.kubeconfig"));
+        let (user, groups) = ADMIN;
+        write_kubeconfig(&self.instance, &format!("https://127.0.0.1:{port}"), &path, user, groups)?;
+        Ok(path)
+    }
+
     /// A client for the administrator.
     ///
     /// # Errors

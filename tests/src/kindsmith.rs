@@ -125,13 +125,22 @@ impl Kindsmith {
     /// # Errors
     /// As [`Kindsmith::start`].
     pub async fn start_with(control_plane: &ControlPlane, flags: &[&str]) -> Result<Kindsmith> {
-        let kindsmith = Kindsmith {
-            operator: Mutex::new(None),
-            apiserver: Mutex::new(None),
-            launch: install(control_plane).await?,
-            port: ports::free()?,
-            flags: flags.iter().map(|&flag| flag.to_owned()).collect(),
-        };
+        let flags = flags.iter().map(|&flag| flag.to_owned()).collect();
+        Self::launched(install(control_plane).await?, flags).await
+    }
+
+    /// As [`Kindsmith::start`]; both processes reach kube-apiserver as this kubeconfig says.
+    ///
+    /// # Errors
+    /// As [`Kindsmith::start`].
+    pub async fn start_through(control_plane: &ControlPlane, kubeconfig: &Path) -> Result<Kindsmith> {
+        let launch = Launch { kubeconfig: kubeconfig.to_owned(), ..install(control_plane).await? };
+        Self::launched(launch, Vec::new()).await
+    }
+
+    async fn launched(launch: Launch, flags: Vec<String>) -> Result<Kindsmith> {
+        let (operator, apiserver) = (Mutex::new(None), Mutex::new(None));
+        let kindsmith = Kindsmith { operator, apiserver, launch, port: ports::free()?, flags };
         kindsmith.start_operator()?;
         kindsmith.start_apiserver().await?;
         Ok(kindsmith)

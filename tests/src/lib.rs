@@ -43,6 +43,9 @@ pub mod kindsmith;
 /// A TCP balancer that stands for a Service.
 pub mod balancer;
 
+/// A TCP line that can be cut.
+pub mod line;
+
 /// Several apiservers behind a balancer.
 pub mod replicated;
 

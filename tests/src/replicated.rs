@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
+use kube::Client;
 
 use crate::{
     ControlPlane,
@@ -37,6 +38,7 @@ pub struct Replicated {
     launch: Launch,
     operator: Mutex<Option<Process>>,
     apiservers: Vec<Mutex<Option<Process>>>,
+    ports: Vec<u16>,
     operator_flags: Vec<String>,
 }
 
@@ -57,9 +59,11 @@ impl Replicated {
             apiservers.push(Mutex::new(Some(process)));
             servers.push((port, launch.direct(port).await?));
         }
+        let ports = servers.iter().map(|(port, _)| *port).collect();
         let balancer = Balancer::start(ports::free()?, servers).await?;
         let operator_flags = operator_flags.iter().map(|&flag| flag.to_owned()).collect();
-        let replicated = Replicated { balancer, launch, operator: Mutex::default(), apiservers, operator_flags };
+        let operator = Mutex::default();
+        let replicated = Replicated { balancer, launch, operator, apiservers, ports, operator_flags };
         replicated.start_operator()?;
         let ready = wait::until("all apiservers to be ready", START_DEADLINE, || async {
             for process in replicated.apiservers.iter().chain([&replicated.operator]) {
@@ -78,6 +82,16 @@ impl Replicated {
     /// The port of 127.0.0.1 that stands for the Service.
     pub fn port(&self) -> u16 {
         self.balancer.port()
+    }
+
+    /// A client for one apiserver, past the balancer and the aggregation layer, as the administrator. It does not check
+    /// the serving certificate.
+    ///
+    /// # Errors
+    /// There are not so many apiservers, or the kubeconfig cannot be read.
+    pub async fn client(&self, replica: usize) -> Result<Client> {
+        let port = self.ports.get(replica).context("there are not so many apiservers")?;
+        self.launch.direct(*port).await
     }
 
     /// The `kindsmith` binary.

@@ -20,6 +20,9 @@ pub mod accepted;
 /// Kinds and documents at one moment.
 pub mod snapshot;
 
+/// What documents say of one kind.
+mod published;
+
 /// Discovery documents.
 pub mod discovery;
 

@@ -36,6 +36,38 @@ enum Ended {
     Failed(HostError, Option<u64>),
 }
 
+/// What came of a round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Round {
+    /// Something was heard from the host.
+    Moved,
+    /// Nothing was.
+    Stood,
+}
+
+/// How long to wait before the next round: longer each time, and from the beginning once the host was heard. So a
+/// connection that breaks again and again costs a moment each time.
+struct Pace {
+    pause: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { pause: BACKOFF_MIN }
+    }
+}
+
+impl Pace {
+    fn next(&mut self, round: Round) -> Duration {
+        if round == Round::Moved {
+            self.pause = BACKOFF_MIN;
+        }
+        let wait = self.pause;
+        self.pause = (wait * 2).min(BACKOFF_MAX);
+        wait
+    }
+}
+
 /// Follows a host resource until `shutdown`. A watch that ends is resumed after the last revision; when the host does not
 /// remember it, everything is listed anew.
 pub async fn run_source<S: Sink>(
@@ -45,34 +77,24 @@ pub async fn run_source<S: Sink>(
     shutdown: CancellationToken,
 ) {
     let mut after = None;
-    let mut pause = BACKOFF_MIN;
+    let mut pace = Pace::default();
     loop {
         let round = round(host.as_ref(), &resource, sink.as_ref(), after);
         let ended = tokio::select! {
             () = shutdown.cancelled() => return,
             ended = round => ended,
         };
-        let wait = match ended {
-            Ended::Lost(revision) => {
-                let quick = after != Some(revision);
-                after = Some(revision);
-                if quick {
-                    pause = BACKOFF_MIN;
-                }
-                pause
-            }
-            Ended::Expired => {
-                after = None;
-                pause
-            }
-            Ended::Failed(error, revision) => {
-                tracing::warn!(resource = resource.plural, %error, "host resource cannot be watched; trying again");
-                sink.unavailable(&error);
-                after = revision;
-                pause
-            }
+        let (reached, failure) = match ended {
+            Ended::Lost(revision) => (Some(revision), None),
+            Ended::Expired => (None, None),
+            Ended::Failed(error, revision) => (revision, Some(error)),
         };
-        pause = (pause * 2).min(BACKOFF_MAX);
+        if let Some(error) = failure {
+            tracing::warn!(resource = resource.plural, %error, "host resource cannot be watched; trying again");
+            sink.unavailable(&error);
+        }
+        let wait = pace.next(if reached.is_some() && reached != after { Round::Moved } else { Round::Stood });
+        after = reached;
         let jittered = wait.mul_f64(0.5 + rand::rng().random::<f64>() / 2.0);
         tokio::select! {
             () = shutdown.cancelled() => return,
@@ -117,5 +139,22 @@ fn failed(error: HostError, revision: u64) -> Ended {
     match error {
         HostError::Status(status) if status.code == 410 => Ended::Expired,
         error => Ended::Failed(error, Some(revision)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_while_nothing_is_heard_and_begin_anew_when_something_was() {
+        let mut pace = Pace::default();
+        let grown: Vec<Duration> = (0..12).map(|_| pace.next(Round::Stood)).collect();
+        assert_eq!(grown[..3], [BACKOFF_MIN, BACKOFF_MIN * 2, BACKOFF_MIN * 4]);
+        assert_eq!(grown[11], BACKOFF_MAX);
+        for _ in 0..3 {
+            assert_eq!(pace.next(Round::Moved), BACKOFF_MIN);
+        }
+        assert_eq!(pace.next(Round::Stood), BACKOFF_MIN * 2);
     }
 }

@@ -4,8 +4,12 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use kindsmith_tests::{ControlPlane, Kindsmith, wait};
+use serde_json::{Value, json};
 
-use crate::main_job::apply_definitions;
+use crate::{
+    main_job::apply_definitions,
+    releases::{REDISES, RELEASES, ask, done, served},
+};
 
 const BROKEN: &str = "
 apiVersion: kindsmith.dev/v1alpha1
@@ -22,6 +26,20 @@ spec:
     schema: {openAPIV3Schema: {type: object, properties: {spec: {type: object, properties: {a: {type: strin}}}}}}
   backend: {helmRelease: {chartRef: {kind: OCIRepository, name: x, namespace: charts}, prefix: broken-}}
 ";
+
+/// What needs the host.
+const UNREACHABLE: [(&str, &str, &str); 6] = [
+    ("GET", "/apis/apps.example.com/v1alpha1/namespaces/default/redises/kept", ""),
+    ("GET", "/apis/apps.example.com/v1alpha1/namespaces/default/redises", ""),
+    ("GET", "/apis/apps.example.com/v1alpha1/redises", ""),
+    (
+        "PUT",
+        "/apis/apps.example.com/v1alpha1/namespaces/default/redises/kept",
+        r#"{"apiVersion": "apps.example.com/v1alpha1", "kind": "Redis", "metadata": {"name": "kept"}}"#,
+    ),
+    ("PATCH", "/apis/apps.example.com/v1alpha1/namespaces/default/redises/kept", r#"{"spec": {"replicas": 3}}"#),
+    ("DELETE", "/apis/apps.example.com/v1alpha1/namespaces/default/redises/kept", ""),
+];
 
 fn redis(name: &str, namespace: &str) -> String {
     format!(
@@ -94,16 +112,18 @@ async fn an_unreachable_host_is_said_and_discovery_goes_on() -> Result<()> {
     apply_definitions(&call).await?;
     call(&["create", "-f", "-"]).stdin(&redis("kept", "default")).ok().await?;
     let own = kindsmith.client().await?;
-    let ask = |path: &'static str| {
+    let send = |method: &'static str, path: &'static str, body: &'static str| {
         let own = own.clone();
         async move {
-            let request = http::Request::get(path).body(kube::client::Body::empty())?;
-            let answer = own.send(request).await?;
+            let kind = if method == "PATCH" { "application/merge-patch+json" } else { "application/json" };
+            let request = http::Request::builder().method(method).uri(path).header("content-type", kind);
+            let answer = own.send(request.body(kube::client::Body::from(body.as_bytes().to_vec()))?).await?;
             let (code, retry) = (answer.status().as_u16(), answer.headers().contains_key("retry-after"));
             let body = answer.into_body().collect_bytes().await?;
             anyhow::Ok((code, retry, String::from_utf8_lossy(&body).into_owned()))
         }
     };
+    let ask = |path: &'static str| send("GET", path, "");
     let cached = "/apis/apps.example.com/v1alpha1/redises?resourceVersion=0";
     wait::until("the cache", Duration::from_secs(10), || async {
         let (_, _, body) = ask(cached).await?;
@@ -117,12 +137,74 @@ async fn an_unreachable_host_is_said_and_discovery_goes_on() -> Result<()> {
     ensure!(code == 200 && body.contains("redises"), "discovery answers {code} {body}");
     let (code, _, body) = ask(cached).await?;
     ensure!(code == 200 && body.contains("\"kept\""), "a list from the cache answers {code} {body}");
-    let (code, retry, body) = ask("/apis/apps.example.com/v1alpha1/namespaces/default/redises/kept").await?;
-    ensure!(code == 503 && retry && body.contains("cannot be reached"), "a get answers {code} {body}");
+    for (method, path, body) in UNREACHABLE {
+        let (code, retry, answer) = send(method, path, body).await?;
+        ensure!(
+            code == 503 && retry && answer.contains("cannot be reached") && answer.contains("ServiceUnavailable"),
+            "{method} {path} answers {code}, Retry-After {retry}: {answer}"
+        );
+    }
+    for path in ["/apis", "/apis/apps.example.com", "/openapi/v3/apis/apps.example.com/v1alpha1", "/livez"] {
+        let (code, _, body) = ask(path).await?;
+        ensure!(code == 200, "{path} answers {code} {body}");
+    }
 
     control_plane.start_api_server().await?;
     wait::until("the kind to work again", Duration::from_secs(60), || async {
         call(&["get", "redis", "kept"]).ok().await.map(drop)
     })
     .await
+}
+
+/// The conditions that say that values do not fit.
+fn unfit(instance: &Value) -> Vec<&Value> {
+    let conditions = instance["status"]["conditions"].as_array().into_iter().flatten();
+    conditions.filter(|it| it["type"] == "ValuesValid" && it["status"] == "False").collect()
+}
+
+#[tokio::test]
+async fn values_that_do_not_fit_are_served_with_a_condition_and_left_as_they_are() -> Result<()> {
+    let control_plane = ControlPlane::start().await?;
+    control_plane.install_flux_crds().await?;
+    let _kindsmith = Kindsmith::start(&control_plane).await?;
+    apply_definitions(&|args: &[&str]| control_plane.kubectl(args.iter().copied())).await?;
+    let client = control_plane.client().await?;
+    served(&client, REDISES).await?;
+    let values = json!({"replicas": 50, "persistence": "tape", "config": {"a": 1}, "unknown": {"deep": null}});
+    let release = json!({"apiVersion": "helm.toolkit.fluxcd.io/v2", "kind": "HelmRelease",
+        "metadata": {"name": "redis-odd"}, "spec": {"interval": "5m", "values": values,
+        "chartRef": {"kind": "OCIRepository", "name": "redis", "namespace": "charts"}}});
+    let made = done(&client, "POST", RELEASES, Some(&release)).await?;
+    let (one, behind) = (format!("{REDISES}/odd"), format!("{RELEASES}/redis-odd"));
+
+    // However it is read, it is there, as it is; and nothing was written.
+    let listed = |list: &Value| list["items"].as_array().and_then(|items| items.first().cloned()).unwrap_or_default();
+    let got = done(&client, "GET", &one, None).await?;
+    let all = listed(&done(&client, "GET", REDISES, None).await?);
+    let cached = wait::until("the cache", Duration::from_secs(10), || async {
+        let cached = listed(&done(&client, "GET", &format!("{REDISES}?resourceVersion=0"), None).await?);
+        ensure!(cached["metadata"]["name"] == "odd", "the cache has {cached}");
+        Ok(cached)
+    })
+    .await?;
+    for seen in [&got, &all, &cached] {
+        for (key, value) in values.as_object().into_iter().flatten() {
+            ensure!(seen["spec"][key] == *value, "{key} was {value}: {}", seen["spec"]);
+        }
+        let [condition] = unfit(seen)[..] else { anyhow::bail!("the status is {}", seen["status"]) };
+        let message = condition["message"].as_str().unwrap_or_default();
+        ensure!(message.contains("spec.replicas") && condition["reason"].is_string(), "{condition}");
+    }
+    ensure!(done(&client, "GET", &behind, None).await? == made, "reading wrote to the release");
+
+    // A write that leaves them is let through; one that makes another fault is not; one that mends them ends it.
+    let keep = json!({"spec": {"size": "2Gi"}});
+    let kept = done(&client, "PATCH", &one, Some(&keep)).await?;
+    ensure!(kept["spec"]["replicas"] == 50 && unfit(&kept).len() == 1, "it is {kept}");
+    let (code, answer) = ask(&client, "PATCH", &one, Some(&json!({"spec": {"size": "much"}}))).await?;
+    ensure!(code == 422, "{code}: {answer}");
+    let mend = json!({"spec": {"replicas": 5, "persistence": "aof", "config": {"a": "1"}, "unknown": null}});
+    let mended = done(&client, "PATCH", &one, Some(&mend)).await?;
+    ensure!(unfit(&mended).is_empty(), "the status is {}", mended["status"]);
+    Ok(())
 }

@@ -30,6 +30,12 @@ mod apply;
 /// Faults of definitions, of Flux, of the host.
 mod faults;
 
+/// Connections to the cluster that are cut under writes.
+mod severed;
+
+/// Two apiservers that write the same object.
+mod two_replicas;
+
 /// Watches over websockets.
 mod websocket;
 

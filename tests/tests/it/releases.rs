@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 
 use crate::main_job::apply_definitions;
 
-const REDISES: &str = "/apis/apps.example.com/v1alpha1/namespaces/default/redises";
-const RELEASES: &str = "/apis/helm.toolkit.fluxcd.io/v2/namespaces/default/helmreleases";
+pub(crate) const REDISES: &str = "/apis/apps.example.com/v1alpha1/namespaces/default/redises";
+pub(crate) const RELEASES: &str = "/apis/helm.toolkit.fluxcd.io/v2/namespaces/default/helmreleases";
 
 /// A kind whose values may be null, on a chart of its own.
 const LOOSE: &str = "
@@ -42,7 +42,7 @@ spec:
       - {name: place, expression: release.metadata.namespace + '/' + release.metadata.name}
 ";
 
-async fn ask(client: &Client, method: &str, path: &str, body: Option<&Value>) -> Result<(u16, Value)> {
+pub(crate) async fn ask(client: &Client, method: &str, path: &str, body: Option<&Value>) -> Result<(u16, Value)> {
     let content_type = if method == "PATCH" { "application/merge-patch+json" } else { "application/json" };
     let request = http::Request::builder().method(method).uri(path).header("content-type", content_type);
     let request = request.body(Body::from(body.map(|body| body.to_string().into_bytes()).unwrap_or_default()))?;
@@ -52,13 +52,13 @@ async fn ask(client: &Client, method: &str, path: &str, body: Option<&Value>) ->
     Ok((code, serde_json::from_slice(&body).unwrap_or_else(|_| json!(String::from_utf8_lossy(&body)))))
 }
 
-async fn done(client: &Client, method: &str, path: &str, body: Option<&Value>) -> Result<Value> {
+pub(crate) async fn done(client: &Client, method: &str, path: &str, body: Option<&Value>) -> Result<Value> {
     let (code, answer) = ask(client, method, path, body).await?;
     ensure!((200..300).contains(&code), "{method} {path} answers {code}: {answer}");
     Ok(answer)
 }
 
-async fn served(client: &Client, path: &str) -> Result<()> {
+pub(crate) async fn served(client: &Client, path: &str) -> Result<()> {
     wait::until("the kind", Duration::from_secs(30), || async { done(client, "GET", path, None).await.map(drop) }).await
 }
 
