@@ -15,6 +15,9 @@ pub const CONDITION_NAMES_ACCEPTED: &str = "NamesAccepted";
 /// Each served group-version has its APIService.
 pub const CONDITION_REGISTERED: &str = "Registered";
 
+/// Clients find the kind through kube-apiserver.
+pub const CONDITION_DISCOVERABLE: &str = "Discoverable";
+
 /// The kind is served.
 pub const CONDITION_SERVED: &str = "Served";
 

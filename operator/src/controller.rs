@@ -20,7 +20,8 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use kindsmith_schema::{compile::OwnStorage, form::DefinitionForm};
+use kindsmith_crds::CONDITION_SERVED;
+use kindsmith_schema::{compile::OwnStorage, form::DefinitionForm, kind::Kind};
 
 use crate::{
     CertificateKeeper, Leadership, OperatorConfig, OperatorError,
@@ -28,6 +29,7 @@ use crate::{
     certificates::{CertificateState, Observed, Served, Spread, Stage, assess, bundle, external, wanted_sans},
     config::Registration,
     decide::{Action, Cluster, ServiceTarget, Subject, Surroundings, World, carries, decide, is_ours},
+    discoverable::Discoverable,
     election::{Election, Led},
     error::ActionError,
     group_version::GroupVersion,
@@ -96,6 +98,13 @@ async fn act(client: Client, config: OperatorConfig, shutdown: CancellationToken
         rolling_out.run().await;
         "rollouts"
     });
+    let discoverable = stores.cluster.as_ref().map(|_| Discoverable::new(client.clone(), Arc::clone(&bell)));
+    if let Some(discoverable) = discoverable.clone() {
+        watches.spawn(async move {
+            discoverable.run().await;
+            "discovery"
+        });
+    }
     let inspections = Inspections::new(client.clone(), stores.releases.clone(), Arc::clone(&bell));
     let inspecting = Arc::clone(&inspections);
     watches.spawn(async move {
@@ -116,7 +125,7 @@ async fn act(client: Client, config: OperatorConfig, shutdown: CancellationToken
             "replicas"
         });
     }
-    let mut controller = Controller::new(client, config, stores, rollouts, inspections, replicas);
+    let mut controller = Controller::new(client, config, stores, rollouts, inspections, discoverable, replicas);
     loop {
         let began = Instant::now();
         let next = controller.pass();
@@ -187,6 +196,8 @@ struct Controller {
     stores: Stores,
     rollouts: Arc<Rollouts>,
     inspections: Arc<Inspections>,
+    /// None without a cluster.
+    discoverable: Option<Arc<Discoverable>>,
     /// None when nobody asks them.
     replicas: Option<Arc<Replicas>>,
     judge: Judge,
@@ -209,6 +220,7 @@ impl Controller {
         stores: Stores,
         rollouts: Arc<Rollouts>,
         inspections: Arc<Inspections>,
+        discoverable: Option<Arc<Discoverable>>,
         replicas: Option<Arc<Replicas>>,
     ) -> Self {
         let sans = Arc::new(wanted_sans(&config.service, &config.namespace));
@@ -230,6 +242,7 @@ impl Controller {
             stores,
             rollouts,
             inspections,
+            discoverable,
             replicas,
             judge: Judge::new(own_storage),
             pace: Pace::default(),
@@ -252,6 +265,18 @@ impl Controller {
         let records = self.stores.cluster.as_ref().map(|cluster| Arc::clone(&cluster.records));
         let grounds = Grounds { records, answers: self.inspections.answers() };
         let mut definitions = self.judge.judge(objects.iter().map(|(form, object)| (*form, object.as_ref())), &grounds);
+        if let Some(discoverable) = &self.discoverable {
+            // What is not served is not looked for.
+            let is_served = |it: &&Definition| {
+                it.status.conditions.iter().any(|found| found.type_ == CONDITION_SERVED && found.status == "True")
+            };
+            let kinds = definitions.iter().filter(is_served).filter_map(|it| Some((it, it.verdict.kind.as_ref()?)));
+            let served = |(it, kind): (&Definition, &Arc<Kind>)| {
+                let plural = kind.names.plural.clone();
+                it.served().into_iter().map(move |group_version| (group_version, plural.clone())).collect::<Vec<_>>()
+            };
+            discoverable.want(kinds.flat_map(served).collect());
+        }
         self.inspections.ask(definitions.iter().filter_map(Definition::question).collect());
         // The last good generation of a definition that is refused goes on; it is not begun with.
         let sound = definitions.iter().filter(|it| it.verdict.refused.is_none());
@@ -339,8 +364,9 @@ impl Controller {
         let bundle = state.bundle.take();
         let replicas = self.replicas.as_ref().map(|replicas| replicas.living().into_iter().map(Into::into).collect());
         let records = Arc::clone(&stores.records);
+        let visible = self.discoverable.as_ref().map(|it| it.visible());
         (
-            Cluster { api_services, crds, bundle, service, replicas, records, roles: stores.roles.state() },
+            Cluster { api_services, crds, bundle, service, replicas, records, roles: stores.roles.state(), visible },
             state,
             write.into_iter().chain(trip).collect(),
         )

@@ -33,6 +33,9 @@ pub(crate) enum ActionError {
     /// The group-version does not answer through kube-apiserver.
     #[error("the group-version does not answer yet: {0}")]
     Discover(#[source] kube::Error),
+    /// A request could not be put together.
+    #[error("cannot ask: {0}")]
+    Ask(String),
     /// A certificate could not be issued.
     #[error("cannot issue: {0}")]
     Issue(#[from] CertificateError),

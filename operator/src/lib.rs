@@ -50,6 +50,9 @@ mod act;
 /// What each replica of the API server serves.
 mod replicas;
 
+/// What clients find through kube-apiserver.
+mod discoverable;
+
 /// What is told to Prometheus.
 pub mod metrics;
 

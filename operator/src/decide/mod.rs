@@ -56,7 +56,10 @@ use serde_json::Value;
 
 use kindsmith_schema::form::DefinitionForm;
 
-use crate::{certificates::CertificateWork, group_version::GroupVersion, judge::Definition, records::Records};
+use crate::{
+    certificates::CertificateWork, discoverable::Visible, group_version::GroupVersion, judge::Definition,
+    records::Records,
+};
 
 /// Where kube-apiserver finds the API server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,6 +87,8 @@ pub(crate) struct Cluster {
     pub replicas: Option<Vec<Replica>>,
     /// The generations that were accepted.
     pub records: Arc<Records>,
+    /// What clients find; none when nobody looks.
+    pub visible: Option<Arc<Visible>>,
     /// The ClusterRoles of ours.
     pub roles: Vec<Arc<ClusterRole>>,
 }

@@ -2,13 +2,14 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kindsmith_crds::{
-    ApplicationDefinitionStatus, CONDITION_ACCEPTED, CONDITION_NAMES_ACCEPTED, CONDITION_READY, CONDITION_REGISTERED,
-    CONDITION_ROLLED_OUT, CONDITION_SERVED, CONDITION_TERMINATING, RolloutStatus,
+    ApplicationDefinitionStatus, CONDITION_ACCEPTED, CONDITION_DISCOVERABLE, CONDITION_NAMES_ACCEPTED, CONDITION_READY,
+    CONDITION_REGISTERED, CONDITION_ROLLED_OUT, CONDITION_SERVED, CONDITION_TERMINATING, RolloutStatus,
 };
 use serde_json::{Map, Value};
 
 use super::{Action, Finding, Surroundings, Truth, World, api_services, conditions, replicas};
 use crate::{
+    discoverable::Visible,
     inspection::Answer,
     judge::{Definition, Deletion},
     rollout::Progress,
@@ -63,12 +64,19 @@ fn status(definition: &Definition, names: &Finding, world: &World) -> Applicatio
                 }
             }
             set(CONDITION_SERVED, &found);
-            ready(&mut set, &accepted, &found);
+            match &cluster.visible {
+                None => ready(&mut set, &[&accepted, &found]),
+                Some(visible) => {
+                    let discoverable = discoverable(definition, &found, visible);
+                    set(CONDITION_DISCOVERABLE, &discoverable);
+                    ready(&mut set, &[&accepted, &found, &discoverable]);
+                }
+            }
         }
         Surroundings::StandAlone => {
             let found = served(&[&accepted, names], definition, Unregistered::NotServed);
             set(CONDITION_SERVED, &found);
-            ready(&mut set, &accepted, &found);
+            ready(&mut set, &[&accepted, &found]);
         }
     }
     if let Deletion::Held(answer) = &definition.deletion {
@@ -90,9 +98,28 @@ fn status(definition: &Definition, names: &Finding, world: &World) -> Applicatio
     status
 }
 
-/// Whether this generation is the one that is served.
-fn ready(set: &mut impl FnMut(&str, &Finding), accepted: &Finding, served: &Finding) {
-    let found = match [accepted, served].into_iter().find(|finding| !finding.holds()) {
+/// Whether clients find the kind in each of its versions.
+fn discoverable(definition: &Definition, served: &Finding, visible: &Visible) -> Finding {
+    let Some(kind) = definition.verdict.kind.as_ref().filter(|_| served.holds()) else {
+        return Finding { truth: Truth::False, ..served.clone() };
+    };
+    for group_version in definition.served() {
+        let address = (group_version, kind.names.plural.clone());
+        if !visible.resources.contains(&address) {
+            let message = format!("aggregated discovery of kube-apiserver does not show it in {} yet", address.0);
+            return Finding::new(Truth::False, "NotInDiscovery", message);
+        }
+        if !visible.documents.contains(&address.0) {
+            let message = format!("the index of OpenAPI v3 of kube-apiserver does not have {} yet", address.0);
+            return Finding::new(Truth::False, "NotInOpenAPI", message);
+        }
+    }
+    Finding::new(Truth::True, "Discoverable", "clients find it in discovery and in OpenAPI")
+}
+
+/// Whether this generation is the one that is served, and found.
+fn ready(set: &mut impl FnMut(&str, &Finding), needed: &[&Finding]) {
+    let found = match needed.iter().copied().find(|finding| !finding.holds()) {
         None => Finding::new(Truth::True, "Ready", "this generation is served"),
         Some(missing) => Finding { truth: Truth::False, ..missing.clone() },
     };

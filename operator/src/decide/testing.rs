@@ -101,6 +101,7 @@ impl WorldBuilder {
             replicas: None,
             records: Records::new(Arc::default()),
             roles: Vec::new(),
+            visible: None,
         };
         Self { judge: Judge::default(), objects: Vec::new(), cluster: Some(cluster), answers: HashMap::new() }
     }
