@@ -97,13 +97,15 @@ async fn writes_of_one_object_through_two_apiservers_all_land_or_are_told() -> R
 
     let seen = done(&replicas[1], "GET", &format!("{REDISES}/shared"), None).await?;
     let config = &seen["spec"]["config"];
-    ensure!(config["count"] == (writers.len() * ROUNDS).to_string() && config["kept"] == "x", "it is {config}");
+    let counted = json!((writers.len() * ROUNDS).to_string());
+    ensure!(config["count"] == counted && config["kept"] == "x", "it is {config}");
     // Every write that landed is one generation, as each changed a value.
     let generation = 1 + writers.len() * ROUNDS * 2;
     ensure!(seen["metadata"]["generation"] == generation, "the generation is {}", seen["metadata"]["generation"]);
     ensure!(seen["metadata"]["uid"] == made["metadata"]["uid"], "it is another object");
+    let last = json!((ROUNDS - 1).to_string());
     for (_, writer) in &writers {
-        ensure!(config[writer] == (ROUNDS - 1).to_string(), "{writer} left {config}");
+        ensure!(config[writer] == last, "{writer} left {config}");
         let keys = owned(&seen, writer, "Apply");
         ensure!(keys == [format!("f:{writer}")], "{writer} owns {keys:?}");
     }
