@@ -12,7 +12,7 @@ use std::{
 
 use jiff::Timestamp;
 use k8s_openapi::{ByteString, kube_aggregator::pkg::apis::apiregistration::v1::APIService};
-use kube::{Client, api::DynamicObject};
+use kube::Client;
 use tokio::{
     sync::Notify,
     task::{AbortHandle, Id, JoinError, JoinSet},
@@ -21,7 +21,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use kindsmith_crds::CONDITION_SERVED;
-use kindsmith_schema::{compile::OwnStorage, form::DefinitionForm, kind::Kind};
+use kindsmith_schema::{compile::OwnStorage, kind::KindOutline};
 
 use crate::{
     CertificateKeeper, Leadership, OperatorConfig, OperatorError,
@@ -260,18 +260,17 @@ impl Controller {
         let wall_clock = Timestamp::now();
         let now = Instant::now();
         let stores = self.stores.definitions.iter();
-        let objects: Vec<(DefinitionForm, Arc<DynamicObject>)> =
-            stores.flat_map(|(form, store)| store.state().into_iter().map(|object| (*form, object))).collect();
+        let objects = stores.flat_map(|(form, store)| store.state().into_iter().map(|object| (*form, object)));
         let records = self.stores.cluster.as_ref().map(|cluster| Arc::clone(&cluster.records));
         let grounds = Grounds { records, answers: self.inspections.answers() };
-        let mut definitions = self.judge.judge(objects.iter().map(|(form, object)| (*form, object.as_ref())), &grounds);
+        let mut definitions = self.judge.judge(objects, &grounds);
         if let Some(discoverable) = &self.discoverable {
             // What is not served is not looked for.
             let is_served = |it: &&Definition| {
                 it.status.conditions.iter().any(|found| found.type_ == CONDITION_SERVED && found.status == "True")
             };
             let kinds = definitions.iter().filter(is_served).filter_map(|it| Some((it, it.verdict.kind.as_ref()?)));
-            let served = |(it, kind): (&Definition, &Arc<Kind>)| {
+            let served = |(it, kind): (&Definition, &Arc<KindOutline>)| {
                 let plural = kind.names.plural.clone();
                 it.served().into_iter().map(move |group_version| (group_version, plural.clone())).collect::<Vec<_>>()
             };
@@ -286,7 +285,7 @@ impl Controller {
             definition.rollout = self.rollouts.progress(&definition.uid);
         }
         let groups: HashSet<&str> =
-            definitions.iter().flat_map(|it| &it.claimed).map(|claimed| claimed.group.as_str()).collect();
+            definitions.iter().flat_map(|it| it.claimed.iter()).map(|claimed| claimed.group.as_str()).collect();
         let mut actions = Vec::new();
         let mut aging = None;
         let surroundings = match &self.stores.cluster {

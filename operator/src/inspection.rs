@@ -13,7 +13,7 @@ use std::{
 
 use kindsmith_schema::{
     compatibility::Break,
-    kind::{Kind, KindBackend, KindVersion, Serving},
+    kind::{Kind, KindBackend, KindOutline, KindVersion},
     succession::harm,
 };
 use kube::{
@@ -54,7 +54,7 @@ pub(crate) struct Question {
     /// The generation that asks to be accepted.
     pub state: String,
     /// What is served.
-    pub old: Arc<Kind>,
+    pub old: Arc<KindOutline>,
     /// What is to be found out.
     pub asking: Asking,
 }
@@ -64,6 +64,8 @@ pub(crate) struct Question {
 pub(crate) enum Asking {
     /// Which are harmed.
     Harm {
+        /// Of this kind.
+        old: Arc<Kind>,
         /// By this.
         new: Arc<Kind>,
         /// What it takes from what is served.
@@ -204,14 +206,15 @@ impl Inspections {
         let mut found = BTreeMap::new();
         match &question.asking {
             Asking::Existence => {
-                if let Some(read) = read_by(&question.old) {
-                    self.inspect_version(question, read, None, &mut found).await?;
+                if let Some(read) = question.old.read_version() {
+                    self.inspect_version(question, &read.name, None, &mut found).await?;
                 }
             }
-            Asking::Harm { new, threats } => {
-                self.inspect_releases(&question.old, new, &mut found);
-                for (old, new) in judged_by(&question.old, new, threats) {
-                    self.inspect_version(question, old, new, &mut found).await?;
+            Asking::Harm { old, new, threats } => {
+                self.inspect_releases(old, new, &mut found);
+                for (old, new) in judged_by(old, new, threats) {
+                    let judges = new.map(|new| (old, new));
+                    self.inspect_version(question, &old.name, judges, &mut found).await?;
                 }
             }
         }
@@ -242,15 +245,15 @@ impl Inspections {
     async fn inspect_version(
         &self,
         question: &Question,
-        old: &KindVersion,
-        new: Option<&KindVersion>,
+        version: &str,
+        judges: Option<(&KindVersion, &KindVersion)>,
         found: &mut BTreeMap<String, String>,
     ) -> Result<(), ActionError> {
         let kind = &question.old;
         let resource = ApiResource {
             group: kind.group.clone(),
-            version: old.name.clone(),
-            api_version: kind.api_version(&old.name),
+            version: version.to_owned(),
+            api_version: format!("{}/{version}", kind.group),
             kind: kind.names.kind.clone(),
             plural: kind.names.plural.clone(),
         };
@@ -260,9 +263,9 @@ impl Inspections {
             let page = within(api.list(&params), ActionError::ListInstances).await?;
             for instance in &page.items {
                 let name = address(instance.namespace().as_deref(), &instance.name_any());
-                let harm = match new {
+                let harm = match judges {
                     None => Some("it would not be found any more".to_owned()),
-                    Some(new) => serde_json::to_value(instance)
+                    Some((old, new)) => serde_json::to_value(instance)
                         .ok()
                         .and_then(|instance| harm(&instance, old, new))
                         .map(|harm| harm.to_string()),
@@ -283,14 +286,9 @@ fn address(namespace: Option<&str>, name: &str) -> String {
     namespace.map_or_else(|| name.to_owned(), |namespace| format!("{namespace}/{name}"))
 }
 
-/// In which version instances are read.
-fn read_by(kind: &Kind) -> Option<&KindVersion> {
-    kind.storage_version().filter(|it| it.serving == Serving::Served).or(kind.served_versions().next())
-}
-
 /// In which version instances are read, and by which they are judged; none where all of them are harmed.
 fn judged_by<'k>(old: &'k Kind, new: &'k Kind, threats: &[Break]) -> Vec<(&'k KindVersion, Option<&'k KindVersion>)> {
-    let Some(read) = read_by(old) else { return Vec::new() };
+    let Some(read) = old.read_version() else { return Vec::new() };
     if old.scope != new.scope || std::mem::discriminant(&old.backend) != std::mem::discriminant(&new.backend) {
         return vec![(read, None)];
     }

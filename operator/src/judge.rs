@@ -10,12 +10,11 @@ use kindsmith_schema::{
     compile::OwnStorage,
     convert::release::overlaps,
     form::{DefinitionError, DefinitionForm},
-    kind::Kind,
+    kind::{Kind, KindOutline},
     names,
-    succession::{self, FORCE_ANNOTATION},
+    succession::{self, AcceptedGeneration, FORCE_ANNOTATION, RecordError},
 };
-use kube::{ResourceExt, api::DynamicObject};
-use serde_json::json;
+use kube::ResourceExt;
 
 use crate::{
     decide::Truth,
@@ -23,6 +22,7 @@ use crate::{
     inspection::{Answer, Asking, DELETION, Question},
     records::Records,
     rollout::Progress,
+    watched::{self, WatchedDefinition},
 };
 
 /// The most faults of a definition that its status repeats.
@@ -61,9 +61,9 @@ pub(crate) struct Definition {
     /// When it was created; the older definition keeps a name.
     pub created: jiff::Timestamp,
     /// The status it has.
-    pub status: ApplicationDefinitionStatus,
+    pub status: Arc<ApplicationDefinitionStatus>,
     /// The group-versions that it asks for, accepted or not.
-    pub claimed: Vec<GroupVersion>,
+    pub claimed: Arc<[GroupVersion]>,
     /// What was found.
     pub verdict: Arc<Verdict>,
     /// Its finalizers.
@@ -93,7 +93,7 @@ pub(crate) struct Verdict {
     /// Why the generation is refused, if it is.
     pub refused: Option<Refusal>,
     /// The kind: of this generation, or of the last good one while this one is refused. None when there was none.
-    pub kind: Option<Arc<Kind>>,
+    pub kind: Option<Arc<KindOutline>>,
     /// What has to be found out about instances before the generation can be accepted, or is accepted again.
     pub question: Option<Question>,
 }
@@ -143,12 +143,37 @@ impl Definition {
     }
 }
 
-/// A verdict, and what it was reached by.
+/// What is known of a definition.
 #[derive(Debug)]
 struct Known {
+    /// The state that was judged.
     state: String,
+    /// What it was judged by.
     grounds: String,
+    /// What was found.
     verdict: Arc<Verdict>,
+    /// Where the kind of the verdict can be had whole: its schemas are large, and seldom asked for.
+    source: Option<Source>,
+    /// The group-versions that the generation asks for.
+    claimed: Arc<[GroupVersion]>,
+    /// Whether instances may be left when the definition goes.
+    orphans: bool,
+}
+
+/// What a kind was compiled from.
+#[derive(Clone, Debug)]
+enum Source {
+    Definition(DefinitionForm, Arc<WatchedDefinition>),
+    Record(Arc<AcceptedGeneration>),
+}
+
+impl Source {
+    fn compile(&self, own_storage: OwnStorage) -> Result<Kind, RecordError> {
+        match self {
+            Self::Definition(form, object) => Ok(watched::compile(*form, object, own_storage)?),
+            Self::Record(record) => record.kind(own_storage),
+        }
+    }
 }
 
 /// Judges definitions, and remembers what it found and which generation was the last good one.
@@ -166,9 +191,9 @@ impl Judge {
     }
 
     /// Judges all definitions there are. One that is being deleted is gone, unless it waits for us.
-    pub(crate) fn judge<'a>(
+    pub(crate) fn judge(
         &mut self,
-        objects: impl IntoIterator<Item = (DefinitionForm, &'a DynamicObject)>,
+        objects: impl IntoIterator<Item = (DefinitionForm, Arc<WatchedDefinition>)>,
         grounds: &Grounds,
     ) -> Vec<Definition> {
         let mut definitions: Vec<Definition> = objects
@@ -177,7 +202,7 @@ impl Judge {
                 let waits = form.has_status() && object.finalizers().iter().any(|finalizer| finalizer == FINALIZER);
                 waits || object.metadata.deletion_timestamp.is_none()
             })
-            .map(|(form, object)| self.definition(form, object, grounds))
+            .map(|(form, object)| self.definition(form, &object, grounds))
             .collect();
         definitions.sort_by(|left, right| (left.created, &left.name).cmp(&(right.created, &right.name)));
         let alive: HashSet<&str> = definitions.iter().map(|definition| definition.uid.as_str()).collect();
@@ -185,88 +210,119 @@ impl Judge {
         definitions
     }
 
-    fn definition(&mut self, form: DefinitionForm, object: &DynamicObject, grounds: &Grounds) -> Definition {
+    fn definition(&mut self, form: DefinitionForm, object: &Arc<WatchedDefinition>, grounds: &Grounds) -> Definition {
         let metadata = &object.metadata;
-        let claimed = form.claimed(&object.data);
-        let annotations = metadata.annotations.as_ref().filter(|_| form.reads_annotations());
-        let state = json!({"metadata": {"generation": metadata.generation, "annotations": annotations}});
         let mut definition = Definition {
             form,
             name: object.name_any(),
             uid: metadata.uid.clone().unwrap_or_default(),
             generation: metadata.generation,
-            state: form.state(&state),
+            state: watched::state(form, metadata),
             resource_version: metadata.resource_version.clone(),
             created: metadata.creation_timestamp.as_ref().map(|time| time.0).unwrap_or_default(),
-            // A status that does not parse is written anew.
-            status: object
-                .data
-                .get("status")
-                .cloned()
-                .and_then(|it| serde_json::from_value(it).ok())
-                .unwrap_or_default(),
-            claimed: claimed.iter().map(|(group, version)| GroupVersion::new(group, version)).collect(),
+            status: object.status.as_ref().map(|status| Arc::clone(&status.0)).unwrap_or_default(),
+            claimed: Arc::new([]),
             verdict: Arc::new(Verdict { refused: None, kind: None, question: None }),
             finalizers: object.finalizers().to_vec(),
             deletion: Deletion::NotAsked,
             aggregates_roles: object.annotations().get(AGGREGATE_ROLES_ANNOTATION).is_none_or(|it| it != "false"),
             rollout: None,
         };
-        definition.verdict = self.verdict(&definition, object, grounds);
+        let known = self.known(&definition, object, grounds);
+        definition.claimed = Arc::clone(&known.claimed);
+        definition.verdict = Arc::clone(&known.verdict);
+        let orphans = known.orphans;
         if metadata.deletion_timestamp.is_some() {
-            definition.deletion = deletion(&definition, object, grounds);
+            definition.deletion = deletion(&definition, orphans, grounds);
         }
         definition
     }
 
-    fn verdict(&mut self, definition: &Definition, object: &DynamicObject, grounds: &Grounds) -> Arc<Verdict> {
+    /// What is known of a definition, which is found out where something changed.
+    fn known(&mut self, definition: &Definition, object: &Arc<WatchedDefinition>, grounds: &Grounds) -> &Known {
         let uid = &definition.uid;
         let record = grounds.records.as_ref().and_then(|records| records.last(uid));
         let answer = grounds.answers.get(&(uid.clone(), definition.state.clone()));
         let force = object.annotations().get(FORCE_ANNOTATION).map(String::as_str).unwrap_or_default();
         let by = format!("{:?} {answer:?} {force:?}", record.as_ref().map(|record| record.revision));
-        let before = self.known.get(uid);
         // What was accepted stays so; what was refused may be seen in another light.
-        let settled = |known: &&Known| {
-            known.state == definition.state && (known.grounds == by || known.verdict.refused.is_none())
+        let settled =
+            |known: &Known| known.state == definition.state && (known.grounds == by || known.verdict.refused.is_none());
+        let before = self.known.remove(uid);
+        let known = match before {
+            Some(known) if settled(&known) => known,
+            before => self.find_out(definition, object, grounds, Light { record, answer, force, by }, before),
         };
-        if let Some(known) = before.filter(settled) {
-            return Arc::clone(&known.verdict);
-        }
-        let last = before.and_then(|known| known.verdict.kind.clone()).or_else(|| {
+        self.known.entry(uid.clone()).or_insert(known)
+    }
+
+    fn find_out(
+        &self,
+        definition: &Definition,
+        object: &Arc<WatchedDefinition>,
+        grounds: &Grounds,
+        light: Light<'_>,
+        before: Option<Known>,
+    ) -> Known {
+        let form = definition.form;
+        let whole = watched::whole(form, object);
+        let claimed = form.claimed(&whole).iter().map(|(group, version)| GroupVersion::new(group, version)).collect();
+        let orphans = whole.pointer("/spec/deletionPolicy").and_then(|policy| policy.as_str()) == Some("Orphan");
+        let last = before.and_then(|known| known.verdict.kind.clone().zip(known.source)).or_else(|| {
             // One that is recorded in this state was accepted in another life.
-            let record = record.as_ref().filter(|record| record.state != definition.state)?;
+            let record = light.record.as_ref().filter(|record| record.state != definition.state)?;
             let kind = record.kind(self.own_storage).inspect_err(|error| {
                 tracing::warn!(definition = definition.name, %error, "there is no last good generation");
             });
-            kind.ok().map(Arc::new)
+            Some((Arc::new(KindOutline::from(&kind.ok()?)), Source::Record(Arc::clone(record))))
         });
-        let verdict = match compile(definition.form, object, self.own_storage) {
+        let own = Source::Definition(form, Arc::clone(object));
+        let (verdict, source) = match form.compile(&whole, self.own_storage).map_err(described) {
             Err(faults) => {
                 tracing::warn!(definition = definition.name, %faults, "the definition is refused");
                 let refused = Refusal { truth: Truth::False, reason: "InvalidDefinition", message: faults };
-                Verdict { refused: Some(refused), kind: last, question: None }
+                let (kind, source) = last.unzip();
+                (Verdict { refused: Some(refused), kind, question: None }, source)
             }
             Ok(kind) => {
-                let recorded = record.is_some_and(|record| record.state == definition.state);
+                let recorded = light.record.is_some_and(|record| record.state == definition.state);
                 let consented = recorded || grounds.records.is_none() || was_never_served(definition);
-                let forced = succession::forces(force, definition.generation.unwrap_or_default());
+                let forced = succession::forces(light.force, definition.generation.unwrap_or_default());
                 let last = last.filter(|_| !consented && !forced);
-                succeed(definition, last, Arc::new(kind), answer)
+                let last = last.and_then(|(_, source)| Some((source.compile(self.own_storage).ok()?, source)));
+                match last.and_then(|(last, source)| Some((refuse(definition, last, &kind, light.answer)?, source))) {
+                    Some((refused, source)) => (refused, Some(source)),
+                    None => {
+                        let kind = Some(Arc::new(KindOutline::from(&kind)));
+                        (Verdict { refused: None, kind, question: None }, Some(own))
+                    }
+                }
             }
         };
-        let verdict = Arc::new(verdict);
-        let known = Known { state: definition.state.clone(), grounds: by, verdict: Arc::clone(&verdict) };
-        self.known.insert(uid.clone(), known);
-        verdict
+        Known {
+            state: definition.state.clone(),
+            grounds: light.by,
+            verdict: Arc::new(verdict),
+            source,
+            claimed,
+            orphans,
+        }
     }
 }
 
+/// What a definition is judged by.
+struct Light<'a> {
+    record: Option<Arc<AcceptedGeneration>>,
+    answer: Option<&'a Answer>,
+    force: &'a str,
+    /// All of it, as a text that changes with it.
+    by: String,
+}
+
 /// Whether a definition that is being deleted may go.
-fn deletion(definition: &Definition, object: &DynamicObject, grounds: &Grounds) -> Deletion {
-    let orphan = object.data.pointer("/spec/deletionPolicy").and_then(|policy| policy.as_str()) == Some("Orphan");
+fn deletion(definition: &Definition, orphans: bool, grounds: &Grounds) -> Deletion {
     let is_served = grounds.records.is_some() && definition.verdict.kind.is_some() && !was_never_served(definition);
-    if orphan || !is_served {
+    if orphans || !is_served {
         return Deletion::LetGo;
     }
     match grounds.answers.get(&(definition.uid.clone(), DELETION.to_owned())) {
@@ -281,13 +337,11 @@ fn was_never_served(definition: &Definition) -> bool {
     conditions.any(|found| found.type_ == kindsmith_crds::CONDITION_NAMES_ACCEPTED && found.status == "False")
 }
 
-/// Whether a kind that compiles may follow the one before it.
-fn succeed(definition: &Definition, last: Option<Arc<Kind>>, next: Arc<Kind>, answer: Option<&Answer>) -> Verdict {
-    let accepted = |next| Verdict { refused: None, kind: Some(next), question: None };
-    let Some(last) = last else { return accepted(next) };
-    let threats = succession::threats(&last, &next);
+/// What is found about a kind that compiles and may not follow the one before it, or not yet.
+fn refuse(definition: &Definition, last: Kind, next: &Kind, answer: Option<&Answer>) -> Option<Verdict> {
+    let threats = succession::threats(&last, next);
     if threats.is_empty() || answer == Some(&Answer::Harmless) {
-        return accepted(next);
+        return None;
     }
     let told = threats.iter().take(THREATS_MAX).map(ToString::to_string).collect::<Vec<_>>().join("; ");
     let (served, generation) = (last.origin.generation, definition.generation.unwrap_or_default());
@@ -312,26 +366,26 @@ fn succeed(definition: &Definition, last: Option<Arc<Kind>>, next: Arc<Kind>, an
             ),
         },
     };
+    let outline = Arc::new(KindOutline::from(&last));
     let question = Question {
         uid: definition.uid.clone(),
         state: definition.state.clone(),
-        old: Arc::clone(&last),
-        asking: Asking::Harm { new: next, threats: threats.into() },
+        old: Arc::clone(&outline),
+        asking: Asking::Harm { old: Arc::new(last), new: Arc::new(next.clone()), threats: threats.into() },
     };
-    Verdict { refused: Some(refused), kind: Some(last), question: Some(question) }
+    Some(Verdict { refused: Some(refused), kind: Some(outline), question: Some(question) })
 }
 
-fn compile(form: DefinitionForm, object: &DynamicObject, own_storage: OwnStorage) -> Result<Kind, String> {
-    let object = serde_json::to_value(object).map_err(|error| error.to_string())?;
-    form.compile(&object, own_storage).map_err(|error| match error {
+fn described(error: DefinitionError) -> String {
+    match error {
         DefinitionError::Faulty(faults) => describe(&faults),
         unreadable @ DefinitionError::Unreadable(_) => unreadable.to_string(),
-    })
+    }
 }
 
 /// Which definitions may not have the names they ask for, and why. One entry a definition, in the order given.
 pub(crate) fn name_conflicts(definitions: &[Definition]) -> Vec<Option<String>> {
-    let (with_kind, kinds): (Vec<usize>, Vec<&Kind>) = definitions
+    let (with_kind, kinds): (Vec<usize>, Vec<&KindOutline>) = definitions
         .iter()
         .enumerate()
         .filter_map(|(index, definition)| Some((index, definition.verdict.kind.as_deref()?)))

@@ -26,6 +26,9 @@ mod config;
 /// Watches: stores, and a bell.
 mod watch;
 
+/// A definition as its store keeps it.
+mod watched;
+
 /// The generations that were accepted last, kept in the cluster.
 mod records;
 

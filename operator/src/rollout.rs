@@ -14,7 +14,7 @@ use std::{
 use futures::future::join_all;
 use kindsmith_schema::{
     convert::release::ReleaseTemplate,
-    kind::{Kind, KindBackend},
+    kind::{KindBackend, KindOutline},
 };
 use kube::{
     Api, Client, ResourceExt,
@@ -64,7 +64,7 @@ pub(crate) fn strip(release: &mut DynamicObject) {
 /// The kinds that are served, by the uid of their definitions, and how far each has come.
 #[derive(Default)]
 struct State {
-    kinds: Vec<(String, Arc<Kind>)>,
+    kinds: Vec<(String, Arc<KindOutline>)>,
     progress: BTreeMap<String, Progress>,
 }
 
@@ -77,7 +77,7 @@ pub(crate) struct Rollouts {
 }
 
 /// Releases that have the settings of their kind, by uid: they are not looked into again until they or the kind change.
-type Settled = HashMap<String, (Option<String>, Arc<Kind>)>;
+type Settled = HashMap<String, (Option<String>, Arc<KindOutline>)>;
 
 /// A release that has to change.
 struct Pending {
@@ -98,7 +98,7 @@ impl Rollouts {
     }
 
     /// Says which kinds there are, the oldest first.
-    pub(crate) fn set_kinds(&self, kinds: Vec<(String, Arc<Kind>)>) {
+    pub(crate) fn set_kinds(&self, kinds: Vec<(String, Arc<KindOutline>)>) {
         self.state().kinds = kinds;
     }
 
@@ -156,12 +156,12 @@ type Label<'k> = (&'k str, &'k str, &'k str);
 
 /// How far each kind has come, and what is still to be done, by namespace and name.
 fn assess(
-    kinds: &[(String, Arc<Kind>)],
+    kinds: &[(String, Arc<KindOutline>)],
     releases: &[Arc<DynamicObject>],
     settled: &mut Settled,
 ) -> (BTreeMap<String, Progress>, Vec<Pending>) {
     // By the key and the value of the label of the kind, and by the group: a release is of one kind at most.
-    let mut by_label: HashMap<Label<'_>, (&str, &Arc<Kind>, &ReleaseTemplate)> = HashMap::new();
+    let mut by_label: HashMap<Label<'_>, (&str, &Arc<KindOutline>, &ReleaseTemplate)> = HashMap::new();
     let mut progress: BTreeMap<String, Progress> = BTreeMap::new();
     for (uid, kind) in kinds {
         if let KindBackend::Release(template) = &kind.backend {
@@ -222,13 +222,13 @@ mod tests {
     use super::*;
     use crate::decide::testing::definition;
 
-    fn kind(change: impl Fn(&mut Value)) -> Arc<Kind> {
+    fn kind(change: impl Fn(&mut Value)) -> Arc<KindOutline> {
         let mut definition = definition("redises", "Redis");
         change(&mut definition["spec"]["backend"]["helmRelease"]);
-        Arc::new(DefinitionForm::Kindsmith.compile(&definition, OwnStorage::Absent).unwrap())
+        Arc::new(KindOutline::from(&DefinitionForm::Kindsmith.compile(&definition, OwnStorage::Absent).unwrap()))
     }
 
-    fn release(kind: &Kind, name: &str) -> Arc<DynamicObject> {
+    fn release(kind: &KindOutline, name: &str) -> Arc<DynamicObject> {
         let KindBackend::Release(template) = &kind.backend else { panic!("there is no release") };
         let instance = json!({"metadata": {"name": name, "namespace": "t", "resourceVersion": "1"}, "spec": {"a": 1}});
         let mut object: DynamicObject = serde_json::from_value(template.create(&instance)).unwrap();

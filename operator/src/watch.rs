@@ -27,10 +27,14 @@ use crate::{
     records::Records,
     replicas::REPLICA_SELECTOR,
     rollout,
+    watched::{self, WatchedDefinition},
 };
 
 /// CustomResourceDefinitions are large: this many at a time while they are listed.
 const CRD_PAGE_OBJECTS_MAX: u32 = 50;
+
+/// And this many definitions, whose schemas are as large.
+const DEFINITION_PAGE_OBJECTS_MAX: u32 = 50;
 
 /// What matters here of a CustomResourceDefinition; its schemas are skipped while it is read.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -65,7 +69,7 @@ pub(crate) struct ClusterStores {
 
 /// All that is seen.
 pub(crate) struct Stores {
-    pub(crate) definitions: Vec<(DefinitionForm, Store<DynamicObject>)>,
+    pub(crate) definitions: Vec<(DefinitionForm, Store<WatchedDefinition>)>,
     /// Releases, without their values and statuses; nothing waits for them, as Flux may not be there.
     pub(crate) releases: Store<DynamicObject>,
     /// None when stand-alone.
@@ -84,8 +88,9 @@ impl Stores {
         let of_form = |form: DefinitionForm, tasks: &mut JoinSet<&'static str>| {
             let (group, version) = (form.group(), form.version());
             let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, "ApplicationDefinition"));
-            let api = Api::<DynamicObject>::all_with(client.clone(), &resource);
-            (form, start("ApplicationDefinitions", api, any(), resource, bell, tasks))
+            let api = Api::<WatchedDefinition>::all_with(client.clone(), &resource);
+            let paged = any().page_size(DEFINITION_PAGE_OBJECTS_MAX);
+            (form, start_stripped("ApplicationDefinitions", api, paged, resource, bell, tasks, watched::strip))
         };
         let definitions = config.forms.iter().map(|form| of_form(*form, tasks)).collect();
         let cluster = match config.registration {

@@ -130,6 +130,102 @@ pub enum KindBackend {
     Stored,
 }
 
+/// What a kind is without its schemas: enough to register it, and to compare it with others.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KindOutline {
+    /// The definition.
+    pub origin: Origin,
+    /// The API group.
+    pub group: String,
+    /// Where instances live.
+    pub scope: Scope,
+    /// What the kind is called.
+    pub names: KindNames,
+    /// Its versions, the preferred one first.
+    pub versions: Vec<VersionOutline>,
+    /// What an instance becomes.
+    pub backend: KindBackend,
+}
+
+/// What a version is without its schema.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VersionOutline {
+    /// The name of the version.
+    pub name: String,
+    /// Whether it can be used.
+    pub serving: Serving,
+    /// Whether the backend sees it.
+    pub storage: StorageRole,
+    /// How the status is written.
+    pub status: StatusRole,
+    /// Where replicas are, when `/scale` is served.
+    pub scale: Option<ScalePaths>,
+}
+
+/// What definitions may dispute about.
+#[derive(Clone, Copy, Debug)]
+pub struct Claim<'k> {
+    /// The definition.
+    pub origin: &'k Origin,
+    /// The API group.
+    pub group: &'k str,
+    /// The names.
+    pub names: &'k KindNames,
+    /// What an instance becomes.
+    pub backend: &'k KindBackend,
+}
+
+impl<'k> From<&'k Kind> for Claim<'k> {
+    fn from(kind: &'k Kind) -> Self {
+        Self { origin: &kind.origin, group: &kind.group, names: &kind.names, backend: &kind.backend }
+    }
+}
+
+impl<'k> From<&'k KindOutline> for Claim<'k> {
+    fn from(kind: &'k KindOutline) -> Self {
+        Self { origin: &kind.origin, group: &kind.group, names: &kind.names, backend: &kind.backend }
+    }
+}
+
+impl From<&Kind> for KindOutline {
+    fn from(kind: &Kind) -> Self {
+        let version = |version: &KindVersion| VersionOutline {
+            name: version.name.clone(),
+            serving: version.serving,
+            storage: version.storage,
+            status: version.status,
+            scale: version.scale.clone(),
+        };
+        Self {
+            origin: kind.origin.clone(),
+            group: kind.group.clone(),
+            scope: kind.scope,
+            names: kind.names.clone(),
+            versions: kind.versions.iter().map(version).collect(),
+            backend: kind.backend.clone(),
+        }
+    }
+}
+
+impl KindOutline {
+    /// The version that the backend sees.
+    #[must_use]
+    pub fn storage_version(&self) -> Option<&VersionOutline> {
+        self.versions.iter().find(|version| version.storage == StorageRole::Storage)
+    }
+
+    /// The versions that can be used, the preferred one first.
+    pub fn served_versions(&self) -> impl Iterator<Item = &VersionOutline> {
+        self.versions.iter().filter(|version| version.serving == Serving::Served)
+    }
+
+    /// The version that clients who can choose read: the one that the backend sees, where it is served.
+    #[must_use]
+    pub fn read_version(&self) -> Option<&VersionOutline> {
+        self.storage_version().filter(|it| it.serving == Serving::Served).or(self.served_versions().next())
+    }
+}
+
 impl Kind {
     /// The version that the backend sees.
     #[must_use]
@@ -140,6 +236,12 @@ impl Kind {
     /// The versions that can be used, the preferred one first.
     pub fn served_versions(&self) -> impl Iterator<Item = &KindVersion> {
         self.versions.iter().filter(|version| version.serving == Serving::Served)
+    }
+
+    /// The version that clients who can choose read: the one that the backend sees, where it is served.
+    #[must_use]
+    pub fn read_version(&self) -> Option<&KindVersion> {
+        self.storage_version().filter(|it| it.serving == Serving::Served).or(self.served_versions().next())
     }
 
     /// `apiVersion` of objects of a version.

@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use crate::kind::Kind;
+use crate::kind::Claim;
 
 /// A name that an older definition of the same group holds.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -21,7 +21,8 @@ pub struct NameConflict {
 /// Judges the names of all definitions together. The answer has one entry a kind, in the order given: empty when the
 /// kind may have all its names.
 #[must_use]
-pub fn conflicts(kinds: &[&Kind]) -> Vec<Vec<NameConflict>> {
+pub fn conflicts<'k, K: Copy + Into<Claim<'k>>>(kinds: &[K]) -> Vec<Vec<NameConflict>> {
+    let kinds: Vec<Claim<'k>> = kinds.iter().map(|kind| (*kind).into()).collect();
     let mut order: Vec<usize> = (0..kinds.len()).collect();
     order.sort_by(|&left, &right| {
         let key = |index: usize| (&kinds[index].origin.created, &kinds[index].origin.name);
@@ -33,8 +34,8 @@ pub fn conflicts(kinds: &[&Kind]) -> Vec<Vec<NameConflict>> {
     let mut found = vec![Vec::new(); kinds.len()];
     for index in order {
         let kind = kinds[index];
-        let names = &kind.names;
-        let group = kind.group.as_str();
+        let names = kind.names;
+        let group = kind.group;
         let wanted_resources = [("spec.names.plural", &names.plural), ("spec.names.singular", &names.singular)]
             .into_iter()
             .chain(names.short_names.iter().map(|short| ("spec.names.shortNames", short)));

@@ -84,13 +84,18 @@ pub fn warn(headers: &mut HeaderMap, warnings: &[String]) {
     }
 }
 
+/// Whether a client takes gzip, by its `Accept-Encoding`.
+#[must_use]
+pub fn takes_gzip(accept_encoding: Option<&str>) -> bool {
+    accept_encoding.is_some_and(|held| {
+        held.split(',').any(|coding| coding.split(';').next().is_some_and(|name| name.trim() == "gzip"))
+    })
+}
+
 /// Compresses a large body when the client takes gzip. Streams are left as they are.
 #[must_use]
 pub fn compress(accept_encoding: Option<&str>, body: Bytes) -> (Bytes, Option<HeaderValue>) {
-    let accepted = accept_encoding.is_some_and(|held| {
-        held.split(',').any(|coding| coding.split(';').next().is_some_and(|name| name.trim() == "gzip"))
-    });
-    if !accepted || body.len() < COMPRESSED_BYTES_MIN {
+    if !takes_gzip(accept_encoding) || body.len() < COMPRESSED_BYTES_MIN {
         return (body, None);
     }
     let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::fast());

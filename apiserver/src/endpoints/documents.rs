@@ -119,13 +119,19 @@ fn tagged(hash: &str, body: Option<Bytes>, content_type: &str) -> Response<Body>
 
 /// A document of OpenAPI; it is made now if nobody asked for it before, beside the requests of others.
 async fn made(document: &Arc<OpenApiDocument>, headers: &HeaderMap) -> Response<Body> {
-    let body = if is_known(document.hash(), headers) {
-        None
-    } else {
-        let making = Arc::clone(document);
-        Some(tokio::task::spawn_blocking(move || making.body()).await.unwrap_or_default())
-    };
-    tagged(document.hash(), body, "application/json")
+    if is_known(document.hash(), headers) {
+        return tagged(document.hash(), None, "application/json");
+    }
+    let accept_encoding = headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
+    let gzip = response::takes_gzip(accept_encoding);
+    let making = Arc::clone(document);
+    let body = tokio::task::spawn_blocking(move || if gzip { making.gzipped() } else { making.body() }).await;
+    let mut answer = tagged(document.hash(), Some(body.unwrap_or_default()), "application/json");
+    if gzip {
+        answer.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    answer.headers_mut().insert(header::VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
+    answer
 }
 
 async fn openapi_v3(

@@ -7,10 +7,12 @@ use std::{
     borrow::Cow,
     collections::BTreeMap,
     fmt::Write as _,
-    sync::{Arc, LazyLock, OnceLock},
+    io::{Read as _, Write as _},
+    sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError},
 };
 
 use bytes::Bytes;
+use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 use kindsmith_schema::{kind::Kind, openapi};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json, value::RawValue};
@@ -31,8 +33,12 @@ pub struct OpenApiDocument {
     hash: Arc<str>,
     form: Form,
     kinds: Vec<Arc<Published>>,
-    body: OnceLock<Bytes>,
+    /// As most clients take it; of a thousand kinds it is a tenth of the whole.
+    gzipped: OnceLock<Bytes>,
 }
+
+/// Held while a document is made: each is made of a tree of its parts, and a change makes all of them be asked for.
+static MAKING: Mutex<()> = Mutex::new(());
 
 enum Form {
     /// Of all kinds.
@@ -84,7 +90,7 @@ impl OpenApiDocument {
         if let Form::V3 { version } = &form {
             let _ = write!(made_of, "\n{version}");
         }
-        Self { hash: hash(made_of.as_bytes()), form, kinds, body: OnceLock::new() }
+        Self { hash: hash(made_of.as_bytes()), form, kinds, gzipped: OnceLock::new() }
     }
 
     /// Upper-case hexadecimal, as long as the SHA-512 of a body.
@@ -93,10 +99,29 @@ impl OpenApiDocument {
         &self.hash
     }
 
-    /// The document. Making it takes a while.
+    /// The document, compressed with gzip. Making it takes a while.
+    #[must_use]
+    pub fn gzipped(&self) -> Bytes {
+        let make = || {
+            let _making = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+            // Writing into memory does not fail.
+            let written = encoder.write_all(&self.make()).and_then(|()| encoder.finish());
+            let mut written = written.unwrap_or_default();
+            written.shrink_to_fit();
+            Bytes::from(written)
+        };
+        self.gzipped.get_or_init(make).clone()
+    }
+
+    /// The document as it is. Making it takes a while.
     #[must_use]
     pub fn body(&self) -> Bytes {
-        self.body.get_or_init(|| Bytes::from(self.make())).clone()
+        let mut body = Vec::new();
+        if let Err(error) = GzDecoder::new(self.gzipped().as_ref()).read_to_end(&mut body) {
+            tracing::error!(%error, "a document that was compressed here cannot be read");
+        }
+        Bytes::from(body)
     }
 
     fn make(&self) -> Vec<u8> {

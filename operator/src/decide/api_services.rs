@@ -125,7 +125,7 @@ pub(super) fn kept(definitions: &[Definition], names: &[Finding]) -> BTreeSet<Gr
 pub(super) fn is_registered(definition: &Definition, kept: &BTreeSet<GroupVersion>, cluster: &Cluster) -> bool {
     let of_ours = |group_version: &GroupVersion| find(cluster, group_version).is_some_and(is_ours);
     let served = definition.served();
-    served.iter().chain(&definition.claimed).any(|it| !kept.contains(it) && of_ours(it))
+    served.iter().chain(definition.claimed.iter()).any(|it| !kept.contains(it) && of_ours(it))
 }
 
 /// Priorities within each group: the version that Kubernetes would prefer has the greatest.

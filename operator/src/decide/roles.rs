@@ -9,7 +9,7 @@ use k8s_openapi::{
     api::rbac::v1::{ClusterRole, PolicyRule},
     apimachinery::pkg::apis::meta::v1::OwnerReference,
 };
-use kindsmith_schema::kind::{Kind, StatusRole};
+use kindsmith_schema::kind::{KindOutline, StatusRole};
 use kube::{ResourceExt as _, api::ObjectMeta};
 
 use super::{Action, Cluster, Finding, MANAGED_BY_LABEL, MANAGED_BY_VALUE};
@@ -104,7 +104,7 @@ fn is_as(found: &ClusterRole, wanted: &ClusterRole) -> bool {
         && owners(found) == owners(wanted)
 }
 
-fn wanted(role: Role, definition: &Definition, kind: &Kind) -> ClusterRole {
+fn wanted(role: Role, definition: &Definition, kind: &KindOutline) -> ClusterRole {
     let mut labels: BTreeMap<String, String> =
         [(MANAGED_BY_LABEL.to_owned(), MANAGED_BY_VALUE.to_owned()), (ROLES_LABEL.to_owned(), definition.uid.clone())]
             .into();
@@ -133,7 +133,7 @@ fn wanted(role: Role, definition: &Definition, kind: &Kind) -> ClusterRole {
     }
 }
 
-fn rules(role: Role, kind: &Kind) -> Vec<PolicyRule> {
+fn rules(role: Role, kind: &KindOutline) -> Vec<PolicyRule> {
     let plural = &kind.names.plural;
     let status = kind.versions.iter().any(|version| version.status != StatusRole::Field);
     let scale = kind.versions.iter().any(|version| version.scale.is_some());

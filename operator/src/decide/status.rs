@@ -36,7 +36,7 @@ pub(super) fn actions(world: &World, names: &[Finding]) -> Vec<Action> {
 }
 
 fn status(definition: &Definition, names: &Finding, world: &World) -> ApplicationDefinitionStatus {
-    let mut status = definition.status.clone();
+    let mut status = (*definition.status).clone();
     let generation = definition.generation;
     let accepted = accepted(definition);
     let is_served = |condition: &Condition| condition.type_ == CONDITION_SERVED && condition.status == "True";
@@ -52,7 +52,7 @@ fn status(definition: &Definition, names: &Finding, world: &World) -> Applicatio
             set(CONDITION_REGISTERED, &registered);
             let retained = api_services::retained(definition, cluster);
             // The APIService alone proves nothing: another kind may be behind it.
-            let still = was_served && !retained.is_empty() && retained == definition.claimed;
+            let still = was_served && !retained.is_empty() && retained == *definition.claimed;
             let still = if still { Unregistered::StillServed } else { Unregistered::NotServed };
             let mut found = served(&[&accepted, names, &registered], definition, still);
             // What is registered is served once every replica has it.

@@ -133,13 +133,15 @@ impl WorldBuilder {
         if let Some(cluster) = &mut self.cluster {
             cluster.api_services.sort_by(|left, right| left.metadata.name.cmp(&right.metadata.name));
         }
-        let objects: Vec<kube::api::DynamicObject> =
-            self.objects.iter().map(|object| serde_json::from_value(object.clone()).unwrap()).collect();
+        let objects = self.objects.iter().map(|object| {
+            let object = serde_json::from_value(object.clone()).unwrap();
+            (DefinitionForm::Kindsmith, Arc::new(object))
+        });
         let records = self.cluster.as_ref().map(|cluster| Arc::clone(&cluster.records));
         let grounds = Grounds { records, answers: self.answers.clone() };
         World {
             now: "2026-11-23T00:00:00Z".parse().unwrap(),
-            definitions: self.judge.judge(objects.iter().map(|object| (DefinitionForm::Kindsmith, object)), &grounds),
+            definitions: self.judge.judge(objects, &grounds),
             surroundings: self.cluster.clone().map_or(Surroundings::StandAlone, Surroundings::Registered),
         }
     }

@@ -9,7 +9,7 @@ use kindsmith_crds::Adopt;
 use serde_json::{Map, Value};
 
 use super::ReleaseTemplate;
-use crate::kind::{Kind, KindBackend};
+use crate::kind::{Claim, KindBackend};
 
 /// The keys of the labels by which a release is known as an instance of a kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -144,7 +144,8 @@ pub struct Overlap {
 /// Judges the prefixes of all definitions together. The answer has one entry a kind, in the order given: none when no
 /// release could be an instance of it and of an older one that keeps its prefix.
 #[must_use]
-pub fn overlaps(kinds: &[&Kind]) -> Vec<Option<Overlap>> {
+pub fn overlaps<'k, K: Copy + Into<Claim<'k>>>(kinds: &[K]) -> Vec<Option<Overlap>> {
+    let kinds: Vec<Claim<'k>> = kinds.iter().map(|kind| (*kind).into()).collect();
     let mut order: Vec<usize> = (0..kinds.len()).collect();
     order.sort_by(|&left, &right| {
         let key = |index: usize| (&kinds[index].origin.created, &kinds[index].origin.name);
@@ -153,7 +154,7 @@ pub fn overlaps(kinds: &[&Kind]) -> Vec<Option<Overlap>> {
     let mut found = vec![None; kinds.len()];
     let mut held: std::collections::HashMap<[Option<String>; 4], Vec<(&str, &str)>> = std::collections::HashMap::new();
     for index in order {
-        let KindBackend::Release(template) = &kinds[index].backend else { continue };
+        let KindBackend::Release(template) = kinds[index].backend else { continue };
         let Some(chart) = template.chart_identity().filter(|_| template.adopt() == Adopt::Chart) else { continue };
         let prefix = template.settings.prefix.as_str();
         let others = held.entry(chart).or_default();
