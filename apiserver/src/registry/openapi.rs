@@ -5,20 +5,27 @@
 
 use std::{
     borrow::Cow,
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     fmt::Write as _,
-    io::{Read as _, Write as _},
-    sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError},
+    io::Read as _,
+    sync::{Arc, LazyLock, OnceLock},
 };
 
 use bytes::Bytes;
-use flate2::{Compression, read::GzDecoder, write::GzEncoder};
-use kindsmith_schema::{kind::Kind, openapi};
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json, value::RawValue};
+use flate2::read::GzDecoder;
+use kindsmith_crds::Scope;
+use kindsmith_schema::{
+    kind::{Kind, KindVersion, Serving, StatusRole},
+    openapi,
+};
+use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha512};
 
-use super::{published::Published, snapshot::Document};
+use super::{
+    deflated::{self, Part},
+    published::{OpenApiParts, Published, members, publishable},
+    snapshot::Document,
+};
 
 /// All OpenAPI documents.
 #[derive(Default)]
@@ -37,48 +44,12 @@ pub struct OpenApiDocument {
     gzipped: OnceLock<Bytes>,
 }
 
-/// Held while a document is made: each is made of a tree of its parts, and a change makes all of them be asked for.
-static MAKING: Mutex<()> = Mutex::new(());
-
 enum Form {
     /// Of all kinds.
     V2,
     /// Of a group-version.
     V3 { version: String },
 }
-
-/// A document of one kind, or of all, in the form of v3.
-#[derive(Serialize, Deserialize)]
-struct V3<'a> {
-    #[serde(borrow)]
-    components: Components<'a>,
-    info: Value,
-    openapi: String,
-    #[serde(borrow)]
-    paths: Parts<'a>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Components<'a> {
-    #[serde(borrow)]
-    schemas: Parts<'a>,
-}
-
-/// A document of one kind, or of all, in the form of v2.
-#[derive(Serialize, Deserialize)]
-struct V2<'a> {
-    #[serde(borrow)]
-    definitions: Parts<'a>,
-    info: Value,
-    #[serde(borrow)]
-    parameters: Parts<'a>,
-    #[serde(borrow)]
-    paths: Parts<'a>,
-    swagger: String,
-}
-
-/// Parts by name. What kinds share is the same in the documents of all.
-type Parts<'a> = BTreeMap<Cow<'a, str>, &'a RawValue>;
 
 impl OpenApiDocument {
     fn new(form: Form, kinds: Vec<Arc<Published>>) -> Self {
@@ -102,16 +73,7 @@ impl OpenApiDocument {
     /// The document, compressed with gzip. Making it takes a while.
     #[must_use]
     pub fn gzipped(&self) -> Bytes {
-        let make = || {
-            let _making = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
-            let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-            // Writing into memory does not fail.
-            let written = encoder.write_all(&self.make()).and_then(|()| encoder.finish());
-            let mut written = written.unwrap_or_default();
-            written.shrink_to_fit();
-            Bytes::from(written)
-        };
-        self.gzipped.get_or_init(make).clone()
+        self.gzipped.get_or_init(|| Bytes::from(self.make())).clone()
     }
 
     /// The document as it is. Making it takes a while.
@@ -125,48 +87,77 @@ impl OpenApiDocument {
     }
 
     fn make(&self) -> Vec<u8> {
-        match &self.form {
-            Form::V3 { version } => {
-                let documents: Vec<Vec<u8>> = self.kinds.iter().filter_map(|kind| kind.v3(version)).collect();
-                let mut whole: Option<V3<'_>> = None;
-                for part in documents.iter().filter_map(|document| read::<V3<'_>>(document)) {
-                    match &mut whole {
-                        None => whole = Some(part),
-                        Some(whole) => {
-                            whole.paths.extend(part.paths);
-                            whole.components.schemas.extend(part.components.schemas);
-                        }
-                    }
-                }
-                whole.map_or_else(Vec::new, |whole| written(&whole))
-            }
-            Form::V2 => {
-                let documents: Vec<Vec<u8>> = self.kinds.iter().flat_map(|kind| kind.v2()).collect();
-                let mut whole: Option<V2<'_>> = None;
-                for part in documents.iter().filter_map(|document| read::<V2<'_>>(document)) {
-                    match &mut whole {
-                        None => whole = Some(part),
-                        Some(whole) => {
-                            whole.paths.extend(part.paths);
-                            whole.definitions.extend(part.definitions);
-                            whole.parameters.extend(part.parameters);
-                        }
-                    }
-                }
-                whole.map_or_else(|| openapi::v2_document(&[]).to_string().into_bytes(), |whole| written(&whole))
+        let frame = self.frame();
+        let own: Vec<&OpenApiParts> = match &self.form {
+            Form::V3 { version } => self.kinds.iter().filter_map(|kind| kind.v3(version)).collect(),
+            Form::V2 => self.kinds.iter().flat_map(|kind| kind.v2()).collect(),
+        };
+        let (comma, text) = (Part::of(","), |text: &str| Part::of(text));
+        let (shared, models) = (text(&members(&frame.models, |_| true)), own.iter().map(|own| &own.models));
+        let (before, between, after) = match &self.form {
+            Form::V3 { .. } => (
+                text(r#"{"components":{"schemas":{"#),
+                text(&format!(r#"}}}},"info":{},"openapi":{},"paths":{{"#, frame.info, frame.version)),
+                text("}}"),
+            ),
+            Form::V2 => (
+                text(r#"{"definitions":{"#),
+                text(&format!(r#"}},"info":{},"parameters":{},"paths":{{"#, frame.info, frame.parameters)),
+                text(&format!(r#"}},"swagger":{}}}"#, frame.version)),
+            ),
+        };
+        // There are shared models wherever there is a kind.
+        let models = models.flat_map(|own| [&comma, own]);
+        let paths = own.iter().enumerate().flat_map(|(at, own)| {
+            let separator = (at > 0).then_some(&comma);
+            separator.into_iter().chain([&own.paths])
+        });
+        deflated::gzip([&before, &shared].into_iter().chain(models).chain([&between]).chain(paths).chain([&after]))
+    }
+
+    /// What is said once: what is shared depends on what can be asked of a kind, so one of each sort stands for all.
+    fn frame(&self) -> Frame {
+        let wanted = |version: &KindVersion| match &self.form {
+            Form::V2 => version.serving == Serving::Served,
+            Form::V3 { version: wanted } => version.name == *wanted,
+        };
+        let mut sorts = BTreeMap::new();
+        for kind in self.kinds.iter().map(|published| published.kind()) {
+            for version in kind.versions.iter().filter(|version| wanted(version)) {
+                let sort = (
+                    kind.scope == Scope::Namespaced,
+                    version.status != StatusRole::Field,
+                    version.scale.is_some(),
+                    version.selectable_fields.is_empty(),
+                );
+                sorts.entry(sort).or_insert_with(|| publishable(kind, version));
             }
         }
+        let own: HashSet<String> = sorts.values().flat_map(openapi::Publishable::models).collect();
+        let sorts: Vec<openapi::Publishable<'_>> = sorts.into_values().collect();
+        let (mut whole, models, version) = match &self.form {
+            Form::V2 => (openapi::v2_document(&sorts), "/definitions", "swagger"),
+            Form::V3 { version } => {
+                let group = sorts.first().map_or("", |kind| kind.group);
+                (openapi::v3_document(group, version, &sorts), "/components/schemas", "openapi")
+            }
+        };
+        let mut models = whole.pointer_mut(models).map(Value::take).unwrap_or_default();
+        if let Some(models) = models.as_object_mut() {
+            models.retain(|name, _| !own.contains(name));
+        }
+        let mut take = |member: &str| whole.get_mut(member).map(Value::take).unwrap_or_default();
+        Frame { models, info: take("info"), parameters: take("parameters"), version: take(version) }
     }
 }
 
-fn read<'a, T: Deserialize<'a>>(document: &'a [u8]) -> Option<T> {
-    let parsed = serde_json::from_slice(document);
-    parsed.inspect_err(|error| tracing::error!(%error, "a document that was made here cannot be read")).ok()
-}
-
-fn written(document: &impl Serialize) -> Vec<u8> {
-    let written = serde_json::to_vec(document);
-    written.inspect_err(|error| tracing::error!(%error, "a document cannot be written")).unwrap_or_default()
+/// What a document says besides the kinds.
+struct Frame {
+    models: Value,
+    info: Value,
+    /// Of v2 alone.
+    parameters: Value,
+    version: Value,
 }
 
 fn hash(bytes: &[u8]) -> Arc<str> {
@@ -259,13 +250,17 @@ mod tests {
     use super::*;
 
     fn kind(plural: &str) -> Arc<Kind> {
+        kind_with("Namespaced", &json!({"status": {}}), plural)
+    }
+
+    fn kind_with(scope: &str, subresources: &Value, plural: &str) -> Arc<Kind> {
         let definition = json!({
             "apiVersion": "kindsmith.dev/v1alpha1", "kind": "ApplicationDefinition",
             "metadata": {"name": format!("{plural}.apps.example.com"), "uid": plural, "generation": 1},
-            "spec": {"group": "apps.example.com", "scope": "Namespaced",
+            "spec": {"group": "apps.example.com", "scope": scope,
                 "names": {"kind": plural.to_uppercase(), "plural": plural},
                 "versions": [{"name": "v1", "served": true, "storage": true,
-                    "subresources": {"status": {}},
+                    "subresources": subresources,
                     "schema": {"openAPIV3Schema": {"type": "object", "properties": {
                         "spec": {"type": "object", "properties": {plural: {"type": "string"}}}}}}}],
                 "backend": {"store": {}}},
@@ -276,14 +271,24 @@ mod tests {
 
     #[test]
     fn documents_joined_from_each_kind_are_those_of_all_kinds() {
-        let kinds = [kind("lions"), kind("bears"), kind("mice")];
-        let published: Vec<Arc<Published>> = kinds.iter().map(|kind| Arc::new(Published::of(kind))).collect();
-        let publishable: Vec<_> =
-            kinds.iter().map(|kind| super::super::published::publishable(kind, &kind.versions[0])).collect();
-        let v3 = OpenApiDocument::new(Form::V3 { version: "v1".to_owned() }, published.clone());
-        assert_eq!(v3.body(), openapi::v3_document("apps.example.com", "v1", &publishable).to_string());
-        let v2 = OpenApiDocument::new(Form::V2, published);
-        assert_eq!(v2.body(), openapi::v2_document(&publishable).to_string());
+        let scale = json!({"specReplicasPath": ".spec.n", "statusReplicasPath": ".status.n"});
+        let sorts = [json!({"status": {}}), json!({}), json!({"status": {}, "scale": scale}), json!({"scale": scale})];
+        let mut kinds = vec![kind("lions"), kind("bears")];
+        for (index, subresources) in sorts.iter().enumerate() {
+            kinds.push(kind_with("Namespaced", subresources, &format!("mice{index}")));
+            kinds.push(kind_with("Cluster", subresources, &format!("rats{index}")));
+        }
+        // Of one sort alone, of all, and of none.
+        for kinds in (0..kinds.len()).map(|at| &kinds[at..=at]).chain([&kinds[..], &kinds[..0]]) {
+            let published: Vec<Arc<Published>> = kinds.iter().map(|kind| Arc::new(Published::of(kind))).collect();
+            let publishable: Vec<_> =
+                kinds.iter().map(|kind| super::super::published::publishable(kind, &kind.versions[0])).collect();
+            let read = |document: &OpenApiDocument| serde_json::from_slice::<Value>(&document.body()).unwrap();
+            let v3 = OpenApiDocument::new(Form::V3 { version: "v1".to_owned() }, published.clone());
+            assert_eq!(read(&v3), openapi::v3_document("apps.example.com", "v1", &publishable));
+            let v2 = OpenApiDocument::new(Form::V2, published);
+            assert_eq!(read(&v2), openapi::v2_document(&publishable));
+        }
     }
 
     #[test]

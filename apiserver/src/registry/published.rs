@@ -4,12 +4,10 @@
 
 use std::{
     borrow::Cow,
-    io::{Read as _, Write as _},
     sync::{Arc, OnceLock},
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use flate2::{Compression, read::DeflateDecoder, write::DeflateEncoder};
 use kindsmith_crds::Scope;
 use kindsmith_schema::{
     kind::{Kind, KindVersion, StatusRole},
@@ -17,6 +15,8 @@ use kindsmith_schema::{
 };
 use serde_json::{Value, json, value::RawValue};
 use sha2::{Digest as _, Sha256};
+
+use super::deflated::Part;
 
 /// What can be done with a resource, in the order in which kube-apiserver lists it for a CustomResourceDefinition.
 const VERBS: [&str; 8] = ["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"];
@@ -37,9 +37,16 @@ pub(super) struct PublishedVersion {
     pub legacy: Vec<Box<RawValue>>,
     /// Its entry in aggregated discovery.
     pub aggregated: Option<Box<RawValue>>,
-    /// The OpenAPI documents of this version alone, compressed.
-    v2: OnceLock<Box<[u8]>>,
-    v3: OnceLock<Box<[u8]>>,
+    v2: OnceLock<OpenApiParts>,
+    v3: OnceLock<OpenApiParts>,
+}
+
+/// What OpenAPI says of a version of a kind and of no other: members of JSON objects, with commas between them.
+pub(super) struct OpenApiParts {
+    /// The object and the list.
+    pub models: Part,
+    /// What can be asked.
+    pub paths: Part,
 }
 
 impl Published {
@@ -64,49 +71,50 @@ impl Published {
         self.versions.iter().find(|version| self.kind.versions[version.index].name == name)
     }
 
-    /// The OpenAPI v3 document of this kind alone, in a version.
-    pub(super) fn v3(&self, version: &str) -> Option<Vec<u8>> {
+    /// What OpenAPI v3 says of a version.
+    pub(super) fn v3(&self, version: &str) -> Option<&OpenApiParts> {
         let version = self.version(version)?;
-        let held = version.v3.get_or_init(|| {
-            let publishable = publishable(&self.kind, &self.kind.versions[version.index]);
-            compressed(&openapi::v3_document(
-                publishable.group,
-                publishable.version,
-                std::slice::from_ref(&publishable),
-            ))
-        });
-        Some(inflated(held))
+        Some(version.v3.get_or_init(|| {
+            let publishable = self.publishable(version);
+            let whole =
+                openapi::v3_document(publishable.group, publishable.version, std::slice::from_ref(&publishable));
+            OpenApiParts::new(&publishable, &whole["components"]["schemas"], &whole["paths"])
+        }))
     }
 
-    /// The OpenAPI v2 documents of this kind alone, one for each version.
-    pub(super) fn v2(&self) -> impl Iterator<Item = Vec<u8>> + '_ {
+    /// What OpenAPI v2 says of each version.
+    pub(super) fn v2(&self) -> impl Iterator<Item = &OpenApiParts> + '_ {
         self.versions.iter().map(|version| {
-            let held = version.v2.get_or_init(|| {
-                let publishable = publishable(&self.kind, &self.kind.versions[version.index]);
-                compressed(&openapi::v2_document(std::slice::from_ref(&publishable)))
-            });
-            inflated(held)
+            version.v2.get_or_init(|| {
+                let publishable = self.publishable(version);
+                let whole = openapi::v2_document(std::slice::from_ref(&publishable));
+                OpenApiParts::new(&publishable, &whole["definitions"], &whole["paths"])
+            })
         })
     }
+
+    fn publishable(&self, version: &PublishedVersion) -> openapi::Publishable<'_> {
+        publishable(&self.kind, &self.kind.versions[version.index])
+    }
+}
+
+impl OpenApiParts {
+    fn new(publishable: &openapi::Publishable<'_>, models: &Value, paths: &Value) -> Self {
+        let own = publishable.models();
+        let is_own = |name: &str| own.iter().any(|own| own == name);
+        Self { models: Part::of(&members(models, is_own)), paths: Part::of(&members(paths, |_| true)) }
+    }
+}
+
+/// Members of an object as they stand in JSON, with commas between them.
+pub(super) fn members(object: &Value, wanted: impl Fn(&str) -> bool) -> String {
+    let members = object.as_object().into_iter().flatten().filter(|(key, _)| wanted(key));
+    let written = members.map(|(key, value)| format!("{}:{value}", Value::from(key.as_str())));
+    written.collect::<Vec<_>>().join(",")
 }
 
 fn raw(value: &Value) -> Option<Box<RawValue>> {
     RawValue::from_string(value.to_string()).ok()
-}
-
-fn compressed(document: &Value) -> Box<[u8]> {
-    let mut encoder = DeflateEncoder::new(Vec::new(), Compression::fast());
-    // Writing into memory does not fail.
-    let written = encoder.write_all(document.to_string().as_bytes()).and_then(|()| encoder.finish());
-    written.unwrap_or_default().into_boxed_slice()
-}
-
-fn inflated(held: &[u8]) -> Vec<u8> {
-    let mut document = Vec::new();
-    if let Err(error) = DeflateDecoder::new(held).read_to_end(&mut document) {
-        tracing::error!(%error, "a document that was compressed here cannot be read");
-    }
-    document
 }
 
 fn status_verbs(version: &KindVersion) -> Option<Value> {

@@ -81,6 +81,14 @@ pub struct Publishable<'a> {
     pub selectable_fields: Vec<&'a str>,
 }
 
+impl Publishable<'_> {
+    /// The names of the models that are of this kind alone: its objects and its lists.
+    #[must_use]
+    pub fn models(&self) -> [String; 2] {
+        [self.kind, self.list_kind].map(|kind| names::model_name(self.group, self.version, kind))
+    }
+}
+
 /// The two dialects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Dialect {
