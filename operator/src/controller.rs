@@ -1,7 +1,7 @@
 //! The loop: look at the world, decide, start what may start, wait for the next change.
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet, VecDeque},
     fs::File,
     hash::{DefaultHasher, Hash, Hasher},
     io::Read,
@@ -16,7 +16,7 @@ use kube::Client;
 use tokio::{
     sync::Notify,
     task::{AbortHandle, Id, JoinError, JoinSet},
-    time::sleep,
+    time::sleep_until,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -126,28 +126,65 @@ async fn act(client: Client, config: OperatorConfig, shutdown: CancellationToken
         });
     }
     let mut controller = Controller::new(client, config, stores, rollouts, inspections, discoverable, replicas);
+    let mut looks = Looks::new(Instant::now());
     loop {
-        let began = Instant::now();
-        let next = controller.pass();
-        let pause = COALESCE.max(began.elapsed().saturating_mul(LOOK_SHARE - 1));
+        let now = Instant::now();
+        if looks.next() <= now {
+            let latest = controller.pass();
+            looks.looked(now, Instant::now(), latest);
+        }
         tokio::select! {
             biased;
             () = shutdown.cancelled() => break,
             ended = watches.join_next() => return Err(watch_ended(ended)),
             Some(done) = controller.running.join_next_with_id() => {
                 controller.finished(done)?;
-                sleep(pause).await;
                 while let Some(done) = controller.running.try_join_next_with_id() {
                     controller.finished(done)?;
                 }
+                controller.start_decided(Instant::now());
+                looks.changed(Instant::now());
             }
-            () = bell.notified() => sleep(pause).await,
-            () = tokio::time::sleep_until(next.into()) => {}
+            () = bell.notified() => looks.changed(Instant::now()),
+            () = sleep_until(looks.next().into()) => {}
         }
     }
     controller.running.shutdown().await;
     watches.shutdown().await;
     Ok(())
+}
+
+/// When the world is looked at.
+struct Looks {
+    changed: bool,
+    earliest: Instant,
+    latest: Instant,
+}
+
+impl Looks {
+    /// At once, at first.
+    fn new(now: Instant) -> Self {
+        Self { changed: true, earliest: now, latest: now }
+    }
+
+    /// Something changed.
+    fn changed(&mut self, now: Instant) {
+        if !self.changed {
+            self.changed = true;
+            self.earliest = self.earliest.max(now + COALESCE);
+        }
+    }
+
+    /// It was looked at.
+    fn looked(&mut self, began: Instant, ended: Instant, latest: Instant) {
+        let pause = COALESCE.max((ended - began).saturating_mul(LOOK_SHARE - 1));
+        *self = Self { changed: false, earliest: ended + pause, latest };
+    }
+
+    /// When it is looked at next.
+    fn next(&self) -> Instant {
+        if self.changed { self.earliest } else { self.latest.max(self.earliest) }
+    }
 }
 
 fn watch_ended(ended: Option<Result<&'static str, JoinError>>) -> OperatorError {
@@ -208,6 +245,8 @@ struct Controller {
     round_trip: Option<String>,
     /// How far the rotation had come when it was looked at last.
     stage: Option<Stage>,
+    /// What was decided and has found no place yet.
+    decided: VecDeque<Action>,
     running: JoinSet<Result<(), ActionError>>,
     under_way: HashMap<Subject, Running>,
     subjects: HashMap<Id, Subject>,
@@ -249,6 +288,7 @@ impl Controller {
             sans,
             round_trip: None,
             stage: None,
+            decided: VecDeque::new(),
             running: JoinSet::new(),
             under_way: HashMap::new(),
             subjects: HashMap::new(),
@@ -302,9 +342,8 @@ impl Controller {
             }
         };
         actions.extend(decide(&World { now: wall_clock, definitions, surroundings }));
-        for action in actions {
-            self.start(action, now);
-        }
+        self.decided = actions.into();
+        self.start_decided(now);
         let aged = aging.and_then(|at| Duration::try_from(at.duration_since(wall_clock)).ok());
         let latest = now + aged.map_or(LOOK_AGAIN_AFTER, |aged| LOOK_AGAIN_AFTER.min(aged + COALESCE));
         self.pace.next(now).map_or(latest, |next| next.min(latest))
@@ -395,6 +434,15 @@ impl Controller {
         });
     }
 
+    /// Starts what was decided at the last look, as far as there are places. What changed since then makes an action fail
+    /// that does not fit any more, as each holds for one state of its object.
+    fn start_decided(&mut self, now: Instant) {
+        while self.under_way.len() < ACTIONS_MAX {
+            let Some(action) = self.decided.pop_front() else { return };
+            self.start(action, now);
+        }
+    }
+
     fn start(&mut self, action: Action, now: Instant) {
         let subject = action.subject();
         if let Some(running) = self.under_way.get(&subject).filter(|running| action.supersedes(&running.action)) {
@@ -403,7 +451,7 @@ impl Controller {
             self.under_way.remove(&subject);
             self.pace.stopped(&subject);
         }
-        if self.under_way.len() >= ACTIONS_MAX || !self.pace.may_start(&subject, action.basis(), now) {
+        if !self.pace.may_start(&subject, action.basis(), now) {
             return;
         }
         self.pace.started(&subject, now);

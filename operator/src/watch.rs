@@ -33,9 +33,6 @@ use crate::{
 /// CustomResourceDefinitions are large: this many at a time while they are listed.
 const CRD_PAGE_OBJECTS_MAX: u32 = 50;
 
-/// And this many definitions, whose schemas are as large.
-const DEFINITION_PAGE_OBJECTS_MAX: u32 = 50;
-
 /// What matters here of a CustomResourceDefinition; its schemas are skipped while it is read.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct CrdSpec {
@@ -89,8 +86,10 @@ impl Stores {
             let (group, version) = (form.group(), form.version());
             let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, "ApplicationDefinition"));
             let api = Api::<WatchedDefinition>::all_with(client.clone(), &resource);
-            let paged = any().page_size(DEFINITION_PAGE_OBJECTS_MAX);
-            (form, start_stripped("ApplicationDefinitions", api, paged, resource, bell, tasks, watched::strip))
+            let mut at_once = any();
+            // Pages would be read from etcd one by one; all together come from kube-apiserver's memory, as consistent.
+            at_once.page_size = None;
+            (form, start_stripped("ApplicationDefinitions", api, at_once, resource, bell, tasks, watched::strip))
         };
         let definitions = config.forms.iter().map(|form| of_form(*form, tasks)).collect();
         let cluster = match config.registration {

@@ -89,7 +89,10 @@ impl AcceptedGenerations {
         match event {
             watcher::Event::Init => return listed.clear(),
             watcher::Event::InitApply(object) => return insert(listed, &object),
-            watcher::Event::InitDone => *held = Held { records: std::mem::take(listed), known: Known::Read },
+            watcher::Event::InitDone => {
+                tracing::info!(definitions = listed.len(), "records of accepted generations read");
+                *held = Held { records: std::mem::take(listed), known: Known::Read };
+            }
             watcher::Event::Apply(object) => insert(&mut held.records, &object),
             watcher::Event::Delete(object) => {
                 // Nothing is served differently without it.

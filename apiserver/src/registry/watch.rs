@@ -27,6 +27,9 @@ const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// Changes that come this close together are built together.
 const COALESCE: Duration = Duration::from_millis(5);
 
+/// Building takes at most one part in so many of the time: where there are many kinds, more changes are built together.
+const BUILD_SHARE: u32 = 4;
+
 /// The definitions of one form.
 pub type Source = (DefinitionForm, Arc<Feed>);
 
@@ -115,6 +118,7 @@ pub async fn run(sources: Vec<Source>, mut builder: Builder, registry: Arc<Regis
     };
     let views: Vec<(Arc<DefinitionsView>, Arc<Feed>)> = sources.into_iter().map(attach).collect();
     let (mut waiting, mut first) = (false, true);
+    let mut rested = Instant::now();
     loop {
         let again =
             async { if waiting { tokio::time::sleep(LOOK_AGAIN_AFTER).await } else { std::future::pending().await } };
@@ -140,7 +144,7 @@ pub async fn run(sources: Vec<Source>, mut builder: Builder, registry: Arc<Regis
         }
         waiting = false;
         if !first {
-            tokio::time::sleep(COALESCE).await;
+            tokio::time::sleep_until(rested.max(Instant::now() + COALESCE).into()).await;
         }
         let changes: Vec<Change> = views.iter().flat_map(|(view, feed)| view.changes(feed, &builder)).collect();
         if changes.is_empty() && !first {
@@ -160,6 +164,7 @@ pub async fn run(sources: Vec<Source>, mut builder: Builder, registry: Arc<Regis
             Ok(built) => built,
             Err(error) => return tracing::error!(%error, "no registry is built any more"),
         };
+        rested = Instant::now() + started.elapsed() * (BUILD_SHARE - 1);
         let Some(next) = next else { continue };
         let kinds = next.kinds().count();
         registry.swap(next);

@@ -1,6 +1,9 @@
 //! The watch of a host resource, kept going: list, watch, and again when the watch is lost.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use futures::StreamExt as _;
 use rand::Rng as _;
@@ -106,13 +109,15 @@ pub async fn run_source<S: Sink>(
 async fn round<S: Sink>(host: &dyn Host, resource: &HostResource, sink: &S, after: Option<u64>) -> Ended {
     let mut revision = match after {
         Some(revision) => revision,
-        None => match host.list(resource, None, ListAt::MostRecent).await {
-            Ok(list) => {
+        None => match timed(host.list(resource, None, ListAt::MostRecent)).await {
+            (elapsed, Ok(list)) => {
                 let revision = list.revision;
+                let (resource, objects) = (&resource.plural, list.items.len());
+                tracing::info!(resource, objects, elapsed_us = elapsed.as_micros(), "host resource listed");
                 sink.fill(list);
                 revision
             }
-            Err(error) => return Ended::Failed(error, None),
+            (_, Err(error)) => return Ended::Failed(error, None),
         },
     };
     let mut events = match host.watch(resource, revision).await {
@@ -133,6 +138,12 @@ async fn round<S: Sink>(host: &dyn Host, resource: &HostResource, sink: &S, afte
         }
     }
     Ended::Lost(revision)
+}
+
+async fn timed<T>(work: impl Future<Output = T>) -> (Duration, T) {
+    let began = Instant::now();
+    let outcome = work.await;
+    (began.elapsed(), outcome)
 }
 
 fn failed(error: HostError, revision: u64) -> Ended {

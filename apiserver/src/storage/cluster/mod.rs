@@ -26,8 +26,12 @@ mod difference;
 /// Errors of the client as errors of the host.
 mod error;
 
+/// The present state, streamed.
+mod initial;
+
 use difference::Patch;
 use error::{host_error, modified};
+use initial::Streamed;
 
 /// How long one call may take.
 const CALL_DEADLINE: Duration = Duration::from_secs(20);
@@ -80,6 +84,26 @@ impl Cluster {
             .map_err(|_| HostError::Unreachable(format!("no answer within {} s", CALL_DEADLINE.as_secs())))?
             .map_err(|error| host_error(error, resource))
     }
+
+    /// Opens a watch: one event a line.
+    async fn lines(
+        &self,
+        resource: &HostResource,
+        url: String,
+    ) -> Result<BoxStream<'static, Result<String, HostError>>, HostError> {
+        let request = Request::builder()
+            .uri(url)
+            .header(header::ACCEPT, "application/json")
+            .body(Vec::new())
+            .map_err(|error| HostError::Malformed(error.to_string()))?;
+        let opened = tokio::time::timeout(CALL_DEADLINE, self.client.request_stream(request)).await;
+        let lines = opened
+            .map_err(|_| HostError::Unreachable(format!("no answer within {} s", CALL_DEADLINE.as_secs())))?
+            .map_err(|error| host_error(error, resource))?
+            .lines()
+            .map_err(|error| HostError::Unreachable(error.to_string()));
+        Ok(lines.boxed())
+    }
 }
 
 fn collection(resource: &HostResource, namespace: Option<&str>) -> String {
@@ -127,6 +151,11 @@ impl Host for Cluster {
             ListAt::MostRecent => String::new(),
             ListAt::Exactly(revision) => format!("&resourceVersion={revision}&resourceVersionMatch=Exact"),
         };
+        if (at, namespace) == (ListAt::MostRecent, None)
+            && let Streamed::List(list) = self.streamed(resource).await?
+        {
+            return Ok(list);
+        }
         let mut items: Vec<(Key, Bytes)> = Vec::new();
         let mut token = String::new();
         loop {
@@ -240,18 +269,7 @@ impl Host for Cluster {
             "{}?watch=true&allowWatchBookmarks=true&timeoutSeconds={WATCH_SECONDS}&resourceVersion={after}",
             collection(resource, None)
         );
-        let request = Request::builder()
-            .uri(url)
-            .header(header::ACCEPT, "application/json")
-            .body(Vec::new())
-            .map_err(|error| HostError::Malformed(error.to_string()))?;
-        let opened = tokio::time::timeout(CALL_DEADLINE, self.client.request_stream(request)).await;
-        let lines = opened
-            .map_err(|_| HostError::Unreachable(format!("no answer within {} s", CALL_DEADLINE.as_secs())))?
-            .map_err(|error| host_error(error, resource))?
-            .lines()
-            .map_err(|error| HostError::Unreachable(error.to_string()))
-            .boxed();
+        let lines = self.lines(resource, url).await?;
         let resource = resource.clone();
         let events = stream::unfold(Some(lines), move |lines| {
             let resource = resource.clone();
