@@ -34,6 +34,7 @@ use crate::{
     judge::{Definition, Judge},
     metrics::Figures,
     pace::Pace,
+    references::References,
     replicas::{Basis, Leases, Replicas},
     rollout::Rollouts,
     watch::{ClusterStores, Stores},
@@ -91,6 +92,7 @@ async fn act(client: Client, config: OperatorConfig, shutdown: CancellationToken
         rolling_out.run().await;
         "rollouts"
     });
+    let references = References::start(&client, &stores, &mut watches);
     let replicas = stores.cluster.as_ref().zip(config.replica_access.clone()).map(|(stores, access)| {
         let leases = Leases {
             store: stores.leases.clone(),
@@ -105,7 +107,7 @@ async fn act(client: Client, config: OperatorConfig, shutdown: CancellationToken
             "replicas"
         });
     }
-    let mut controller = Controller::new(client, config, stores, rollouts, replicas);
+    let mut controller = Controller::new(client, config, stores, rollouts, references, replicas);
     loop {
         let next = controller.pass();
         tokio::select! {
@@ -173,6 +175,8 @@ struct Controller {
     config: OperatorConfig,
     stores: Stores,
     rollouts: Arc<Rollouts>,
+    /// None where there is no cluster, and nothing to refer to.
+    references: Option<Arc<References>>,
     /// None when nobody asks them.
     replicas: Option<Arc<Replicas>>,
     judge: Judge,
@@ -194,6 +198,7 @@ impl Controller {
         config: OperatorConfig,
         stores: Stores,
         rollouts: Arc<Rollouts>,
+        references: Option<Arc<References>>,
         replicas: Option<Arc<Replicas>>,
     ) -> Self {
         let sans = Arc::new(wanted_sans(&config.service, &config.namespace));
@@ -214,6 +219,7 @@ impl Controller {
             config,
             stores,
             rollouts,
+            references,
             replicas,
             judge: Judge::new(own_storage),
             pace: Pace::default(),
@@ -237,7 +243,11 @@ impl Controller {
         // The last good generation of a definition that is refused goes on; it is not begun with.
         let sound = definitions.iter().filter(|it| it.verdict.refused.is_none());
         let kinds = sound.filter_map(|it| Some((it.uid.clone(), it.verdict.kind.clone()?)));
-        self.rollouts.set_kinds(kinds.collect());
+        let kinds: Vec<_> = kinds.collect();
+        if let Some(references) = &self.references {
+            references.set_kinds(kinds.iter().map(|(_, kind)| Arc::clone(kind)).collect());
+        }
+        self.rollouts.set_kinds(kinds);
         for definition in &mut definitions {
             definition.rollout = self.rollouts.progress(&definition.uid);
         }

@@ -54,6 +54,9 @@ pub(crate) enum ActionError {
     /// The settings of a definition could not be written to a release.
     #[error("cannot write the settings to the release: {0}")]
     RollOut(#[source] kube::Error),
+    /// The references of an instance could not be written to its release.
+    #[error("cannot write the references to the release: {0}")]
+    Refer(#[source] kube::Error),
     /// The cluster did not answer in time.
     #[error("no answer within {0:?}")]
     Deadline(Duration),
