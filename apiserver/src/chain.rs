@@ -189,7 +189,7 @@ impl Chain {
                 return match (path.as_str(), &self.report) {
                     ("/metrics", _) => self.metrics(&parts),
                     (REPORT_PATH, Some(report)) => report.answer(&snapshot, &parts.method, query.as_deref()),
-                    _ => documents::run(&snapshot, &parts.method, &path, query.as_deref(), &parts.headers),
+                    _ => documents::run(&snapshot, &parts.method, &path, query.as_deref(), &parts.headers).await,
                 };
             }
             Target::Resource(target) => target,

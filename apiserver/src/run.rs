@@ -16,6 +16,7 @@ use crate::{
     readiness::Asked,
     registry::{
         Registry,
+        accepted::AcceptedGenerations,
         build::Backends,
         build::Builder,
         builtin::{self, BuiltinError},
@@ -80,7 +81,8 @@ impl StandAlone {
         let kinds = builtin::kinds(&self.forms)?;
         let registry = self.registry;
         let authenticators = Authenticators::client_certificates_only(&self.client_ca_pem)?;
-        let feeds = start(&host, Some(Arc::clone(&host)), kinds, &self.forms, &registry, &tasks, &ended);
+        let backing = Backing { host: Arc::clone(&host), stored: Some(Arc::clone(&host)), accepted: None };
+        let feeds = start(backing, kinds, &self.forms, &registry, &tasks, &ended);
         let probes = Asked {
             registry: Arc::clone(&registry),
             certificate: Arc::clone(&self.certificate),
@@ -145,7 +147,10 @@ impl InCluster {
         tasks.spawn(followed);
         let host: Arc<dyn Host> = Arc::new(Cluster::new(client.clone()));
         let registry = Arc::new(Registry::default());
-        let feeds = start(&host, None, Vec::new(), &self.forms, &registry, &tasks, &ended);
+        let accepted = Arc::new(AcceptedGenerations::default());
+        tasks.spawn(Arc::clone(&accepted).follow(client.clone(), self.namespace.clone(), ended.clone()));
+        let backing = Backing { host, stored: None, accepted: Some(accepted) };
+        let feeds = start(backing, Vec::new(), &self.forms, &registry, &tasks, &ended);
         let probes = Asked {
             registry: Arc::clone(&registry),
             certificate: Arc::clone(&certificate),
@@ -158,6 +163,7 @@ impl InCluster {
         let authorizer: Arc<dyn Authorizer> = Arc::new(SubjectAccessReviews::new(client.clone()));
         let announcement = Announcement { namespace: self.namespace, identity: identity(), address: self.advertised };
         let report = ReplicaReport::new(announcement.identity.clone(), Arc::clone(&certificate));
+        let mut swaps = registry.swaps();
         let chain = Chain::new(
             registry,
             authenticators,
@@ -168,7 +174,14 @@ impl InCluster {
             Arc::clone(&certificate),
         )
         .reporting(report);
-        tasks.spawn(announce(client, announcement, ended.clone()));
+        // One that begins serves nobody yet, and is not missed in what all replicas serve.
+        let begun = ended.clone();
+        tasks.spawn(async move {
+            let known = async { swaps.wait_for(|swaps| *swaps > 0).await.is_ok() };
+            if begun.run_until_cancelled(known).await == Some(true) {
+                announce(client, announcement, begun).await;
+            }
+        });
         let served = serve(self.listener, certificate, Limits::default(), Arc::new(chain), lifecycle).await;
         ended.cancel();
         tasks.close();
@@ -177,10 +190,16 @@ impl InCluster {
     }
 }
 
+/// What the registry is built on.
+struct Backing {
+    host: Arc<dyn Host>,
+    stored: Option<Arc<dyn Host>>,
+    accepted: Option<Arc<AcceptedGenerations>>,
+}
+
 /// Starts what keeps the registry as the definitions say. Returns the feeds of the definitions.
 fn start(
-    host: &Arc<dyn Host>,
-    stored: Option<Arc<dyn Host>>,
+    Backing { host, stored, accepted }: Backing,
     kinds: Vec<kindsmith_schema::kind::Kind>,
     forms: &[DefinitionForm],
     registry: &Arc<Registry>,
@@ -192,10 +211,10 @@ fn start(
     let mut feeds = vec![(helm_releases(), Arc::clone(&releases))];
     feeds.extend(definitions.iter().map(|(form, feed)| (application_definitions(*form), Arc::clone(feed))));
     for (resource, feed) in &feeds {
-        tasks.spawn(run_source(Arc::clone(host), resource.clone(), Arc::clone(feed), shutdown.clone()));
+        tasks.spawn(run_source(Arc::clone(&host), resource.clone(), Arc::clone(feed), shutdown.clone()));
     }
     let builder = Builder::new(
-        Backends { releases: (Arc::clone(host), releases), stored },
+        Backends { releases: (host, releases), stored, accepted },
         kinds,
         feeds,
         tasks.clone(),

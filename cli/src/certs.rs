@@ -60,7 +60,8 @@ pub(crate) async fn run(Command::Status(arguments): Command) -> anyhow::Result<b
     Ok(summary.faults.is_empty())
 }
 
-async fn client(kubeconfig: Option<PathBuf>) -> anyhow::Result<Client> {
+/// A client of the cluster that a flag names, or of the one that kubectl would use.
+pub(crate) async fn client(kubeconfig: Option<PathBuf>) -> anyhow::Result<Client> {
     let config = match kubeconfig {
         None => Config::infer().await.context("no cluster is named; name it with --kubeconfig FILE")?,
         Some(file) => {

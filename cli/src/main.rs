@@ -24,6 +24,9 @@ mod check;
 /// `kindsmith definition`.
 mod definition;
 
+/// `kindsmith uninstall`.
+mod uninstall;
+
 /// Manifests of files and directories.
 mod manifests;
 
@@ -53,6 +56,9 @@ enum Command {
     /// Look after certificates
     #[command(subcommand)]
     Certs(certs::Command),
+    /// Take Kindsmith out of a cluster, in an order that holds nothing up
+    #[command(long_about = uninstall::ABOUT)]
+    Uninstall(uninstall::Arguments),
     /// Print the CustomResourceDefinition of ApplicationDefinition
     Crd,
     /// Make definitions
@@ -67,7 +73,9 @@ enum Command {
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let default = match &arguments.command {
-        Command::Dev(_) | Command::Certs(_) | Command::Check(_) | Command::Definition(_) => "warn,kube_client=off",
+        Command::Dev(_) | Command::Certs(_) | Command::Uninstall(_) | Command::Check(_) | Command::Definition(_) => {
+            "warn,kube_client=off"
+        }
         _ => "info,kube_runtime=warn,kube_client=off",
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
@@ -84,6 +92,7 @@ async fn main() -> ExitCode {
             Ok(false) => return ExitCode::FAILURE,
             Err(error) => Err(error),
         },
+        Command::Uninstall(arguments) => uninstall::run(arguments).await,
         Command::Crd => crd::print(),
         Command::Definition(command) => definition::run(&command),
         Command::Check(arguments) => match check::run(&arguments) {

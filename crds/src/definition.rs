@@ -36,6 +36,19 @@ pub struct ApplicationDefinitionSpec {
     pub versions: Vec<Version>,
     /// What an instance becomes. Exactly one member must be set.
     pub backend: Backend,
+    /// What becomes of the definition and of instances when it is deleted; `Block` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deletion_policy: Option<DeletionPolicy>,
+}
+
+/// What becomes of a definition and of instances when it is deleted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum DeletionPolicy {
+    /// The definition stays, and its kind is served, while there are instances.
+    #[default]
+    Block,
+    /// The definition goes at once; instances are left as what they are made of, such as HelmReleases.
+    Orphan,
 }
 
 /// Where instances of a kind live.

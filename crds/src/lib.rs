@@ -29,13 +29,13 @@ pub use backend::{
     HelmReleaseBackend, ReconcileStrategy, SourceKind, SourceRef, StatusField, ValuesReference, WaitStrategy,
     WaitStrategyName,
 };
-pub use definition::{ApplicationDefinition, ApplicationDefinitionSpec, Scope};
+pub use definition::{ApplicationDefinition, ApplicationDefinitionSpec, DeletionPolicy, Scope};
 pub use manifest::custom_resource_definition;
 pub use names::Names;
 pub use resources::{ResourceSelection, ResourceSelector, Resources};
 pub use status::{
-    ApplicationDefinitionStatus, CONDITION_ACCEPTED, CONDITION_NAMES_ACCEPTED, CONDITION_READY, CONDITION_REGISTERED,
-    CONDITION_ROLLED_OUT, CONDITION_SERVED, RolloutStatus,
+    ApplicationDefinitionStatus, CONDITION_ACCEPTED, CONDITION_DISCOVERABLE, CONDITION_NAMES_ACCEPTED, CONDITION_READY,
+    CONDITION_REGISTERED, CONDITION_ROLLED_OUT, CONDITION_SERVED, CONDITION_TERMINATING, RolloutStatus,
 };
 pub use version::{
     PrinterColumn, ScaleSubresource, SelectableField, StatusSubresource, Subresources, Validation, Version,
@@ -43,6 +43,9 @@ pub use version::{
 
 /// The API group of Kindsmith's own objects.
 pub const GROUP: &str = "kindsmith.dev";
+
+/// The finalizer of definitions: the kind is served until nothing needs it, and its APIService goes before it.
+pub const FINALIZER: &str = "kindsmith.dev/served-kind";
 
 /// The API version of Kindsmith's own objects.
 pub const VERSION: &str = "v1alpha1";

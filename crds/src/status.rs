@@ -15,6 +15,9 @@ pub const CONDITION_NAMES_ACCEPTED: &str = "NamesAccepted";
 /// Each served group-version has its APIService.
 pub const CONDITION_REGISTERED: &str = "Registered";
 
+/// Clients find the kind through kube-apiserver.
+pub const CONDITION_DISCOVERABLE: &str = "Discoverable";
+
 /// The kind is served.
 pub const CONDITION_SERVED: &str = "Served";
 
@@ -23,6 +26,9 @@ pub const CONDITION_READY: &str = "Ready";
 
 /// The releases there are have the settings of the definition.
 pub const CONDITION_ROLLED_OUT: &str = "RolledOut";
+
+/// The definition is being deleted and stays while there are instances.
+pub const CONDITION_TERMINATING: &str = "Terminating";
 
 /// How many releases have the settings of the definition.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

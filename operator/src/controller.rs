@@ -20,7 +20,8 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use kindsmith_schema::{compile::OwnStorage, form::DefinitionForm};
+use kindsmith_crds::CONDITION_SERVED;
+use kindsmith_schema::{compile::OwnStorage, form::DefinitionForm, kind::Kind};
 
 use crate::{
     CertificateKeeper, Leadership, OperatorConfig, OperatorError,
@@ -28,10 +29,12 @@ use crate::{
     certificates::{CertificateState, Observed, Served, Spread, Stage, assess, bundle, external, wanted_sans},
     config::Registration,
     decide::{Action, Cluster, ServiceTarget, Subject, Surroundings, World, carries, decide, is_ours},
+    discoverable::Discoverable,
     election::{Election, Led},
     error::ActionError,
     group_version::GroupVersion,
-    judge::{Definition, Judge},
+    inspection::Inspections,
+    judge::{Definition, Grounds, Judge},
     metrics::Figures,
     pace::Pace,
     references::References,
@@ -42,6 +45,10 @@ use crate::{
 
 /// Changes that come this close together are looked at once.
 const COALESCE: Duration = Duration::from_millis(10);
+
+/// Looking at the world takes at most one part in so many of the time: where there is much to look at, more changes are
+/// looked at together.
+const LOOK_SHARE: u32 = 5;
 
 /// The world is looked at this often without a change too: certificates age by the wall clock.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(60);
@@ -93,6 +100,19 @@ async fn act(client: Client, config: OperatorConfig, shutdown: CancellationToken
         "rollouts"
     });
     let references = References::start(&client, &stores, &mut watches);
+    let discoverable = stores.cluster.as_ref().map(|_| Discoverable::new(client.clone(), Arc::clone(&bell)));
+    if let Some(discoverable) = discoverable.clone() {
+        watches.spawn(async move {
+            discoverable.run().await;
+            "discovery"
+        });
+    }
+    let inspections = Inspections::new(client.clone(), stores.releases.clone(), Arc::clone(&bell));
+    let inspecting = Arc::clone(&inspections);
+    watches.spawn(async move {
+        inspecting.run().await;
+        "inspections"
+    });
     let replicas = stores.cluster.as_ref().zip(config.replica_access.clone()).map(|(stores, access)| {
         let leases = Leases {
             store: stores.leases.clone(),
@@ -107,21 +127,24 @@ async fn act(client: Client, config: OperatorConfig, shutdown: CancellationToken
             "replicas"
         });
     }
-    let mut controller = Controller::new(client, config, stores, rollouts, references, replicas);
+    let following = Following { rollouts, references, inspections, discoverable, replicas };
+    let mut controller = Controller::new(client, config, stores, following);
     loop {
+        let began = Instant::now();
         let next = controller.pass();
+        let pause = COALESCE.max(began.elapsed().saturating_mul(LOOK_SHARE - 1));
         tokio::select! {
             biased;
             () = shutdown.cancelled() => break,
             ended = watches.join_next() => return Err(watch_ended(ended)),
             Some(done) = controller.running.join_next_with_id() => {
                 controller.finished(done)?;
-                sleep(COALESCE).await;
+                sleep(pause).await;
                 while let Some(done) = controller.running.try_join_next_with_id() {
                     controller.finished(done)?;
                 }
             }
-            () = bell.notified() => sleep(COALESCE).await,
+            () = bell.notified() => sleep(pause).await,
             () = tokio::time::sleep_until(next.into()) => {}
         }
     }
@@ -171,14 +194,22 @@ struct Running {
     task: AbortHandle,
 }
 
-struct Controller {
-    config: OperatorConfig,
-    stores: Stores,
+/// What goes on beside the loop, by itself.
+struct Following {
     rollouts: Arc<Rollouts>,
     /// None where there is no cluster, and nothing to refer to.
     references: Option<Arc<References>>,
+    inspections: Arc<Inspections>,
+    /// None without a cluster.
+    discoverable: Option<Arc<Discoverable>>,
     /// None when nobody asks them.
     replicas: Option<Arc<Replicas>>,
+}
+
+struct Controller {
+    config: OperatorConfig,
+    stores: Stores,
+    following: Following,
     judge: Judge,
     pace: Pace,
     actor: Actor,
@@ -193,14 +224,7 @@ struct Controller {
 }
 
 impl Controller {
-    fn new(
-        client: Client,
-        config: OperatorConfig,
-        stores: Stores,
-        rollouts: Arc<Rollouts>,
-        references: Option<Arc<References>>,
-        replicas: Option<Arc<Replicas>>,
-    ) -> Self {
+    fn new(client: Client, config: OperatorConfig, stores: Stores, following: Following) -> Self {
         let sans = Arc::new(wanted_sans(&config.service, &config.namespace));
         // The apiserver has a storage of its own where there is no cluster to store things in.
         let own_storage = match config.registration {
@@ -218,9 +242,7 @@ impl Controller {
             },
             config,
             stores,
-            rollouts,
-            references,
-            replicas,
+            following,
             judge: Judge::new(own_storage),
             pace: Pace::default(),
             sans,
@@ -239,17 +261,32 @@ impl Controller {
         let stores = self.stores.definitions.iter();
         let objects: Vec<(DefinitionForm, Arc<DynamicObject>)> =
             stores.flat_map(|(form, store)| store.state().into_iter().map(|object| (*form, object))).collect();
-        let mut definitions = self.judge.judge(objects.iter().map(|(form, object)| (*form, object.as_ref())));
+        let records = self.stores.cluster.as_ref().map(|cluster| Arc::clone(&cluster.records));
+        let grounds = Grounds { records, answers: self.following.inspections.answers() };
+        let mut definitions = self.judge.judge(objects.iter().map(|(form, object)| (*form, object.as_ref())), &grounds);
+        if let Some(discoverable) = &self.following.discoverable {
+            // What is not served is not looked for.
+            let is_served = |it: &&Definition| {
+                it.status.conditions.iter().any(|found| found.type_ == CONDITION_SERVED && found.status == "True")
+            };
+            let kinds = definitions.iter().filter(is_served).filter_map(|it| Some((it, it.verdict.kind.as_ref()?)));
+            let served = |(it, kind): (&Definition, &Arc<Kind>)| {
+                let plural = kind.names.plural.clone();
+                it.served().into_iter().map(move |group_version| (group_version, plural.clone())).collect::<Vec<_>>()
+            };
+            discoverable.want(kinds.flat_map(served).collect());
+        }
+        self.following.inspections.ask(definitions.iter().filter_map(Definition::question).collect());
         // The last good generation of a definition that is refused goes on; it is not begun with.
         let sound = definitions.iter().filter(|it| it.verdict.refused.is_none());
         let kinds = sound.filter_map(|it| Some((it.uid.clone(), it.verdict.kind.clone()?)));
         let kinds: Vec<_> = kinds.collect();
-        if let Some(references) = &self.references {
+        if let Some(references) = &self.following.references {
             references.set_kinds(kinds.iter().map(|(_, kind)| Arc::clone(kind)).collect());
         }
-        self.rollouts.set_kinds(kinds);
+        self.following.rollouts.set_kinds(kinds);
         for definition in &mut definitions {
-            definition.rollout = self.rollouts.progress(&definition.uid);
+            definition.rollout = self.following.rollouts.progress(&definition.uid);
         }
         let groups: HashSet<&str> =
             definitions.iter().flat_map(|it| &it.claimed).map(|claimed| claimed.group.as_str()).collect();
@@ -258,7 +295,7 @@ impl Controller {
         let surroundings = match &self.stores.cluster {
             None => Surroundings::StandAlone,
             Some(stores) => {
-                if let Some(replicas) = &self.replicas {
+                if let Some(replicas) = &self.following.replicas {
                     replicas.set_basis(basis(self.bundle(stores), stores, &definitions));
                 }
                 let (cluster, state, due) = self.look_around(stores, &groups, wall_clock);
@@ -287,7 +324,7 @@ impl Controller {
         api_services.sort_by(|left, right| left.metadata.name.cmp(&right.metadata.name));
         let ours = || api_services.iter().filter(|found| is_ours(found));
         let (ca, serving) = (stores.ca(), stores.serving());
-        let served = match &self.replicas {
+        let served = match &self.following.replicas {
             None => Served::Unasked,
             Some(replicas) => {
                 let living = replicas.living().into_iter();
@@ -328,8 +365,15 @@ impl Controller {
         };
         let crds = stores.crds(|group| groups.contains(group));
         let bundle = state.bundle.take();
-        let replicas = self.replicas.as_ref().map(|replicas| replicas.living().into_iter().map(Into::into).collect());
-        (Cluster { api_services, crds, bundle, service, replicas }, state, write.into_iter().chain(trip).collect())
+        let replicas =
+            self.following.replicas.as_ref().map(|replicas| replicas.living().into_iter().map(Into::into).collect());
+        let records = Arc::clone(&stores.records);
+        let visible = self.following.discoverable.as_ref().map(|it| it.visible());
+        (
+            Cluster { api_services, crds, bundle, service, replicas, records, roles: stores.roles.state(), visible },
+            state,
+            write.into_iter().chain(trip).collect(),
+        )
     }
 
     /// The bundle that replicas are verified against.
@@ -346,7 +390,7 @@ impl Controller {
             tracing::info!(stage = %state.stage, "certificates");
             self.stage = Some(state.stage);
         }
-        let replicas = self.replicas.as_ref().map(|replicas| replicas.living()).unwrap_or_default();
+        let replicas = self.following.replicas.as_ref().map(|replicas| replicas.living()).unwrap_or_default();
         let answering = replicas.iter().filter(|replica| matches!(replica.answer, Some(Ok(_)))).count();
         self.config.metrics.set(Figures {
             stage: state.stage,
@@ -391,6 +435,10 @@ impl Controller {
                 if let Action::RoundTrip { key, .. } = action {
                     self.round_trip = Some(key);
                 }
+            }
+            Err(error) if error.is_outdated() => {
+                tracing::debug!(?subject, "a status was written by somebody else meanwhile; it is looked at again");
+                self.pace.outdated(&subject, action.basis().map(str::to_owned), now);
             }
             Err(error) => {
                 let pause = self.pace.failed(&subject, now, rand::random());

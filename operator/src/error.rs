@@ -33,6 +33,9 @@ pub(crate) enum ActionError {
     /// The group-version does not answer through kube-apiserver.
     #[error("the group-version does not answer yet: {0}")]
     Discover(#[source] kube::Error),
+    /// A request could not be put together.
+    #[error("cannot ask: {0}")]
+    Ask(String),
     /// A certificate could not be issued.
     #[error("cannot issue: {0}")]
     Issue(#[from] CertificateError),
@@ -57,7 +60,29 @@ pub(crate) enum ActionError {
     /// The references of an instance could not be written to its release.
     #[error("cannot write the references to the release: {0}")]
     Refer(#[source] kube::Error),
+    /// The finalizers of a definition could not be written.
+    #[error("cannot write the finalizers: {0}")]
+    SetFinalizers(#[source] kube::Error),
+    /// A ClusterRole could not be written.
+    #[error("cannot write the ClusterRole: {0}")]
+    WriteRole(#[source] kube::Error),
+    /// Instances could not be listed.
+    #[error("{0}")]
+    ListInstances(#[source] kube::Error),
+    /// The generation that was accepted could not be recorded.
+    #[error("cannot record the accepted generation: {0}")]
+    Record(#[source] kube::Error),
+    /// A definition cannot be packed into a record.
+    #[error("cannot record the accepted generation: {0}")]
+    Pack(String),
     /// The cluster did not answer in time.
     #[error("no answer within {0:?}")]
     Deadline(Duration),
+}
+
+impl ActionError {
+    /// Whether the object of a status that was to be written had changed since it was seen.
+    pub(crate) fn is_outdated(&self) -> bool {
+        matches!(self, Self::WriteStatus(kube::Error::Api(status)) if status.is_conflict())
+    }
 }

@@ -26,8 +26,14 @@ mod config;
 /// Watches: stores, and a bell.
 mod watch;
 
+/// The generations that were accepted last, kept in the cluster.
+mod records;
+
 /// Each definition alone: compiled once a generation.
 mod judge;
+
+/// Instances, before a change that may hurt them.
+mod inspection;
 
 /// The authority and the serving certificate.
 pub mod certificates;
@@ -43,6 +49,9 @@ mod act;
 
 /// What each replica of the API server serves.
 mod replicas;
+
+/// What clients find through kube-apiserver.
+mod discoverable;
 
 /// What is told to Prometheus.
 pub mod metrics;

@@ -16,7 +16,7 @@ const BACKOFF_MIN: Duration = Duration::from_millis(200);
 const BACKOFF_MAX: Duration = Duration::from_secs(60);
 
 /// How long the outcome of a write may take to be seen by our watch before it is tried again.
-const OUTCOME_SEEN_MAX: Duration = Duration::from_secs(5);
+const OUTCOME_SEEN_MAX: Duration = Duration::from_secs(20);
 
 #[derive(Debug)]
 enum Phase {
@@ -76,6 +76,13 @@ impl Pace {
         pause
     }
 
+    /// It was refused, as its object had changed since it was seen: that state of it is not worth another try.
+    pub(crate) fn outdated(&mut self, subject: &Subject, basis: Option<String>, now: Instant) {
+        let failures = self.subjects.get(subject).map_or(0, |state| state.failures);
+        let state = State { phase: Phase::Written(basis), failures, until: now + OUTCOME_SEEN_MAX };
+        self.subjects.insert(subject.clone(), state);
+    }
+
     /// Forgets what no longer matters, and tells when to look again.
     pub(crate) fn next(&mut self, now: Instant) -> Option<Instant> {
         self.subjects.retain(|_, state| matches!(state.phase, Phase::Running) || now < state.until + 2 * BACKOFF_MAX);
@@ -110,6 +117,15 @@ mod tests {
         assert!(pace.may_start(&subject(), Some("8"), now), "its outcome is seen");
         assert_eq!(pace.next(now), Some(now + OUTCOME_SEEN_MAX));
         assert!(pace.may_start(&subject(), Some("7"), now + OUTCOME_SEEN_MAX), "it never came");
+    }
+
+    #[test]
+    fn a_write_that_came_too_late_waits_for_the_state_that_it_missed() {
+        let (mut pace, now) = (Pace::default(), Instant::now());
+        pace.started(&subject(), now);
+        pace.outdated(&subject(), Some("7".to_owned()), now);
+        assert!(!pace.may_start(&subject(), Some("7"), now + BACKOFF_MIN));
+        assert!(pace.may_start(&subject(), Some("8"), now), "it is seen");
     }
 
     #[test]

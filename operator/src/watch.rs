@@ -5,7 +5,7 @@ use std::{fmt::Debug, hash::Hash, sync::Arc};
 use futures::{StreamExt, future::join_all};
 use jiff::Timestamp;
 use k8s_openapi::{
-    api::{coordination::v1::Lease, core::v1::Secret},
+    api::{coordination::v1::Lease, core::v1::Secret, rbac::v1::ClusterRole},
     kube_aggregator::pkg::apis::apiregistration::v1::APIService,
 };
 use kindsmith_schema::form::DefinitionForm;
@@ -21,7 +21,13 @@ use kube_runtime::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tokio::{sync::Notify, task::JoinSet};
 
-use crate::{OperatorConfig, Registration, decide::CrdClaim, replicas::REPLICA_SELECTOR, rollout};
+use crate::{
+    OperatorConfig, Registration,
+    decide::{CrdClaim, ROLES_LABEL},
+    records::Records,
+    replicas::REPLICA_SELECTOR,
+    rollout,
+};
 
 /// CustomResourceDefinitions are large: this many at a time while they are listed.
 const CRD_PAGE_OBJECTS_MAX: u32 = 50;
@@ -47,6 +53,10 @@ pub(crate) struct ClusterStores {
     crds: Store<Crd>,
     ca: Store<Secret>,
     serving: Store<Secret>,
+    /// ClusterRoles of kinds.
+    pub(crate) roles: Store<ClusterRole>,
+    /// The generations that were accepted.
+    pub(crate) records: Arc<Records>,
     /// Leases of replicas of the API server.
     pub(crate) leases: Store<Lease>,
     /// Rings when a Lease changes; they are renewed all the time, which wakes nobody else.
@@ -96,7 +106,16 @@ impl Stores {
                 let leases = Api::<Lease>::namespaced(client.clone(), &config.namespace);
                 let labelled = any().labels(REPLICA_SELECTOR);
                 let leases_changed = Arc::new(Notify::new());
+                let records = Records::new(Arc::clone(bell));
+                let following = Arc::clone(&records).follow(client.clone(), config.namespace.clone());
+                tasks.spawn(async move {
+                    following.await;
+                    "records"
+                });
+                let roles = Api::<ClusterRole>::all(client.clone());
                 Some(ClusterStores {
+                    roles: start("ClusterRoles", roles, any().labels(ROLES_LABEL), (), bell, tasks),
+                    records,
                     leases: start("Leases of replicas", leases, labelled, (), &leases_changed, tasks),
                     leases_changed,
                     api_services: start("APIServices", api_services, any(), (), bell, tasks),
@@ -123,6 +142,8 @@ impl Stores {
         if let Some(cluster) = &self.cluster {
             let _ = cluster.api_services.wait_until_ready().await;
             let _ = cluster.crds.wait_until_ready().await;
+            cluster.records.ready().await;
+            let _ = cluster.roles.wait_until_ready().await;
             let _ = join_all([cluster.ca.wait_until_ready(), cluster.serving.wait_until_ready()]).await;
         }
     }

@@ -164,6 +164,7 @@ pub fn compile(object: &Value) -> Result<Kind, DefinitionError> {
                 selectable_fields: Vec::new(),
                 subresources: None,
             }],
+            deletion_policy: None,
             backend: Backend { helm_release: Some(settings), store: None },
         },
     );

@@ -7,13 +7,21 @@ use std::{fmt, str::FromStr};
 
 use kindsmith_crds::ApplicationDefinition;
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 use crate::{
     compile::{OwnStorage, compile},
     cozystack,
     field::FieldError,
     kind::Kind,
+    succession::FORCE_ANNOTATION,
 };
+
+/// Annotations that no form reads.
+const UNREAD_ANNOTATIONS: [&str; 2] = [FORCE_ANNOTATION, "kubectl.kubernetes.io/last-applied-configuration"];
+
+/// The hexadecimal digits of a hash of annotations.
+const STATE_DIGITS: usize = 16;
 
 /// A form of definitions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -73,6 +81,26 @@ impl DefinitionForm {
     #[must_use]
     pub fn reads_annotations(self) -> bool {
         self == Self::Cozystack
+    }
+
+    /// What of a definition its kind is made of, as a short text that changes with it: the generation, and the annotations
+    /// of a form that reads them.
+    #[must_use]
+    pub fn state(self, definition: &Value) -> String {
+        let metadata = |member: &str| definition.get("metadata").and_then(|metadata| metadata.get(member));
+        let generation = metadata("generation").and_then(Value::as_i64).unwrap_or_default();
+        let annotations = metadata("annotations").and_then(Value::as_object).filter(|_| self.reads_annotations());
+        let Some(annotations) = annotations else { return generation.to_string() };
+        let mut told: Vec<(&String, &Value)> =
+            annotations.iter().filter(|(key, _)| !UNREAD_ANNOTATIONS.contains(&key.as_str())).collect();
+        told.sort_by_key(|(key, _)| *key);
+        let mut digest = Sha256::new();
+        for (key, value) in told {
+            digest.update(format!("{key:?}={value}\n"));
+        }
+        let mut digest = format!("{:x}", digest.finalize());
+        digest.truncate(STATE_DIGITS);
+        format!("{generation}-{digest}")
     }
 
     /// Compiles a definition of this form; its status is not looked at.

@@ -56,6 +56,9 @@ pub mod cozystack;
 /// The forms in which definitions come.
 pub mod form;
 
+/// Which generation of a definition may follow another.
+pub mod succession;
+
 /// Between an instance and the object that does the work.
 pub mod convert;
 

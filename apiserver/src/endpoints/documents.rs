@@ -1,5 +1,8 @@
 //! Paths that are no resources: discovery, OpenAPI, version. All are answered from memory.
 
+use std::sync::Arc;
+
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use serde_json::json;
 
@@ -8,7 +11,8 @@ use crate::{
     registry::{
         Snapshot,
         discovery::{AGGREGATED, DiscoveryDocument},
-        snapshot::{Document, Sync},
+        openapi::OpenApiDocument,
+        snapshot::Sync,
     },
     server::Body,
 };
@@ -20,7 +24,7 @@ const OPENAPI_V3_PROTOBUF: &str = "application/com.github.proto-openapi.spec.v3"
 ///
 /// # Errors
 /// 404 for a path that is not served, 503 before we know what is served, 405 for a method other than GET.
-pub fn run(
+pub async fn run(
     snapshot: &Snapshot,
     method: &Method,
     path: &str,
@@ -35,7 +39,10 @@ pub fn run(
         "/version" => Ok(response::json(StatusCode::OK, &version())),
         "/openapi/v2" => match snapshot.sync {
             Sync::Pending => Err(starting()),
-            Sync::Done => Ok(tagged(snapshot.openapi.v2(), "application/json", headers)),
+            Sync::Done => match snapshot.openapi.v2() {
+                Some(document) => Ok(made(document, headers).await),
+                None => Err(starting()),
+            },
         },
         "/openapi/v3" => match snapshot.openapi.index() {
             None => Err(starting()),
@@ -43,7 +50,7 @@ pub fn run(
         },
         path => {
             if let Some(group_version) = path.strip_prefix("/openapi/v3/") {
-                return openapi_v3(snapshot, group_version, query, accept, headers);
+                return openapi_v3(snapshot, group_version, query, accept, headers).await;
             }
             // The list of groups is always answered: to aggregators a failure here means that every group is gone.
             match snapshot.discovery.get(path) {
@@ -84,24 +91,25 @@ fn discovery(document: &DiscoveryDocument, accept: &str, headers: &HeaderMap) ->
         media.contains("g=apidiscovery.k8s.io") && media.contains("v=v2;") | media.trim().ends_with("v=v2")
     });
     match &document.aggregated {
-        Some(aggregated) if wants_aggregated => tagged(aggregated, AGGREGATED, headers),
+        Some(aggregated) if wants_aggregated => {
+            let known = is_known(&aggregated.hash, headers);
+            tagged(&aggregated.hash, (!known).then(|| aggregated.body.clone()), AGGREGATED)
+        }
         _ => response::answer(StatusCode::OK, "application/json", document.legacy.body.clone()),
     }
 }
 
-/// A document with its ETag; 304 when the client has it.
-fn tagged(document: &Document, content_type: &str, headers: &HeaderMap) -> Response<Body> {
-    let tag = format!("\"{}\"", document.hash);
-    let known = headers
-        .get(header::IF_NONE_MATCH)
-        .and_then(|value| value.to_str().ok())
-        .is_some_and(|held| held.split(',').any(|held| held.trim().trim_start_matches("W/") == tag));
-    let mut answer = if known {
-        response::answer(StatusCode::NOT_MODIFIED, content_type, bytes::Bytes::new())
-    } else {
-        response::answer(StatusCode::OK, content_type, document.body.clone())
-    };
-    if let Ok(value) = HeaderValue::from_str(&tag) {
+/// Whether the client has a document already.
+fn is_known(hash: &str, headers: &HeaderMap) -> bool {
+    let held = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
+    held.is_some_and(|held| held.split(',').any(|held| held.trim().trim_start_matches("W/").trim_matches('"') == hash))
+}
+
+/// A document with its ETag; 304 where there is none to send, because the client has it.
+fn tagged(hash: &str, body: Option<Bytes>, content_type: &str) -> Response<Body> {
+    let code = if body.is_some() { StatusCode::OK } else { StatusCode::NOT_MODIFIED };
+    let mut answer = response::answer(code, content_type, body.unwrap_or_default());
+    if let Ok(value) = HeaderValue::from_str(&format!("\"{hash}\"")) {
         answer.headers_mut().insert(header::ETAG, value);
     }
     answer.headers_mut().insert(header::VARY, HeaderValue::from_static("Accept"));
@@ -109,7 +117,18 @@ fn tagged(document: &Document, content_type: &str, headers: &HeaderMap) -> Respo
     answer
 }
 
-fn openapi_v3(
+/// A document of OpenAPI; it is made now if nobody asked for it before, beside the requests of others.
+async fn made(document: &Arc<OpenApiDocument>, headers: &HeaderMap) -> Response<Body> {
+    let body = if is_known(document.hash(), headers) {
+        None
+    } else {
+        let making = Arc::clone(document);
+        Some(tokio::task::spawn_blocking(move || making.body()).await.unwrap_or_default())
+    };
+    tagged(document.hash(), body, "application/json")
+}
+
+async fn openapi_v3(
     snapshot: &Snapshot,
     group_version: &str,
     query: Option<&str>,
@@ -131,10 +150,10 @@ fn openapi_v3(
             "{wanted}only the following media types are accepted: application/json"
         )));
     }
-    let mut answer = tagged(document, "application/json", headers);
+    let mut answer = made(document, headers).await;
     let hash = query.and_then(|query| query.split('&').find_map(|part| part.strip_prefix("hash=")));
     // An outdated hash is answered with the present document, but not to be kept: a redirect would break aggregators.
-    if hash.is_some_and(|hash| hash.eq_ignore_ascii_case(&document.hash)) {
+    if hash.is_some_and(|hash| hash.eq_ignore_ascii_case(document.hash())) {
         answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("public, immutable"));
     } else {
         answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache, private"));

@@ -1,6 +1,7 @@
 //! Builds the next snapshot out of the definitions and the current one.
 //!
-//! Only a definition whose generation changed is compiled. One that does not compile leaves its last good kind serving.
+//! Only a definition whose generation changed is compiled. One that does not compile leaves its last good kind serving,
+//! and so does one that takes something from stored instances, until it is recorded as accepted.
 //! A kind whose backend and versions stay keeps its caches, so its watches go on.
 
 use std::{
@@ -8,20 +9,22 @@ use std::{
     sync::Arc,
 };
 
+use bytes::Bytes;
 use kindsmith_schema::{
     compile::OwnStorage,
     convert::release::overlaps,
     form::DefinitionForm,
     kind::{Kind, KindBackend, Serving},
-    names,
+    names, succession,
 };
-use serde_json::Value;
+use serde::Deserialize;
+use serde_json::{Value, json};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::Snapshot;
+use super::{Snapshot, accepted::AcceptedGenerations};
 use crate::storage::{
     cache::{CacheLimits, WatchCache},
-    feed::Feed,
+    feed::{Feed, tree},
     host::{Host, HostResource, StatusEndpoint},
     kind_store::{KindStore, ServedKind},
     kind_view::KindView,
@@ -36,6 +39,8 @@ pub struct Backends {
     pub releases: (Arc<dyn Host>, Arc<Feed>),
     /// The host of kinds that are stored as they are, where there is one.
     pub stored: Option<Arc<dyn Host>>,
+    /// The generations that were accepted; without them each that compiles is served at once.
+    pub accepted: Option<Arc<AcceptedGenerations>>,
 }
 
 /// A stored kind's own watch of its host resource.
@@ -44,11 +49,85 @@ struct StoredSource {
     end: CancellationToken,
 }
 
-struct Compiled {
-    uid: String,
-    state: String,
-    good: Option<Arc<Kind>>,
+/// A change of a definition.
+pub enum Change {
+    /// It was created, or changed.
+    Applied {
+        /// Its form.
+        form: DefinitionForm,
+        /// Its name.
+        name: String,
+        /// The definition.
+        json: Bytes,
+    },
+    /// It is gone.
+    Gone {
+        /// Its form.
+        form: DefinitionForm,
+        /// Its name.
+        name: String,
+    },
 }
+
+struct Compiled {
+    state: State,
+    /// The state that was recorded as accepted when this was compiled.
+    recorded: Option<String>,
+    good: Option<Good>,
+    /// What waits to be accepted.
+    waiting: Option<Arc<Kind>>,
+}
+
+/// A kind that may be served, and the state of the definition that it was made of.
+#[derive(Clone)]
+struct Good {
+    state: String,
+    kind: Arc<Kind>,
+}
+
+/// What a definition has to be compiled for anew.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct State {
+    uid: String,
+    /// See [`DefinitionForm::state`].
+    state: String,
+}
+
+#[derive(Deserialize)]
+struct Head {
+    metadata: HeadMetadata,
+}
+
+#[derive(Deserialize)]
+struct HeadMetadata {
+    #[serde(default)]
+    uid: String,
+    generation: Option<i64>,
+    annotations: Option<Value>,
+}
+
+/// The state of a definition; none if it cannot be read.
+#[must_use]
+pub fn state(form: DefinitionForm, json: &[u8]) -> Option<State> {
+    let Head { metadata: HeadMetadata { uid, generation, annotations } } = serde_json::from_slice(json).ok()?;
+    let state = form.state(&json!({"metadata": {"generation": generation, "annotations": annotations}}));
+    Some(State { uid, state })
+}
+
+/// Whether the next snapshot can be another than the present one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum News {
+    /// What is served stays.
+    Nothing,
+    /// Something may be served otherwise.
+    Kinds,
+}
+
+/// A definition to compile, and what was compiled before.
+type Work = ((DefinitionForm, String), Bytes, Option<Compiled>);
+
+/// So few are compiled without further threads.
+const COMPILED_ALONE: usize = 8;
 
 /// Group and plural: no two kinds that are served have the same.
 type Address = (String, String);
@@ -58,7 +137,7 @@ pub struct Builder {
     backends: Backends,
     steady: Arc<Steady>,
     builtin: Vec<Arc<Kind>>,
-    compiled: HashMap<(DefinitionForm, String), Compiled>,
+    compiled: BTreeMap<(DefinitionForm, String), Compiled>,
     sources: HashMap<HostResource, StoredSource>,
     served: BTreeMap<Address, Arc<ServedKind>>,
     tasks: TaskTracker,
@@ -85,7 +164,7 @@ impl Builder {
             backends,
             steady,
             builtin: builtin.into_iter().map(Arc::new).collect(),
-            compiled: HashMap::new(),
+            compiled: BTreeMap::new(),
             sources,
             served: BTreeMap::new(),
             tasks,
@@ -93,18 +172,105 @@ impl Builder {
         }
     }
 
-    /// The next snapshot.
-    pub fn build(&mut self, definitions: Vec<(DefinitionForm, Arc<Value>)>, previous: &Snapshot) -> Snapshot {
-        let mut kinds: Vec<Arc<Kind>> = self.builtin.clone();
-        let mut compiled = HashMap::new();
-        for (form, definition) in definitions {
-            let key = (form, text(&definition, "name").to_owned());
-            let held = self.compiled.remove(&key);
-            let entry = self.compile(form, &definition, held);
-            kinds.extend(entry.good.clone());
-            compiled.insert(key, entry);
+    /// The definitions of a form that are known.
+    pub(super) fn names(&self, form: DefinitionForm) -> Vec<String> {
+        self.compiled.keys().filter(|(held, _)| *held == form).map(|(_, name)| name.clone()).collect()
+    }
+
+    /// Whether a definition is known.
+    pub(super) fn knows(&self, form: DefinitionForm, name: &str) -> bool {
+        self.compiled.contains_key(&(form, name.to_owned()))
+    }
+
+    /// Whether a definition is known in a state, and in what was recorded of it.
+    pub(super) fn has(&self, form: DefinitionForm, name: &str, state: &State) -> bool {
+        let held = self.compiled.get(&(form, name.to_owned()));
+        held.is_some_and(|held| held.state == *state && held.recorded == self.recorded(&state.uid))
+    }
+
+    /// The definitions of a form of which another generation was recorded since they were compiled.
+    pub(super) fn rerecorded(&self, form: DefinitionForm) -> Vec<String> {
+        let of_form = self.compiled.iter().filter(|((held, _), _)| *held == form);
+        let other = of_form.filter(|(_, held)| held.recorded != self.recorded(&held.state.uid));
+        other.map(|((_, name), _)| name.clone()).collect()
+    }
+
+    /// The generations that were accepted, where somebody says so.
+    #[must_use]
+    pub fn accepted(&self) -> Option<&Arc<AcceptedGenerations>> {
+        self.backends.accepted.as_ref()
+    }
+
+    fn recorded(&self, uid: &str) -> Option<String> {
+        self.accepted()?.last(uid).map(|record| record.state.clone())
+    }
+
+    /// Compiles what changed, on as many threads as there are processors when it is much.
+    pub fn take(&mut self, changes: Vec<Change>) -> News {
+        let mut work = Vec::new();
+        let mut news = News::Nothing;
+        let mut served = HashMap::new();
+        for change in changes {
+            match change {
+                Change::Gone { form, name } => {
+                    if self.compiled.remove(&(form, name)).is_some() {
+                        news = News::Kinds;
+                    }
+                }
+                Change::Applied { form, name, json } => {
+                    let key = (form, name);
+                    let held = self.compiled.remove(&key);
+                    served.extend(held.as_ref().and_then(Compiled::kind).map(|kind| (key.clone(), Arc::clone(kind))));
+                    work.push((key, json, held));
+                }
+            }
         }
-        self.compiled = compiled;
+        let own_storage = if self.backends.stored.is_some() { OwnStorage::Available } else { OwnStorage::Absent };
+        let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let each = work.len().div_ceil(threads).max(COMPILED_ALONE);
+        let mut shares = Vec::new();
+        while !work.is_empty() {
+            shares.push(work.split_off(work.len().saturating_sub(each)));
+        }
+        let accepted = self.backends.accepted.as_deref();
+        let compile_all = |share: Vec<Work>| -> Vec<_> {
+            let compiled = share.into_iter().map(|(key, json, held)| {
+                let compiled = compile(&key, &json, held, own_storage, accepted);
+                (key, compiled)
+            });
+            compiled.filter_map(|(key, compiled)| Some((key, compiled?))).collect()
+        };
+        let compiled: Vec<_> = std::thread::scope(|scope| {
+            let own = shares.pop();
+            let others: Vec<_> = shares.into_iter().map(|share| scope.spawn(|| compile_all(share))).collect();
+            let mut compiled = own.map(compile_all).unwrap_or_default();
+            for other in others {
+                match other.join() {
+                    Ok(theirs) => compiled.extend(theirs),
+                    Err(panic) => std::panic::resume_unwind(panic),
+                }
+            }
+            compiled
+        });
+        for (key, compiled) in compiled {
+            let same = match (served.remove(&key), compiled.kind()) {
+                (None, None) => true,
+                (Some(before), Some(now)) => Arc::ptr_eq(&before, now),
+                _ => false,
+            };
+            if !same {
+                news = News::Kinds;
+            }
+            self.compiled.insert(key, compiled);
+        }
+        // What could not be read any more.
+        if served.is_empty() { news } else { News::Kinds }
+    }
+
+    /// The next snapshot, of the definitions that are known.
+    pub fn build(&mut self, previous: &Snapshot) -> Snapshot {
+        let good = self.compiled.values().filter_map(|compiled| compiled.kind().cloned());
+        let kinds: Vec<Arc<Kind>> = self.builtin.iter().cloned().chain(good).collect();
         let borrowed: Vec<&Kind> = kinds.iter().map(Arc::as_ref).collect();
         let conflicts = names::conflicts(&borrowed);
         let mut served = BTreeMap::new();
@@ -127,28 +293,6 @@ impl Builder {
         }
         self.end_unused_sources();
         Snapshot::new(self.served.values().cloned().collect(), previous)
-    }
-
-    fn compile(&self, form: DefinitionForm, definition: &Value, held: Option<Compiled>) -> Compiled {
-        let uid = text(definition, "uid").to_owned();
-        let state = state(form, definition);
-        let held = held.filter(|held| held.uid == uid);
-        if let Some(held) = held.as_ref().filter(|held| held.state == state) {
-            return Compiled { uid, state, good: held.good.clone() };
-        }
-        let own_storage = if self.backends.stored.is_some() { OwnStorage::Available } else { OwnStorage::Absent };
-        let good = match form.compile(definition, own_storage) {
-            Ok(kind) => Some(Arc::new(kind)),
-            Err(error) => {
-                tracing::warn!(
-                    definition = text(definition, "name"),
-                    %error,
-                    "definition is not accepted; the last good one, if any, stays"
-                );
-                held.and_then(|held| held.good)
-            }
-        };
-        Compiled { uid, state, good }
     }
 
     /// The kind as it is served; views of the one that was served before are kept when they fit.
@@ -248,21 +392,70 @@ impl Builder {
     }
 }
 
-fn text<'a>(definition: &'a Value, member: &str) -> &'a str {
-    definition.get("metadata").and_then(|metadata| metadata.get(member)).and_then(Value::as_str).unwrap_or_default()
+impl Compiled {
+    /// What may be served.
+    fn kind(&self) -> Option<&Arc<Kind>> {
+        self.good.as_ref().map(|good| &good.kind)
+    }
 }
 
-/// What a definition has to be compiled for anew: its generation, and the annotations of a form that reads them.
-fn state(form: DefinitionForm, definition: &Value) -> String {
-    let metadata = |member: &str| {
-        definition
-            .get("metadata")
-            .and_then(|metadata| metadata.get(member))
-            .map(ToString::to_string)
-            .unwrap_or_default()
+/// Compiles a definition that changed. One that is no good leaves its last good kind. None if it cannot be read.
+fn compile(
+    (form, name): &(DefinitionForm, String),
+    json: &Bytes,
+    held: Option<Compiled>,
+    own_storage: OwnStorage,
+    accepted: Option<&AcceptedGenerations>,
+) -> Option<Compiled> {
+    let state = state(*form, json)?;
+    let record = accepted.and_then(|accepted| accepted.last(&state.uid));
+    let recorded = record.as_ref().map(|record| record.state.clone());
+    let held = held.filter(|held| held.state.uid == state.uid);
+    let is_accepted = recorded.as_ref() == Some(&state.state);
+    let held = match held {
+        Some(held) if held.state == state && held.recorded == recorded => return Some(held),
+        // What was compiled already is not compiled again only because the operator agrees.
+        Some(Compiled { waiting: Some(kind), state: compiled, .. }) if is_accepted && compiled == state => {
+            let good = Some(Good { state: compiled.state, kind });
+            return Some(Compiled { state, recorded, good, waiting: None });
+        }
+        Some(Compiled { good: Some(good), .. }) if is_accepted && good.state == state.state => {
+            return Some(Compiled { state, recorded, good: Some(good), waiting: None });
+        }
+        held => held.and_then(|held| held.good),
     };
-    let annotations = if form.reads_annotations() { metadata("annotations") } else { String::new() };
-    metadata("generation") + &annotations
+    let definition = tree(json)?;
+    // What is served here and what was recorded differ for moments alone: of both nothing may be taken.
+    let known = held.as_ref().map(|held| held.state.clone());
+    let record = record.filter(|record| !is_accepted && Some(&record.state) != known.as_ref()).and_then(|record| {
+        let kind = record.kind(own_storage).inspect_err(|error| {
+            tracing::warn!(definition = record.name, %error, "there is no recorded generation");
+        });
+        Some(Good { state: record.state.clone(), kind: Arc::new(kind.ok()?) })
+    });
+    let before: Vec<Good> = held.filter(|held| held.state != state.state).into_iter().chain(record).collect();
+    let (good, waiting) = match form.compile(&definition, own_storage) {
+        Err(error) => {
+            tracing::warn!(
+                definition = name,
+                %error,
+                "definition is not accepted; the last good one, if any, stays"
+            );
+            (before.into_iter().next(), None)
+        }
+        Ok(kind) => {
+            let free = is_accepted || accepted.is_none();
+            let hurt = |last: &Good| !succession::threats(&last.kind, &kind).is_empty();
+            if !free && before.iter().any(hurt) {
+                let generation = kind.origin.generation;
+                tracing::info!(definition = name, generation, "the change may hurt instances and waits");
+                (before.into_iter().next(), Some(Arc::new(kind)))
+            } else {
+                (Some(Good { state: state.state.clone(), kind: Arc::new(kind) }), None)
+            }
+        }
+    };
+    Some(Compiled { state, recorded, good, waiting })
 }
 
 /// Whether the same host objects are instances of both.

@@ -4,6 +4,8 @@
 //! definitions' feed ─▶ watch.rs ─▶ build.rs (compile what changed, keep what did not) ─▶ snapshot.rs ─▶ swap.rs
 //! ```
 //!
+//! A generation that takes something from stored instances waits until `accepted` says that the operator looked at them.
+//!
 //! A request resolves its kind once, in the snapshot that is current when it comes, and works on that to its end.
 
 /// Wakes the builder when a definition changes.
@@ -12,8 +14,14 @@ pub mod watch;
 /// Builds the next snapshot out of the definitions and the current one.
 pub mod build;
 
+/// The generations that the operator has accepted.
+pub mod accepted;
+
 /// Kinds and documents at one moment.
 pub mod snapshot;
+
+/// What documents say of one kind.
+mod published;
 
 /// Discovery documents.
 pub mod discovery;

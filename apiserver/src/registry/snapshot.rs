@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 use kindsmith_schema::priority;
 
-use super::{discovery::DiscoveryDocuments, openapi::OpenApiDocuments};
+use super::{discovery::DiscoveryDocuments, openapi::OpenApiDocuments, published::Published};
 use crate::storage::{kind_store::ServedKind, kind_view::KindView};
 
 /// Whether the definitions have been read once.
@@ -31,11 +31,13 @@ pub struct Document {
 }
 
 impl Document {
-    /// A document of a JSON value.
+    /// A document of what becomes JSON.
     #[must_use]
-    pub fn new(value: &serde_json::Value) -> Self {
+    pub fn new(value: &impl serde::Serialize) -> Self {
         use sha2::Digest as _;
-        let body = Bytes::from(value.to_string());
+        let written = serde_json::to_vec(value);
+        let written = written.inspect_err(|error| tracing::error!(%error, "a document cannot be written"));
+        let body = Bytes::from(written.unwrap_or_default());
         let hash = sha2::Sha512::digest(&body).iter().map(|byte| format!("{byte:02X}")).collect::<String>();
         Self { body, hash: hash.into() }
     }
@@ -57,6 +59,7 @@ pub struct Snapshot {
     pub sync: Sync,
     kinds: BTreeMap<(String, String), Arc<ServedKind>>,
     resources: HashMap<String, Resource>,
+    published: HashMap<(String, String), Arc<Published>>,
     /// Discovery.
     pub discovery: DiscoveryDocuments,
     /// OpenAPI.
@@ -86,11 +89,18 @@ impl Snapshot {
                 );
             }
         }
-        let mut snapshot = Self { sync: Sync::Done, kinds, resources, ..Self::default() };
+        let published = kinds.iter().map(|(address, served)| {
+            let held = previous.published.get(address).filter(|held| Arc::ptr_eq(held.kind(), &served.kind));
+            (address.clone(), held.cloned().unwrap_or_else(|| Arc::new(Published::of(&served.kind))))
+        });
+        let published = published.collect();
+        let mut snapshot = Self { sync: Sync::Done, kinds, resources, published, ..Self::default() };
         snapshot.digest = digest(&snapshot);
-        snapshot.discovery = DiscoveryDocuments::new(&snapshot);
-        snapshot.openapi = OpenApiDocuments::new(&snapshot, &previous.openapi);
-        snapshot
+        let groups = snapshot.groups();
+        let discovery = DiscoveryDocuments::new(&groups);
+        let openapi = OpenApiDocuments::new(&groups, &previous.openapi);
+        drop(groups);
+        Self { discovery, openapi, ..snapshot }
     }
 
     /// The resource at an address.
@@ -116,19 +126,19 @@ impl Snapshot {
         origins.filter(|origin| !origin.uid.is_empty()).map(|origin| (origin.uid.as_str(), origin.generation))
     }
 
-    /// The served versions of each group, the preferred one first.
-    #[must_use]
-    pub fn groups(&self) -> BTreeMap<&str, Vec<String>> {
-        let mut groups: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-        for served in self.kinds.values() {
-            let versions = groups.entry(served.kind.group.as_str()).or_default();
+    /// The served versions of each group, the preferred one first, and its kinds, by plural.
+    fn groups(&self) -> BTreeMap<&str, (Vec<String>, Vec<&Arc<Published>>)> {
+        let mut groups: BTreeMap<&str, (Vec<String>, Vec<&Arc<Published>>)> = BTreeMap::new();
+        for (address, served) in &self.kinds {
+            let (versions, kinds) = groups.entry(served.kind.group.as_str()).or_default();
             for version in served.kind.served_versions() {
                 if !versions.contains(&version.name) {
                     versions.push(version.name.clone());
                 }
             }
+            kinds.extend(self.published.get(address));
         }
-        for versions in groups.values_mut() {
+        for (versions, _) in groups.values_mut() {
             versions.sort_by(|left, right| priority::compare(left, right));
         }
         groups

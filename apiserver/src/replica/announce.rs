@@ -1,7 +1,7 @@
 //! The Lease that says where this replica is reached directly.
 //!
 //! # Flow
-//! Applied when the server begins to accept connections, renewed until it ends, deleted then. A replica that was killed
+//! Applied when the server knows what it serves, renewed until it ends, deleted then. A replica that was killed
 //! leaves a Lease that nobody renews: who reads it ignores it after its duration and removes it.
 //!
 //! # Why not EndpointSlices

@@ -12,6 +12,15 @@ mod refresh;
 /// Secrets of certificates.
 mod secret;
 
+/// Records of accepted generations.
+mod record;
+
+/// Definitions themselves.
+mod definition;
+
+/// ClusterRoles of kinds.
+mod role;
+
 use std::{collections::BTreeSet, future::Future, sync::Arc, time::Duration};
 
 use k8s_openapi::{api::core::v1::Secret, kube_aggregator::pkg::apis::apiregistration::v1::APIService};
@@ -61,6 +70,16 @@ impl Actor {
                 refresh::refresh(&self.client, group_version, uid, when, digest).await
             }
             Action::WriteSecret { name, existing, work } => secret::write(self, name, existing.as_deref(), work).await,
+            Action::Record { form, name, state, revision, .. } => {
+                let accepted = record::Accepted { form: *form, name, state, revision: *revision };
+                record::write(&self.client, &self.namespace, &accepted).await
+            }
+            Action::SetFinalizers { name, basis, finalizers } => {
+                definition::set_finalizers(&self.client, name, basis.as_deref(), finalizers).await
+            }
+            Action::WriteRole { object } => role::write(&self.client, object).await,
+            Action::DeleteRole { name, uid } => role::delete(&self.client, name, uid).await,
+            Action::ForgetRecords { names, .. } => record::forget(&self.client, &self.namespace, names).await,
             Action::RoundTrip { group_version, .. } => {
                 let path = group_version.to_string();
                 within(self.client.list_api_group_resources(&path), ActionError::Discover).await.map(drop)

@@ -13,7 +13,10 @@ use kube::{ResourceExt, api::ObjectMeta};
 use sha2::{Digest, Sha256};
 
 use super::{Action, Cluster, Finding, Refresh, Truth};
-use crate::{group_version::GroupVersion, judge::Definition};
+use crate::{
+    group_version::GroupVersion,
+    judge::{Definition, Deletion},
+};
 
 /// The label that says an object is ours.
 pub(crate) const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
@@ -87,6 +90,9 @@ pub(super) fn actions(definitions: &[Definition], names: &[Finding], cluster: &C
 fn wanted(definitions: &[Definition], names: &[Finding]) -> BTreeMap<GroupVersion, Wanted> {
     let mut sources: BTreeMap<GroupVersion, Vec<(&str, i64, &str)>> = BTreeMap::new();
     for (definition, names) in definitions.iter().zip(names) {
+        if definition.deletion == Deletion::LetGo {
+            continue;
+        }
         let Some(kind) = definition.verdict.kind.as_ref().filter(|_| names.holds()) else { continue };
         for group_version in definition.served() {
             let source = (definition.uid.as_str(), kind.origin.generation, kind.names.plural.as_str());
@@ -107,6 +113,19 @@ fn wanted(definitions: &[Definition], names: &[Finding]) -> BTreeMap<GroupVersio
             (group_version, Wanted { resources, digest })
         })
         .collect()
+}
+
+/// Group-versions that definitions which stay are served under.
+pub(super) fn kept(definitions: &[Definition], names: &[Finding]) -> BTreeSet<GroupVersion> {
+    let stays = |(definition, names): &(&Definition, &Finding)| definition.deletion != Deletion::LetGo && names.holds();
+    definitions.iter().zip(names).filter(stays).flat_map(|(definition, _)| definition.served()).collect()
+}
+
+/// Whether kube-aggregator still looks here for a group-version that only definitions which may go have.
+pub(super) fn is_registered(definition: &Definition, kept: &BTreeSet<GroupVersion>, cluster: &Cluster) -> bool {
+    let of_ours = |group_version: &GroupVersion| find(cluster, group_version).is_some_and(is_ours);
+    let served = definition.served();
+    served.iter().chain(&definition.claimed).any(|it| !kept.contains(it) && of_ours(it))
 }
 
 /// Priorities within each group: the version that Kubernetes would prefer has the greatest.
@@ -194,7 +213,7 @@ fn surplus<'a>(
 /// Group-versions that a definition is still served under although it is refused and its last good generation is not
 /// known here, as after a restart of the operator: those whose APIService is ours and works.
 pub(super) fn retained(definition: &Definition, cluster: &Cluster) -> Vec<GroupVersion> {
-    if definition.verdict.kind.is_some() {
+    if definition.verdict.kind.is_some() || definition.deletion == Deletion::LetGo {
         return Vec::new();
     }
     let works = |group_version: &&GroupVersion| {

@@ -17,6 +17,15 @@ mod api_services;
 /// What every replica serves.
 mod replicas;
 
+/// Which generations are to be recorded as accepted.
+mod records;
+
+/// Which definitions wait for us when they are deleted.
+mod finalizers;
+
+/// Who may do what with each kind.
+mod roles;
+
 /// Conditions: kept times, sound transitions.
 mod conditions;
 
@@ -33,14 +42,24 @@ mod tests;
 pub(crate) use api_services::{MANAGED_BY_LABEL, MANAGED_BY_VALUE, REGISTRY_DIGEST_ANNOTATION, carries, is_ours};
 pub(crate) use holders::CrdClaim;
 pub(crate) use replicas::Replica;
+pub(crate) use roles::ROLES_LABEL;
 
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use k8s_openapi::{ByteString, api::core::v1::Secret, kube_aggregator::pkg::apis::apiregistration::v1::APIService};
+use k8s_openapi::{
+    ByteString,
+    api::{core::v1::Secret, rbac::v1::ClusterRole},
+    kube_aggregator::pkg::apis::apiregistration::v1::APIService,
+};
 use serde_json::Value;
 
-use crate::{certificates::CertificateWork, group_version::GroupVersion, judge::Definition};
+use kindsmith_schema::form::DefinitionForm;
+
+use crate::{
+    certificates::CertificateWork, discoverable::Visible, group_version::GroupVersion, judge::Definition,
+    records::Records,
+};
 
 /// Where kube-apiserver finds the API server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,7 +73,7 @@ pub(crate) struct ServiceTarget {
 }
 
 /// What was seen of the cluster around the definitions.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Cluster {
     /// All APIServices, ordered by name.
     pub api_services: Vec<Arc<APIService>>,
@@ -66,10 +85,16 @@ pub(crate) struct Cluster {
     pub service: ServiceTarget,
     /// The replicas of the API server that live; none when they are not asked.
     pub replicas: Option<Vec<Replica>>,
+    /// The generations that were accepted.
+    pub records: Arc<Records>,
+    /// What clients find; none when nobody looks.
+    pub visible: Option<Arc<Visible>>,
+    /// The ClusterRoles of ours.
+    pub roles: Vec<Arc<ClusterRole>>,
 }
 
 /// How kinds come to be served.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) enum Surroundings {
     /// Through kube-apiserver.
     Registered(Cluster),
@@ -78,7 +103,7 @@ pub(crate) enum Surroundings {
 }
 
 /// All that is looked at.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct World {
     /// The time.
     pub now: Timestamp,
@@ -138,6 +163,47 @@ pub(crate) enum Action {
         /// What it is to hold.
         work: CertificateWork,
     },
+    /// Record the present generation of a definition as the one that was accepted.
+    Record {
+        /// The form of the definition.
+        form: DefinitionForm,
+        /// Its name.
+        name: String,
+        /// Its uid.
+        uid: String,
+        /// What was accepted; another is not recorded.
+        state: String,
+        /// The revision of the record.
+        revision: i64,
+    },
+    /// Delete records that were superseded.
+    ForgetRecords {
+        /// The uid of the definition.
+        uid: String,
+        /// Their names.
+        names: Vec<String>,
+    },
+    /// Write the finalizers of a definition.
+    SetFinalizers {
+        /// The definition.
+        name: String,
+        /// The state it was decided on.
+        basis: Option<String>,
+        /// All of them.
+        finalizers: Vec<String>,
+    },
+    /// Create a ClusterRole, or bring ours into shape.
+    WriteRole {
+        /// The ClusterRole, with the resource version of the one there is.
+        object: Box<ClusterRole>,
+    },
+    /// Delete a ClusterRole of ours.
+    DeleteRole {
+        /// Its name.
+        name: String,
+        /// Its uid.
+        uid: String,
+    },
     /// See that a request comes through kube-aggregator.
     RoundTrip {
         /// What it is to prove.
@@ -165,6 +231,10 @@ pub(crate) enum Subject {
     ApiService(String),
     /// A Secret.
     Secret(String),
+    /// The records of a definition, by its uid.
+    Records(String),
+    /// A ClusterRole.
+    Role(String),
     /// The way through kube-aggregator.
     RoundTrip,
 }
@@ -173,13 +243,17 @@ impl Action {
     /// What it works on.
     pub(crate) fn subject(&self) -> Subject {
         match self {
-            Self::WriteStatus { name, .. } => Subject::Status(name.clone()),
+            // Both write the definition: one after the other.
+            Self::WriteStatus { name, .. } | Self::SetFinalizers { name, .. } => Subject::Status(name.clone()),
+            Self::WriteRole { object } => Subject::Role(object.metadata.name.clone().unwrap_or_default()),
+            Self::DeleteRole { name, .. } => Subject::Role(name.clone()),
             Self::ApplyApiService { object, .. } => {
                 Subject::ApiService(object.metadata.name.clone().unwrap_or_default())
             }
             Self::DeleteApiService { name, .. } => Subject::ApiService(name.clone()),
             Self::Refresh { group_version, .. } => Subject::ApiService(group_version.api_service_name()),
             Self::WriteSecret { name, .. } => Subject::Secret(name.clone()),
+            Self::Record { uid, .. } | Self::ForgetRecords { uid, .. } => Subject::Records(uid.clone()),
             Self::RoundTrip { .. } => Subject::RoundTrip,
         }
     }
@@ -199,14 +273,19 @@ impl Action {
     /// The resource version that it was decided on; none when the object was missing.
     pub(crate) fn basis(&self) -> Option<&str> {
         match self {
-            Self::WriteStatus { basis, .. } | Self::DeleteApiService { basis, .. } | Self::Refresh { basis, .. } => {
-                basis.as_deref()
-            }
+            Self::WriteStatus { basis, .. }
+            | Self::SetFinalizers { basis, .. }
+            | Self::DeleteApiService { basis, .. }
+            | Self::Refresh { basis, .. } => basis.as_deref(),
+            Self::WriteRole { object } => object.metadata.resource_version.as_deref(),
+            Self::DeleteRole { uid, .. } => Some(uid),
             Self::ApplyApiService { existing, .. } => existing.as_ref().and_then(|(_, basis)| basis.as_deref()),
             Self::WriteSecret { existing, .. } => {
                 existing.as_ref().and_then(|secret| secret.metadata.resource_version.as_deref())
             }
             Self::RoundTrip { key, .. } => Some(key),
+            Self::Record { state, .. } => Some(state),
+            Self::ForgetRecords { names, .. } => names.first().map(String::as_str),
         }
     }
 }
@@ -257,10 +336,15 @@ impl Finding {
 /// Decides what is to be done.
 pub(crate) fn decide(world: &World) -> Vec<Action> {
     let names = holders::names(world);
-    let mut actions = Vec::new();
+    let mut actions = finalizers::actions(world, &names);
     if let Surroundings::Registered(cluster) = &world.surroundings {
+        actions.extend(records::actions(&world.definitions, &cluster.records));
         actions.extend(api_services::actions(&world.definitions, &names, cluster));
     }
     actions.extend(status::actions(world, &names));
+    // The last: nobody waits for them, and of 1,000 definitions they are the most.
+    if let Surroundings::Registered(cluster) = &world.surroundings {
+        actions.extend(roles::actions(&world.definitions, &names, cluster));
+    }
     actions
 }

@@ -2,13 +2,18 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kindsmith_crds::{
-    ApplicationDefinitionStatus, CONDITION_ACCEPTED, CONDITION_NAMES_ACCEPTED, CONDITION_READY, CONDITION_REGISTERED,
-    CONDITION_ROLLED_OUT, CONDITION_SERVED, RolloutStatus,
+    ApplicationDefinitionStatus, CONDITION_ACCEPTED, CONDITION_DISCOVERABLE, CONDITION_NAMES_ACCEPTED, CONDITION_READY,
+    CONDITION_REGISTERED, CONDITION_ROLLED_OUT, CONDITION_SERVED, CONDITION_TERMINATING, RolloutStatus,
 };
 use serde_json::{Map, Value};
 
 use super::{Action, Finding, Surroundings, Truth, World, api_services, conditions, replicas};
-use crate::{judge::Definition, rollout::Progress};
+use crate::{
+    discoverable::Visible,
+    inspection::Answer,
+    judge::{Definition, Deletion},
+    rollout::Progress,
+};
 
 /// The status writes that are needed.
 pub(super) fn actions(world: &World, names: &[Finding]) -> Vec<Action> {
@@ -21,7 +26,13 @@ pub(super) fn actions(world: &World, names: &[Finding]) -> Vec<Action> {
         })
     };
     // What other forms do not have room for is in the log.
-    world.definitions.iter().zip(names).filter(|(it, _)| it.form.has_status()).filter_map(write).collect()
+    world
+        .definitions
+        .iter()
+        .zip(names)
+        .filter(|(it, _)| it.form.has_status() && it.deletion != Deletion::LetGo)
+        .filter_map(write)
+        .collect()
 }
 
 fn status(definition: &Definition, names: &Finding, world: &World) -> ApplicationDefinitionStatus {
@@ -53,13 +64,23 @@ fn status(definition: &Definition, names: &Finding, world: &World) -> Applicatio
                 }
             }
             set(CONDITION_SERVED, &found);
-            ready(&mut set, &accepted, &found);
+            match &cluster.visible {
+                None => ready(&mut set, &[&accepted, &found]),
+                Some(visible) => {
+                    let discoverable = discoverable(definition, &found, visible);
+                    set(CONDITION_DISCOVERABLE, &discoverable);
+                    ready(&mut set, &[&accepted, &found, &discoverable]);
+                }
+            }
         }
         Surroundings::StandAlone => {
             let found = served(&[&accepted, names], definition, Unregistered::NotServed);
             set(CONDITION_SERVED, &found);
-            ready(&mut set, &accepted, &found);
+            ready(&mut set, &[&accepted, &found]);
         }
+    }
+    if let Deletion::Held(answer) = &definition.deletion {
+        set(CONDITION_TERMINATING, &held(answer.as_ref()));
     }
     if let Some(progress) = definition.rollout {
         set(CONDITION_ROLLED_OUT, &rolled_out(progress));
@@ -77,13 +98,51 @@ fn status(definition: &Definition, names: &Finding, world: &World) -> Applicatio
     status
 }
 
-/// Whether this generation is the one that is served.
-fn ready(set: &mut impl FnMut(&str, &Finding), accepted: &Finding, served: &Finding) {
-    let found = match [accepted, served].into_iter().find(|finding| !finding.holds()) {
+/// Whether clients find the kind in each of its versions.
+fn discoverable(definition: &Definition, served: &Finding, visible: &Visible) -> Finding {
+    let Some(kind) = definition.verdict.kind.as_ref().filter(|_| served.holds()) else {
+        return Finding { truth: Truth::False, ..served.clone() };
+    };
+    for group_version in definition.served() {
+        let address = (group_version, kind.names.plural.clone());
+        if !visible.resources.contains(&address) {
+            let message = format!("aggregated discovery of kube-apiserver does not show it in {} yet", address.0);
+            return Finding::new(Truth::False, "NotInDiscovery", message);
+        }
+        if !visible.documents.contains(&address.0) {
+            let message = format!("the index of OpenAPI v3 of kube-apiserver does not have {} yet", address.0);
+            return Finding::new(Truth::False, "NotInOpenAPI", message);
+        }
+    }
+    Finding::new(Truth::True, "Discoverable", "clients find it in discovery and in OpenAPI")
+}
+
+/// Whether this generation is the one that is served, and found.
+fn ready(set: &mut impl FnMut(&str, &Finding), needed: &[&Finding]) {
+    let found = match needed.iter().copied().find(|finding| !finding.holds()) {
         None => Finding::new(Truth::True, "Ready", "this generation is served"),
         Some(missing) => Finding { truth: Truth::False, ..missing.clone() },
     };
     set(CONDITION_READY, &found);
+}
+
+/// Why a definition that is being deleted is still there. Source of the type: k8s.io/apiextensions-apiserver/pkg/controller/
+/// finalizer/crd_finalizer.go.
+fn held(answer: Option<&Answer>) -> Finding {
+    let how = "delete them, or set spec.deletionPolicy to Orphan to leave what they are made of";
+    match answer {
+        None | Some(Answer::Harmless) => Finding::new(Truth::True, "CountingInstances", "instances are being counted"),
+        Some(unreadable @ Answer::Unreadable(_)) => {
+            let message = format!("{unreadable}; the kind stays until it is known that there are none");
+            Finding::new(Truth::True, "InstancesUnreadable", message)
+        }
+        Some(Answer::Harmful { count, first }) => {
+            let (noun, more) = (if *count == 1 { "instance" } else { "instances" }, count.saturating_sub(first.len()));
+            let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+            let message = format!("the kind is served while it has {count} {noun}: {}{more}; {how}", first.join(", "));
+            Finding::new(Truth::True, "InstancesExist", message)
+        }
+    }
 }
 
 fn rolled_out(Progress { updated, total }: Progress) -> Finding {
@@ -98,7 +157,7 @@ fn rolled_out(Progress { updated, total }: Progress) -> Finding {
 fn accepted(definition: &Definition) -> Finding {
     match &definition.verdict.refused {
         None => Finding::new(Truth::True, "Accepted", "the definition is sound"),
-        Some(faults) => Finding::new(Truth::False, "InvalidDefinition", faults.clone()),
+        Some(refusal) => Finding::new(refusal.truth, refusal.reason, refusal.message.clone()),
     }
 }
 

@@ -1,18 +1,26 @@
 //! A small world to decide about, and what follows when its actions are carried out.
 
-use std::sync::Arc;
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use k8s_openapi::{
     ByteString,
     apimachinery::pkg::apis::meta::v1::Time,
     kube_aggregator::pkg::apis::apiregistration::v1::{APIService, APIServiceCondition, APIServiceStatus},
 };
-use kindsmith_schema::form::DefinitionForm;
+use kindsmith_schema::{form::DefinitionForm, succession::AcceptedGeneration};
 use kube::ResourceExt;
 use serde_json::{Value, json};
 
 use super::{Action, Cluster, CrdClaim, REGISTRY_DIGEST_ANNOTATION, ServiceTarget, Surroundings, World, decide};
-use crate::{group_version::GroupVersion, judge::Judge};
+use crate::{
+    group_version::GroupVersion,
+    inspection::Answer,
+    judge::{Grounds, Judge},
+    records::Records,
+};
 
 /// An ApplicationDefinition `<plural>.apps.example.com` with one version, v1.
 pub(crate) fn definition(plural: &str, kind: &str) -> Value {
@@ -79,6 +87,8 @@ pub(crate) struct WorldBuilder {
     pub(crate) judge: Judge,
     pub(crate) objects: Vec<Value>,
     pub(crate) cluster: Option<Cluster>,
+    /// What is found about instances, by uid and state.
+    pub(crate) answers: HashMap<(String, String), Answer>,
 }
 
 impl WorldBuilder {
@@ -89,12 +99,15 @@ impl WorldBuilder {
             bundle: Some(ByteString(b"bundle".to_vec())),
             service: ServiceTarget { namespace: "kindsmith-system".to_owned(), name: "api".to_owned(), port: 443 },
             replicas: None,
+            records: Records::new(Arc::default()),
+            roles: Vec::new(),
+            visible: None,
         };
-        Self { judge: Judge::default(), objects: Vec::new(), cluster: Some(cluster) }
+        Self { judge: Judge::default(), objects: Vec::new(), cluster: Some(cluster), answers: HashMap::new() }
     }
 
     pub(crate) fn stand_alone() -> Self {
-        Self { judge: Judge::default(), objects: Vec::new(), cluster: None }
+        Self { judge: Judge::default(), objects: Vec::new(), cluster: None, answers: HashMap::new() }
     }
 
     pub(crate) fn define(mut self, definition: &Value) -> Self {
@@ -122,9 +135,11 @@ impl WorldBuilder {
         }
         let objects: Vec<kube::api::DynamicObject> =
             self.objects.iter().map(|object| serde_json::from_value(object.clone()).unwrap()).collect();
+        let records = self.cluster.as_ref().map(|cluster| Arc::clone(&cluster.records));
+        let grounds = Grounds { records, answers: self.answers.clone() };
         World {
             now: "2026-11-23T00:00:00Z".parse().unwrap(),
-            definitions: self.judge.judge(objects.iter().map(|object| (DefinitionForm::Kindsmith, object))),
+            definitions: self.judge.judge(objects.iter().map(|object| (DefinitionForm::Kindsmith, object)), &grounds),
             surroundings: self.cluster.clone().map_or(Surroundings::StandAlone, Surroundings::Registered),
         }
     }
@@ -141,8 +156,12 @@ impl WorldBuilder {
             if actions.is_empty() {
                 return done;
             }
+            let mut busy = HashSet::new();
             for action in &actions {
-                self.carry_out(action);
+                // One at a time works on a subject.
+                if busy.insert(action.subject()) {
+                    self.carry_out(action);
+                }
             }
             done.extend(actions);
         }
@@ -169,6 +188,29 @@ impl WorldBuilder {
                 let name = group_version.api_service_name();
                 let found = self.cluster().api_services.iter_mut().find(|it| it.name_any() == name).unwrap();
                 Arc::make_mut(found).annotations_mut().insert(REGISTRY_DIGEST_ANNOTATION.to_owned(), digest.clone());
+            }
+            Action::Record { name, revision, .. } => {
+                let object = self.objects.iter().find(|object| object["metadata"]["name"] == *name).unwrap();
+                let record = AcceptedGeneration::pack(DefinitionForm::Kindsmith, object, *revision).unwrap();
+                self.cluster().records.put(record);
+            }
+            Action::ForgetRecords { names, .. } => names.iter().for_each(|name| self.cluster().records.take(name)),
+            Action::SetFinalizers { name, finalizers, .. } => {
+                let at = self.objects.iter().position(|object| object["metadata"]["name"] == *name).unwrap();
+                self.objects[at]["metadata"]["finalizers"] = json!(finalizers);
+                if finalizers.is_empty() && self.objects[at]["metadata"].get("deletionTimestamp").is_some() {
+                    self.objects.remove(at);
+                }
+            }
+            Action::WriteRole { object } => {
+                let mut object = object.clone();
+                object.metadata.uid = Some("uid".to_owned());
+                object.metadata.resource_version = Some("1".to_owned());
+                self.cluster().roles.retain(|found| found.metadata.name != object.metadata.name);
+                self.cluster().roles.push(Arc::new(*object));
+            }
+            Action::DeleteRole { name, .. } => {
+                self.cluster().roles.retain(|found| found.metadata.name.as_ref() != Some(name));
             }
             Action::WriteSecret { .. } | Action::RoundTrip { .. } => panic!("certificates are not decided here"),
         }

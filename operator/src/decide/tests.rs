@@ -11,7 +11,7 @@ use super::{
     Action, REGISTRY_DIGEST_ANNOTATION, Refresh, decide,
     testing::{WorldBuilder, api_service, definition, set_available},
 };
-use crate::group_version::GroupVersion;
+use crate::{group_version::GroupVersion, inspection::Answer};
 
 fn names(world: &mut WorldBuilder) -> Vec<String> {
     world.cluster().api_services.iter().map(|found| found.name_any()).collect()
@@ -87,20 +87,119 @@ fn a_faulty_change_leaves_the_last_good_generation_registered() {
     world.objects[0] = broken("redises");
     world.objects[0]["metadata"]["generation"] = json!(2);
     world.objects[0]["status"] = status_before;
+    world.objects[0]["metadata"]["finalizers"] = json!(["kindsmith.dev/served-kind"]);
     let done = world.settle();
     assert!(done.iter().all(|action| matches!(action, Action::WriteStatus { .. })), "{done:#?}");
     assert_eq!(status(&world, "redises", "Accepted"), "False InvalidDefinition");
     assert_eq!(status(&world, "redises", "Served"), "True LastGoodGeneration");
     assert_eq!(world.objects[0]["status"]["observedGeneration"], 2);
 
-    // After a restart of the operator nothing is remembered: what works stays, what does not work goes.
+    // The record outlives a restart of the operator.
     world.judge = crate::judge::Judge::default();
+    assert_eq!(world.settle(), []);
+    assert_eq!(status(&world, "redises", "Served"), "True LastGoodGeneration");
+
+    // Without it what works stays, and what does not work goes.
+    world.judge = crate::judge::Judge::default();
+    world.cluster().records.take("definition-uid-of-redises-1");
     assert!(world.settle().iter().all(|action| matches!(action, Action::WriteStatus { .. })));
     assert_eq!(status(&world, "redises", "Served"), "True LastGoodGeneration");
     set_available(Arc::make_mut(&mut world.cluster().api_services[0]), "False", "FailedDiscoveryCheck");
     world.settle();
     assert!(names(&mut world).is_empty());
     assert_eq!(status(&world, "redises", "Served"), "False InvalidDefinition");
+}
+
+/// Generation 2 of the definition, which no longer has the field `size`, in a world where generation 1 is served.
+fn narrowed() -> WorldBuilder {
+    let mut wide = definition("redises", "Redis");
+    let schema =
+        |properties| json!({"type": "object", "properties": {"spec": {"type": "object", "properties": properties}}});
+    wide["spec"]["versions"][0]["schema"]["openAPIV3Schema"] = schema(json!({"size": {"type": "string"}}));
+    let mut world = WorldBuilder::registered().define(&wide);
+    world.settle();
+    world.objects[0]["spec"]["versions"][0]["schema"]["openAPIV3Schema"] = schema(json!({}));
+    world.objects[0]["metadata"]["generation"] = json!(2);
+    world
+}
+
+fn served_generation(world: &mut WorldBuilder) -> i64 {
+    world.look().definitions[0].verdict.kind.as_ref().unwrap().origin.generation
+}
+
+fn recorded(world: &mut WorldBuilder) -> String {
+    world.cluster().records.last("uid-of-redises").unwrap().state.clone()
+}
+
+#[test]
+fn a_change_that_may_hurt_instances_waits_until_they_were_looked_at() {
+    let mut world = narrowed();
+    world.settle();
+    assert_eq!(status(&world, "redises", "Accepted"), "Unknown InspectingInstances");
+    assert_eq!(status(&world, "redises", "Served"), "True LastGoodGeneration");
+    assert_eq!(status(&world, "redises", "Ready"), "False InspectingInstances");
+    assert_eq!((served_generation(&mut world), recorded(&mut world).as_str()), (1, "1"));
+
+    world.answers.insert(("uid-of-redises".to_owned(), "2".to_owned()), Answer::Harmless);
+    world.settle();
+    assert_eq!(status(&world, "redises", "Ready"), "True Ready");
+    assert_eq!((served_generation(&mut world), recorded(&mut world).as_str()), (2, "2"));
+    world.answers.clear();
+    assert_eq!(world.settle(), [], "it stays accepted");
+    assert!(world.cluster().records.superseded("uid-of-redises").is_empty());
+}
+
+#[test]
+fn a_change_that_hurts_instances_is_refused_over_restarts_until_it_is_forced() {
+    let mut world = narrowed();
+    let first = vec!["default/a: spec.size is no longer known".to_owned()];
+    let asked = ("uid-of-redises".to_owned(), "2".to_owned());
+    world.answers.insert(asked, Answer::Harmful { count: 1, first });
+    world.settle();
+    assert_eq!(status(&world, "redises", "Accepted"), "False BreaksInstances");
+    let (.., message) = world.condition("redises", "Accepted");
+    assert!(message.contains("default/a: spec.size is no longer known"), "{message}");
+    assert!(message.contains(r#"kindsmith.dev/force-schema-change: "2""#), "{message}");
+    world.judge = crate::judge::Judge::default();
+    assert_eq!(world.settle(), []);
+    assert_eq!(served_generation(&mut world), 1);
+
+    world.objects[0]["metadata"]["annotations"] = json!({"kindsmith.dev/force-schema-change": "1"});
+    world.settle();
+    assert_eq!(served_generation(&mut world), 1, "another generation was meant");
+    world.objects[0]["metadata"]["annotations"] = json!({"kindsmith.dev/force-schema-change": "2"});
+    world.settle();
+    assert_eq!(status(&world, "redises", "Ready"), "True Ready");
+    assert_eq!((served_generation(&mut world), recorded(&mut world).as_str()), (2, "2"));
+    world.judge = crate::judge::Judge::default();
+    world.objects[0]["metadata"]["annotations"] = json!({});
+    assert_eq!(world.settle(), [], "what was forced stays accepted after a restart");
+}
+
+#[test]
+fn going_back_needs_no_consent() {
+    let mut world = narrowed();
+    let unreadable = Answer::Unreadable("forbidden".to_owned());
+    world.answers.insert(("uid-of-redises".to_owned(), "2".to_owned()), unreadable);
+    world.settle();
+    assert_eq!(status(&world, "redises", "Accepted"), "Unknown InstancesUnreadable");
+    world.objects[0]["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["x-kubernetes-preserve-unknown-fields"] =
+        json!(true);
+    world.objects[0]["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"] =
+        json!({"spec": {"type": "object", "properties": {"size": {"type": "string"}}}});
+    world.objects[0]["metadata"]["generation"] = json!(3);
+    world.settle();
+    assert_eq!(status(&world, "redises", "Ready"), "True Ready");
+    assert_eq!(recorded(&mut world), "3");
+}
+
+#[test]
+fn without_a_cluster_every_change_is_taken_at_once() {
+    let mut world = narrowed();
+    world.cluster = None;
+    world.settle();
+    assert_eq!(status(&world, "redises", "Ready"), "True Ready");
+    assert_eq!(served_generation(&mut world), 2);
 }
 
 #[test]
@@ -112,8 +211,59 @@ fn the_last_definition_of_a_group_version_takes_its_registration_along() {
     world.settle();
     assert_eq!(names(&mut world), ["v1.apps.example.com"]);
     world.objects[0]["metadata"]["deletionTimestamp"] = json!("2026-11-23T00:00:00Z");
+    world.settle();
+    assert_eq!(status(&world, "buckets", "Terminating"), "True CountingInstances");
+    let asked = ("uid-of-buckets".to_owned(), "deletion".to_owned());
+    let first = vec!["default/a".to_owned(), "default/b".to_owned()];
+    world.answers.insert(asked.clone(), Answer::Harmful { count: 12, first });
+    world.settle();
+    assert_eq!(status(&world, "buckets", "Terminating"), "True InstancesExist");
+    let (.., message) = world.condition("buckets", "Terminating");
+    assert!(message.contains("has 12 instances: default/a, default/b and 10 more; delete them"), "{message}");
+    assert_eq!(status(&world, "buckets", "Served"), "True Served");
+    assert_eq!(names(&mut world), ["v1.apps.example.com"]);
+
+    world.answers.insert(asked, Answer::Harmless);
     let done = world.settle();
-    assert!(matches!(&done[..], [Action::DeleteApiService { name, .. }] if name == "v1.apps.example.com"), "{done:#?}");
+    let about = |action: &Action| match action {
+        Action::DeleteApiService { .. } => "unregistered",
+        Action::SetFinalizers { .. } => "gone",
+        Action::DeleteRole { .. } => "role",
+        other => panic!("{other:?}"),
+    };
+    let mut told: Vec<&str> = done.iter().map(about).collect();
+    told.dedup();
+    assert_eq!(told, ["unregistered", "role", "gone"]);
+    assert!(world.objects.is_empty() && names(&mut world).is_empty());
+}
+
+#[test]
+fn a_definition_with_neighbours_goes_without_unregistering_them() {
+    let mut orphan = definition("redises", "Redis");
+    orphan["spec"]["deletionPolicy"] = json!("Orphan");
+    let mut world = WorldBuilder::registered().define(&orphan).define(&definition("buckets", "Bucket"));
+    world.settle();
+    assert_eq!(world.objects[0]["metadata"]["finalizers"], json!(["kindsmith.dev/served-kind"]));
+    world.objects[0]["metadata"]["deletionTimestamp"] = json!("2026-11-23T00:00:00Z");
+    world.objects[0]["metadata"]["finalizers"] = json!(["theirs", "kindsmith.dev/served-kind"]);
+    let done = world.settle();
+    assert!(!done.iter().any(|action| matches!(action, Action::DeleteApiService { .. })), "{done:#?}");
+    assert_eq!(world.objects[0]["metadata"]["finalizers"], json!(["theirs"]));
+    assert_eq!(names(&mut world), ["v1.apps.example.com"]);
+}
+
+#[test]
+fn what_has_no_kind_does_not_wait_to_be_deleted() {
+    let mut world = WorldBuilder::registered().define(&broken("brokens"));
+    world.settle();
+    assert_eq!(world.objects[0]["metadata"].get("finalizers"), None);
+    let mut world = WorldBuilder::stand_alone().define(&definition("redises", "Redis"));
+    world.settle();
+    assert_eq!(world.objects[0]["metadata"].get("finalizers"), None);
+    world.objects[0]["metadata"]["finalizers"] = json!(["kindsmith.dev/served-kind"]);
+    world.objects[0]["metadata"]["deletionTimestamp"] = json!("2026-11-23T00:00:00Z");
+    world.settle();
+    assert!(world.objects.is_empty(), "it was brought from a cluster");
 }
 
 #[test]
@@ -202,7 +352,10 @@ fn what_is_not_ours_is_never_touched() {
     let mut world =
         WorldBuilder::registered().define(&definition("redises", "Redis")).api_service(foreign).api_service(other);
     let done = world.settle();
-    assert!(done.iter().all(|action| matches!(action, Action::WriteStatus { .. })), "{done:#?}");
+    let touches = |action: &Action| {
+        matches!(action, Action::ApplyApiService { .. } | Action::DeleteApiService { .. } | Action::Refresh { .. })
+    };
+    assert!(!done.iter().any(touches), "{done:#?}");
     assert_eq!(status(&world, "redises", "Served"), "False ServedByOther");
 }
 

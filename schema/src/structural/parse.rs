@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::compact::{Fields, Rare};
 use super::format::Format;
 use super::node::{Additional, Bounds, Extensions, Node, Sizes, Type};
-use super::pattern::{PATTERNS_SIZE_BYTES_MAX, Pattern};
+use super::pattern::{self, PATTERNS_SIZE_BYTES_MAX, Pattern};
 use crate::cel::rules::Rule;
 use crate::field::{FieldError, FieldPath};
 
@@ -147,7 +147,7 @@ impl Parser {
         if let Some(known) = self.patterns.get(&text) {
             return Arc::clone(known);
         }
-        let pattern = Arc::new(Pattern::new(&text, self.pattern_bytes_left));
+        let pattern = pattern::shared(&text, self.pattern_bytes_left);
         self.pattern_bytes_left = self.pattern_bytes_left.saturating_sub(pattern.charge_bytes());
         self.patterns.insert(text, Arc::clone(&pattern));
         pattern

@@ -9,11 +9,15 @@
 //! - `class`: sets of characters
 //! - `read`: what is left of the pattern, escapes, Go's errors
 //! - `unicode`: the names of sets of characters
+//! - `shared`: patterns that several schemas have
 
 mod class;
 mod read;
+mod shared;
 mod syntax;
 mod unicode;
+
+pub(crate) use shared::shared;
 
 use regex::bytes::{Regex, RegexBuilder};
 use regex_automata::dfa::{Automaton as _, StartKind, dense};

@@ -18,6 +18,9 @@ mod rotation;
 /// Definitions that change while their kinds are in use.
 mod live_definitions;
 
+/// Definitions that would break their instances.
+mod definition_life;
+
 /// Who may do what.
 mod access;
 

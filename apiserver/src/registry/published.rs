@@ -1,0 +1,211 @@
+//! What documents say of one kind: made once, when it is first asked for, and joined into the documents of all.
+//!
+//! Of a thousand kinds one changes: the others' parts are there.
+
+use std::{
+    borrow::Cow,
+    io::{Read as _, Write as _},
+    sync::{Arc, OnceLock},
+};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use flate2::{Compression, read::DeflateDecoder, write::DeflateEncoder};
+use kindsmith_crds::Scope;
+use kindsmith_schema::{
+    kind::{Kind, KindVersion, StatusRole},
+    openapi,
+};
+use serde_json::{Value, json, value::RawValue};
+use sha2::{Digest as _, Sha256};
+
+/// What can be done with a resource, in the order in which kube-apiserver lists it for a CustomResourceDefinition.
+const VERBS: [&str; 8] = ["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"];
+
+/// What can be done with a subresource that can be written.
+const SUBRESOURCE_VERBS: [&str; 3] = ["get", "patch", "update"];
+
+/// What documents say of a kind.
+pub(super) struct Published {
+    kind: Arc<Kind>,
+    versions: Vec<PublishedVersion>,
+}
+
+/// What documents say of a version that is served.
+pub(super) struct PublishedVersion {
+    index: usize,
+    /// Its entries in the lists that each client knows.
+    pub legacy: Vec<Box<RawValue>>,
+    /// Its entry in aggregated discovery.
+    pub aggregated: Option<Box<RawValue>>,
+    /// The OpenAPI documents of this version alone, compressed.
+    v2: OnceLock<Box<[u8]>>,
+    v3: OnceLock<Box<[u8]>>,
+}
+
+impl Published {
+    pub(super) fn of(kind: &Arc<Kind>) -> Self {
+        let served = kind.versions.iter().enumerate();
+        let served = served.filter(|(_, version)| version.serving == kindsmith_schema::kind::Serving::Served);
+        let versions = served.map(|(index, version)| PublishedVersion {
+            index,
+            legacy: legacy(kind, version).iter().filter_map(raw).collect(),
+            aggregated: raw(&entry(kind, version)),
+            v2: OnceLock::new(),
+            v3: OnceLock::new(),
+        });
+        Self { kind: Arc::clone(kind), versions: versions.collect() }
+    }
+
+    pub(super) fn kind(&self) -> &Arc<Kind> {
+        &self.kind
+    }
+
+    pub(super) fn version(&self, name: &str) -> Option<&PublishedVersion> {
+        self.versions.iter().find(|version| self.kind.versions[version.index].name == name)
+    }
+
+    /// The OpenAPI v3 document of this kind alone, in a version.
+    pub(super) fn v3(&self, version: &str) -> Option<Vec<u8>> {
+        let version = self.version(version)?;
+        let held = version.v3.get_or_init(|| {
+            let publishable = publishable(&self.kind, &self.kind.versions[version.index]);
+            compressed(&openapi::v3_document(
+                publishable.group,
+                publishable.version,
+                std::slice::from_ref(&publishable),
+            ))
+        });
+        Some(inflated(held))
+    }
+
+    /// The OpenAPI v2 documents of this kind alone, one for each version.
+    pub(super) fn v2(&self) -> impl Iterator<Item = Vec<u8>> + '_ {
+        self.versions.iter().map(|version| {
+            let held = version.v2.get_or_init(|| {
+                let publishable = publishable(&self.kind, &self.kind.versions[version.index]);
+                compressed(&openapi::v2_document(std::slice::from_ref(&publishable)))
+            });
+            inflated(held)
+        })
+    }
+}
+
+fn raw(value: &Value) -> Option<Box<RawValue>> {
+    RawValue::from_string(value.to_string()).ok()
+}
+
+fn compressed(document: &Value) -> Box<[u8]> {
+    let mut encoder = DeflateEncoder::new(Vec::new(), Compression::fast());
+    // Writing into memory does not fail.
+    let written = encoder.write_all(document.to_string().as_bytes()).and_then(|()| encoder.finish());
+    written.unwrap_or_default().into_boxed_slice()
+}
+
+fn inflated(held: &[u8]) -> Vec<u8> {
+    let mut document = Vec::new();
+    if let Err(error) = DeflateDecoder::new(held).read_to_end(&mut document) {
+        tracing::error!(%error, "a document that was compressed here cannot be read");
+    }
+    document
+}
+
+fn status_verbs(version: &KindVersion) -> Option<Value> {
+    match version.status {
+        StatusRole::Subresource => Some(json!(SUBRESOURCE_VERBS)),
+        StatusRole::Computed => Some(json!(["get"])),
+        StatusRole::Field => None,
+    }
+}
+
+fn legacy(kind: &Kind, version: &KindVersion) -> Vec<Value> {
+    let names = &kind.names;
+    let namespaced = kind.scope == Scope::Namespaced;
+    let hash = Sha256::digest(format!("{}/{}/{}", kind.group, version.name, names.kind));
+    let mut main = json!({
+        "name": names.plural,
+        "singularName": names.singular,
+        "namespaced": namespaced,
+        "kind": names.kind,
+        "verbs": VERBS,
+        "storageVersionHash": STANDARD.encode(&hash[..8]),
+    });
+    put_names(&mut main, kind);
+    let mut list = vec![main];
+    list.extend(status_verbs(version).map(|verbs| {
+        json!({
+            "name": format!("{}/status", names.plural),
+            "singularName": "",
+            "namespaced": namespaced,
+            "kind": names.kind,
+            "verbs": verbs,
+        })
+    }));
+    list.extend(version.scale.is_some().then(|| {
+        json!({
+            "name": format!("{}/scale", names.plural),
+            "singularName": "",
+            "namespaced": namespaced,
+            "group": "autoscaling",
+            "version": "v1",
+            "kind": "Scale",
+            "verbs": SUBRESOURCE_VERBS,
+        })
+    }));
+    list
+}
+
+fn put_names(entry: &mut Value, kind: &Kind) {
+    let names = &kind.names;
+    for (member, list) in [("shortNames", &names.short_names), ("categories", &names.categories)] {
+        if !list.is_empty() {
+            entry[member] = json!(list);
+        }
+    }
+}
+
+fn entry(kind: &Kind, version: &KindVersion) -> Value {
+    let response_kind = json!({"group": kind.group, "version": version.name, "kind": kind.names.kind});
+    let mut entry = json!({
+        "resource": kind.names.plural,
+        "responseKind": response_kind,
+        "scope": match kind.scope { Scope::Namespaced => "Namespaced", Scope::Cluster => "Cluster" },
+        "singularResource": kind.names.singular,
+        "verbs": VERBS,
+    });
+    put_names(&mut entry, kind);
+    let status = status_verbs(version)
+        .map(|verbs| json!({"subresource": "status", "responseKind": response_kind, "verbs": verbs}));
+    let scale = version.scale.is_some().then(|| {
+        let response_kind = json!({"group": "autoscaling", "version": "v1", "kind": "Scale"});
+        json!({"subresource": "scale", "responseKind": response_kind, "verbs": SUBRESOURCE_VERBS})
+    });
+    let subresources: Vec<Value> = status.into_iter().chain(scale).collect();
+    if !subresources.is_empty() {
+        entry["subresources"] = Value::Array(subresources);
+    }
+    entry
+}
+
+pub(super) fn publishable<'k>(kind: &'k Kind, version: &'k KindVersion) -> openapi::Publishable<'k> {
+    openapi::Publishable {
+        group: &kind.group,
+        version: &version.name,
+        kind: &kind.names.kind,
+        list_kind: &kind.names.list_kind,
+        plural: &kind.names.plural,
+        scope: match kind.scope {
+            Scope::Namespaced => openapi::Scope::Namespaced,
+            Scope::Cluster => openapi::Scope::Cluster,
+        },
+        schema: Cow::Owned(version.schema.raw()),
+        status: match version.status {
+            StatusRole::Field => openapi::Subresource::Absent,
+            StatusRole::Subresource | StatusRole::Computed => openapi::Subresource::Served,
+        },
+        scale: match version.scale {
+            Some(_) => openapi::Subresource::Served,
+            None => openapi::Subresource::Absent,
+        },
+        selectable_fields: version.selectable_fields.iter().map(|field| field.path.source()).collect(),
+    }
+}

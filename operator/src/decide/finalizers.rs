@@ -1,0 +1,41 @@
+//! Which definitions wait for us when they are deleted: those with a kind, until kube-aggregator does not look for it any
+//! more. So the APIService goes before its last kind, and no group is ever dead or empty.
+
+use std::collections::BTreeSet;
+
+use kindsmith_crds::FINALIZER;
+
+use super::{Action, Finding, Surroundings, World, api_services};
+use crate::judge::{Definition, Deletion};
+
+pub(super) fn actions(world: &World, names: &[Finding]) -> Vec<Action> {
+    let leaving = world.definitions.iter().any(|definition| definition.deletion == Deletion::LetGo);
+    let kept = if leaving { api_services::kept(&world.definitions, names) } else { BTreeSet::new() };
+    let action = |definition: &Definition| {
+        let has = definition.finalizers.iter().any(|finalizer| finalizer == FINALIZER);
+        let others = || definition.finalizers.iter().filter(|finalizer| *finalizer != FINALIZER).cloned();
+        let finalizers: Vec<String> = match (&world.surroundings, &definition.deletion) {
+            // Without a cluster there is nothing to be unregistered.
+            (Surroundings::StandAlone, Deletion::NotAsked | Deletion::Held(_)) | (_, Deletion::Held(_)) => return None,
+            (Surroundings::Registered(_), Deletion::NotAsked) => {
+                if has || definition.verdict.kind.is_none() {
+                    return None;
+                }
+                others().chain([FINALIZER.to_owned()]).collect()
+            }
+            (Surroundings::StandAlone, Deletion::LetGo) => others().collect(),
+            (Surroundings::Registered(cluster), Deletion::LetGo) => {
+                if api_services::is_registered(definition, &kept, cluster) {
+                    return None;
+                }
+                others().collect()
+            }
+        };
+        Some(Action::SetFinalizers {
+            name: definition.name.clone(),
+            basis: definition.resource_version.clone(),
+            finalizers,
+        })
+    };
+    world.definitions.iter().filter(|it| it.form.has_status()).filter_map(action).collect()
+}

@@ -1,0 +1,25 @@
+//! Which generations are to be recorded: those that were accepted. One record is kept for each definition.
+
+use super::Action;
+use crate::{judge::Definition, records::Records};
+
+pub(super) fn actions(definitions: &[Definition], records: &Records) -> Vec<Action> {
+    let action = |definition: &Definition| {
+        let uid = &definition.uid;
+        let last = records.last(uid);
+        let is_recorded = last.as_ref().is_some_and(|last| last.state == definition.state);
+        if definition.verdict.refused.is_none() && !is_recorded {
+            return Some(Action::Record {
+                form: definition.form,
+                name: definition.name.clone(),
+                uid: uid.clone(),
+                state: definition.state.clone(),
+                revision: last.map_or(1, |last| last.revision.saturating_add(1)),
+            });
+        }
+        // Not before the new one was seen: a crash in between leaves one too many, never none.
+        let names = records.superseded(uid);
+        (!names.is_empty()).then(|| Action::ForgetRecords { uid: uid.clone(), names })
+    };
+    definitions.iter().filter_map(action).collect()
+}
