@@ -6,7 +6,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::version::{any_object, any_objects};
+use crate::{
+    resources::Resources,
+    version::{any_object, any_objects},
+};
 
 /// What an instance becomes. Exactly one member must be set.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -106,6 +109,9 @@ pub struct HelmReleaseBackend {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub status: Vec<StatusField>,
+    /// Which Secrets, Services and Ingresses `status.resources` refers to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resources: Option<Resources>,
 }
 
 /// Which HelmReleases are instances.

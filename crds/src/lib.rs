@@ -15,6 +15,9 @@ mod version;
 /// What an instance becomes in the cluster.
 mod backend;
 
+/// Which objects the status of an instance refers to.
+mod resources;
+
 /// What the operator found.
 mod status;
 
@@ -29,6 +32,7 @@ pub use backend::{
 pub use definition::{ApplicationDefinition, ApplicationDefinitionSpec, DeletionPolicy, Scope};
 pub use manifest::custom_resource_definition;
 pub use names::Names;
+pub use resources::{ResourceSelection, ResourceSelector, Resources};
 pub use status::{
     ApplicationDefinitionStatus, CONDITION_ACCEPTED, CONDITION_DISCOVERABLE, CONDITION_NAMES_ACCEPTED, CONDITION_READY,
     CONDITION_REGISTERED, CONDITION_ROLLED_OUT, CONDITION_SERVED, CONDITION_TERMINATING, RolloutStatus,

@@ -37,6 +37,7 @@ use crate::{
     judge::{Definition, Grounds, Judge},
     metrics::Figures,
     pace::Pace,
+    references::References,
     replicas::{Basis, Leases, Replicas},
     rollout::Rollouts,
     watch::{ClusterStores, Stores},
@@ -98,6 +99,7 @@ async fn act(client: Client, config: OperatorConfig, shutdown: CancellationToken
         rolling_out.run().await;
         "rollouts"
     });
+    let references = References::start(&client, &stores, &mut watches);
     let discoverable = stores.cluster.as_ref().map(|_| Discoverable::new(client.clone(), Arc::clone(&bell)));
     if let Some(discoverable) = discoverable.clone() {
         watches.spawn(async move {
@@ -125,7 +127,8 @@ async fn act(client: Client, config: OperatorConfig, shutdown: CancellationToken
             "replicas"
         });
     }
-    let mut controller = Controller::new(client, config, stores, rollouts, inspections, discoverable, replicas);
+    let following = Following { rollouts, references, inspections, discoverable, replicas };
+    let mut controller = Controller::new(client, config, stores, following);
     let mut looks = Looks::new(Instant::now());
     loop {
         let now = Instant::now();
@@ -228,15 +231,22 @@ struct Running {
     task: AbortHandle,
 }
 
-struct Controller {
-    config: OperatorConfig,
-    stores: Stores,
+/// What goes on beside the loop, by itself.
+struct Following {
     rollouts: Arc<Rollouts>,
+    /// None where there is no cluster, and nothing to refer to.
+    references: Option<Arc<References>>,
     inspections: Arc<Inspections>,
     /// None without a cluster.
     discoverable: Option<Arc<Discoverable>>,
     /// None when nobody asks them.
     replicas: Option<Arc<Replicas>>,
+}
+
+struct Controller {
+    config: OperatorConfig,
+    stores: Stores,
+    following: Following,
     judge: Judge,
     pace: Pace,
     actor: Actor,
@@ -253,15 +263,7 @@ struct Controller {
 }
 
 impl Controller {
-    fn new(
-        client: Client,
-        config: OperatorConfig,
-        stores: Stores,
-        rollouts: Arc<Rollouts>,
-        inspections: Arc<Inspections>,
-        discoverable: Option<Arc<Discoverable>>,
-        replicas: Option<Arc<Replicas>>,
-    ) -> Self {
+    fn new(client: Client, config: OperatorConfig, stores: Stores, following: Following) -> Self {
         let sans = Arc::new(wanted_sans(&config.service, &config.namespace));
         // The apiserver has a storage of its own where there is no cluster to store things in.
         let own_storage = match config.registration {
@@ -279,10 +281,7 @@ impl Controller {
             },
             config,
             stores,
-            rollouts,
-            inspections,
-            discoverable,
-            replicas,
+            following,
             judge: Judge::new(own_storage),
             pace: Pace::default(),
             sans,
@@ -302,9 +301,9 @@ impl Controller {
         let stores = self.stores.definitions.iter();
         let objects = stores.flat_map(|(form, store)| store.state().into_iter().map(|object| (*form, object)));
         let records = self.stores.cluster.as_ref().map(|cluster| Arc::clone(&cluster.records));
-        let grounds = Grounds { records, answers: self.inspections.answers() };
+        let grounds = Grounds { records, answers: self.following.inspections.answers() };
         let mut definitions = self.judge.judge(objects, &grounds);
-        if let Some(discoverable) = &self.discoverable {
+        if let Some(discoverable) = &self.following.discoverable {
             // What is not served is not looked for.
             let is_served = |it: &&Definition| {
                 it.status.conditions.iter().any(|found| found.type_ == CONDITION_SERVED && found.status == "True")
@@ -316,13 +315,17 @@ impl Controller {
             };
             discoverable.want(kinds.flat_map(served).collect());
         }
-        self.inspections.ask(definitions.iter().filter_map(Definition::question).collect());
+        self.following.inspections.ask(definitions.iter().filter_map(Definition::question).collect());
         // The last good generation of a definition that is refused goes on; it is not begun with.
         let sound = definitions.iter().filter(|it| it.verdict.refused.is_none());
         let kinds = sound.filter_map(|it| Some((it.uid.clone(), it.verdict.kind.clone()?)));
-        self.rollouts.set_kinds(kinds.collect());
+        let kinds: Vec<_> = kinds.collect();
+        if let Some(references) = &self.following.references {
+            references.set_kinds(kinds.iter().map(|(_, kind)| Arc::clone(kind)).collect());
+        }
+        self.following.rollouts.set_kinds(kinds);
         for definition in &mut definitions {
-            definition.rollout = self.rollouts.progress(&definition.uid);
+            definition.rollout = self.following.rollouts.progress(&definition.uid);
         }
         let groups: HashSet<&str> =
             definitions.iter().flat_map(|it| it.claimed.iter()).map(|claimed| claimed.group.as_str()).collect();
@@ -331,7 +334,7 @@ impl Controller {
         let surroundings = match &self.stores.cluster {
             None => Surroundings::StandAlone,
             Some(stores) => {
-                if let Some(replicas) = &self.replicas {
+                if let Some(replicas) = &self.following.replicas {
                     replicas.set_basis(basis(self.bundle(stores), stores, &definitions));
                 }
                 let (cluster, state, due) = self.look_around(stores, &groups, wall_clock);
@@ -359,7 +362,7 @@ impl Controller {
         api_services.sort_by(|left, right| left.metadata.name.cmp(&right.metadata.name));
         let ours = || api_services.iter().filter(|found| is_ours(found));
         let (ca, serving) = (stores.ca(), stores.serving());
-        let served = match &self.replicas {
+        let served = match &self.following.replicas {
             None => Served::Unasked,
             Some(replicas) => {
                 let living = replicas.living().into_iter();
@@ -400,9 +403,10 @@ impl Controller {
         };
         let crds = stores.crds(|group| groups.contains(group));
         let bundle = state.bundle.take();
-        let replicas = self.replicas.as_ref().map(|replicas| replicas.living().into_iter().map(Into::into).collect());
+        let replicas =
+            self.following.replicas.as_ref().map(|replicas| replicas.living().into_iter().map(Into::into).collect());
         let records = Arc::clone(&stores.records);
-        let visible = self.discoverable.as_ref().map(|it| it.visible());
+        let visible = self.following.discoverable.as_ref().map(|it| it.visible());
         (
             Cluster { api_services, crds, bundle, service, replicas, records, roles: stores.roles.state(), visible },
             state,
@@ -424,7 +428,7 @@ impl Controller {
             tracing::info!(stage = %state.stage, "certificates");
             self.stage = Some(state.stage);
         }
-        let replicas = self.replicas.as_ref().map(|replicas| replicas.living()).unwrap_or_default();
+        let replicas = self.following.replicas.as_ref().map(|replicas| replicas.living()).unwrap_or_default();
         let answering = replicas.iter().filter(|replica| matches!(replica.answer, Some(Ok(_)))).count();
         self.config.metrics.set(Figures {
             stage: state.stage,

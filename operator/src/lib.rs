@@ -62,6 +62,9 @@ pub mod metrics;
 /// Settings that changed, brought to releases there are.
 mod rollout;
 
+/// References to what belongs to instances, kept on their releases.
+mod references;
+
 /// Which of several replicas acts.
 mod election;
 

@@ -25,8 +25,13 @@ use crate::{
     structural::Dialect,
 };
 
+/// Which objects of an application are shown.
+mod references;
+
 #[cfg(test)]
 mod tests;
+
+use references::{Selection, resources};
 
 /// The API group of the definitions.
 pub const GROUP: &str = "cozystack.io";
@@ -92,6 +97,12 @@ struct Definition {
 struct Spec {
     application: Application,
     release: Release,
+    #[serde(default)]
+    secrets: Selection,
+    #[serde(default)]
+    services: Selection,
+    #[serde(default)]
+    ingresses: Selection,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -271,7 +282,8 @@ fn settings(definition: &Definition, errors: &mut Vec<FieldError>) -> HelmReleas
             None
         }
     };
-    let is_tenant = definition.spec.application.kind == TENANT_KIND;
+    let spec = &definition.spec;
+    let is_tenant = spec.application.kind == TENANT_KIND;
     HelmReleaseBackend {
         chart_ref: Some(release.chart_ref.clone()),
         prefix: release.prefix.clone(),
@@ -295,6 +307,7 @@ fn settings(definition: &Definition, errors: &mut Vec<FieldError>) -> HelmReleas
             .then(|| StatusField { name: "namespace".to_owned(), expression: TENANT_NAMESPACE.to_owned() })
             .into_iter()
             .collect(),
+        resources: resources([&spec.secrets, &spec.services, &spec.ingresses], &spec.application.kind),
         ..HelmReleaseBackend::default()
     }
 }

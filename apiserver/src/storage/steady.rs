@@ -12,6 +12,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use kindsmith_schema::convert::release::RESOURCES_ANNOTATION;
 use serde_json::Value;
 use tokio::sync::watch;
 
@@ -66,11 +67,18 @@ impl Steady {
     /// Of all that a client can see or change but the status: the generation stands for the spec.
     fn digest(&self, object: &Value) -> u64 {
         let mut hasher = self.hasher.build_hasher();
-        for member in
-            ["uid", "generation", "labels", "annotations", "finalizers", "ownerReferences", "deletionTimestamp"]
-        {
-            let held = object.get("metadata").and_then(|metadata| metadata.get(member));
+        let metadata = object.get("metadata");
+        for member in ["uid", "generation", "labels", "finalizers", "ownerReferences", "deletionTimestamp"] {
+            let held = metadata.and_then(|metadata| metadata.get(member));
             hasher.write(held.map(ToString::to_string).unwrap_or_default().as_bytes());
+            hasher.write_u8(0);
+        }
+        // References are shown in the status, and are no more than that.
+        let annotations = metadata.and_then(|metadata| metadata.get("annotations")).and_then(Value::as_object);
+        for (key, value) in annotations.into_iter().flatten().filter(|(key, _)| *key != RESOURCES_ANNOTATION) {
+            hasher.write(key.as_bytes());
+            hasher.write_u8(0);
+            hasher.write(value.to_string().as_bytes());
             hasher.write_u8(0);
         }
         hasher.finish()

@@ -39,6 +39,9 @@ pub(super) fn compile(
             for (field, fault) in template.placeholder_faults() {
                 errors.push(FieldError::invalid(&at.child(&field), &json!(fault.placeholder), &fault.to_string()));
             }
+            for (field, detail) in template.selector_faults() {
+                errors.push(FieldError::required(&at.child(&field), detail));
+            }
             if template.adopt() == Adopt::Labels && group.len() > LABEL_VALUE_BYTES_MAX {
                 let detail = "a group that does not fit into a label cannot be told by labels";
                 errors.push(FieldError::forbidden(&at.child("adopt"), detail));
@@ -143,7 +146,7 @@ pub(super) fn compile_status(
             let detail = "must begin with a lower case letter and consist of letters and digits";
             errors.push(FieldError::invalid_text(&at.child("name"), &field.name, detail));
         } else if SHOWN_STATUS.contains(&field.name.as_str()) {
-            errors.push(FieldError::forbidden(&at.child("name"), "is what Flux reports"));
+            errors.push(FieldError::forbidden(&at.child("name"), "is what Flux or Kindsmith reports"));
         } else if compiled.iter().any(|other| other.name() == field.name) {
             errors.push(FieldError::invalid_text(&at.child("name"), &field.name, "must be unique"));
         }

@@ -54,6 +54,9 @@ mod election;
 /// An instance and its release, two ways.
 mod releases;
 
+/// What the status of an instance refers to.
+mod references;
+
 /// Cozystack's definitions, as they are.
 mod cozystack;
 

@@ -27,6 +27,9 @@ mod status;
 /// What a definition computes from a release.
 mod computed;
 
+/// References to what belongs to an instance besides its release.
+mod references;
+
 /// Settings that changed, brought to releases there are.
 mod rollout;
 
@@ -39,6 +42,8 @@ mod tests;
 pub use computed::StatusValue;
 pub use identity::{Marks, Overlap, overlaps};
 pub use naming::{NamePattern, NameRules, NameSyntax, NamespaceRule};
+pub(crate) use references::is_fillable;
+pub use references::{REFERENCES_MAX, RESOURCES_ANNOTATION, Reference, ResourceKind, Selectors};
 pub use rollout::SETTINGS_ANNOTATION;
 pub use settings::PlaceholderError;
 pub(crate) use status::SHOWN as SHOWN_STATUS;
@@ -174,6 +179,8 @@ impl ReleaseTemplate {
         for field in &self.status_values {
             status.extend(field.of(release).map(|value| (field.name().to_owned(), value)));
         }
+        let resources = self.shown_references(release);
+        status.extend(resources.map(|resources| ("resources".to_owned(), resources)));
         if !status.is_empty() {
             instance.insert("status".to_owned(), Value::Object(status));
         }

@@ -20,11 +20,11 @@ pub struct PlaceholderError {
 }
 
 /// What placeholders stand for.
-struct Place<'a> {
-    name: &'a str,
-    namespace: &'a str,
-    release: &'a str,
-    kind: &'a str,
+pub(super) struct Place<'a> {
+    pub(super) name: &'a str,
+    pub(super) namespace: &'a str,
+    pub(super) release: &'a str,
+    pub(super) kind: &'a str,
 }
 
 impl ReleaseTemplate {
@@ -84,6 +84,7 @@ impl ReleaseTemplate {
         ] {
             texts.extend(text.as_deref().map(|text| (member.to_owned(), text)));
         }
+        texts.extend(self.selector_texts());
         let place = Place { name: "", namespace: "", release: "", kind: "" };
         texts.into_iter().filter_map(|(at, text)| fill(text, &place).err().map(|error| (at, error))).collect()
     }
@@ -112,20 +113,28 @@ fn filled_in<T: Serialize>(values: &[T], members: &[&str], place: &Place<'_>) ->
 }
 
 /// Fills in `{{ .name }}` and the like.
-fn fill(text: &str, place: &Place<'_>) -> Result<String, PlaceholderError> {
+pub(super) fn fill(text: &str, place: &Place<'_>) -> Result<String, PlaceholderError> {
     let mut filled = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("{{") {
         filled.push_str(before);
         let unknown = |placeholder: &str| PlaceholderError { placeholder: placeholder.to_owned() };
         let (placeholder, after) = after.split_once("}}").ok_or_else(|| unknown(after))?;
-        filled.push_str(match placeholder.trim() {
+        let placeholder = placeholder.trim();
+        // As Go's templates write it: `slice .namespace 7` is what follows the first seven characters.
+        let (field, from) = match placeholder.strip_prefix("slice ").map(|rest| rest.trim().split_once(' ')) {
+            None => (placeholder, 0),
+            Some(Some((field, from))) => (field, from.trim().parse().map_err(|_| unknown(placeholder))?),
+            Some(None) => return Err(unknown(placeholder)),
+        };
+        let value = match field {
             ".name" => place.name,
             ".namespace" => place.namespace,
             ".release" => place.release,
             ".kind" => place.kind,
-            other => return Err(unknown(other)),
-        });
+            _ => return Err(unknown(placeholder)),
+        };
+        filled.push_str(value.get(from..).unwrap_or_default());
         rest = after;
     }
     filled.push_str(rest);

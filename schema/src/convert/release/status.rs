@@ -10,8 +10,9 @@ use super::list;
 /// Conditions of Flux that are shown.
 const SHOWN_CONDITIONS: [&str; 2] = ["Ready", "Released"];
 
-/// Fields of the status that come from Flux.
-pub(crate) const SHOWN: [&str; 5] = ["conditions", "failureMessage", "history", "observedGeneration", "version"];
+/// Fields of the status that come from Flux, and the references.
+pub(crate) const SHOWN: [&str; 6] =
+    ["conditions", "failureMessage", "history", "observedGeneration", "resources", "version"];
 
 /// The most revisions that are shown.
 const HISTORY_ENTRIES_MAX: usize = 10;
@@ -101,6 +102,20 @@ pub(crate) fn schema() -> Value {
         "properties": {
             "version": text("The version of the chart that was attempted last."),
             "observedGeneration": number("The generation that Flux has seen."),
+            "resources": {
+                "type": "array",
+                "description": "Secrets, Services and Ingresses in the same namespace by which the application is used.",
+                "x-kubernetes-list-type": "atomic",
+                "items": {
+                    "type": "object",
+                    "required": ["apiVersion", "kind", "name"],
+                    "properties": {
+                        "apiVersion": text("The group and version of the object."),
+                        "kind": text("The kind of the object."),
+                        "name": text("The name of the object.")
+                    }
+                }
+            },
             "failureMessage": text("Why the last attempt failed, if it did."),
             "conditions": {
                 "type": "array",

@@ -1,0 +1,345 @@
+//! References of instances to Secrets, Services and Ingresses, kept in an annotation of their releases.
+//!
+//! Flow: where a definition selects such objects, their metadata is watched; every second, if anything changed, what each
+//! release should refer to is compared with what it holds, and a few releases are patched.
+//! Guarantees: contents are never asked for; nothing is watched that no definition selects; a patch holds for the state
+//! that it was made for; of kinds that were not seen yet the references stay as they are.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use futures::{FutureExt as _, StreamExt as _, future::join_all};
+use kindsmith_schema::{
+    convert::release::{Reference, ReleaseTemplate, ResourceKind},
+    kind::{KindBackend, KindOutline},
+};
+use kube::{
+    Api, Client, ResourceExt,
+    api::{ApiResource, DynamicObject, GroupVersionKind, PartialObjectMeta, Patch, PatchParams},
+};
+use kube_runtime::{
+    WatchStreamExt as _,
+    reflector::{self, Store},
+    watcher,
+};
+use serde_json::Value;
+use tokio::task::{AbortHandle, JoinSet};
+
+use crate::{
+    act::{FIELD_MANAGER, within},
+    error::ActionError,
+    rollout,
+    watch::Stores,
+};
+
+/// How often it is looked whether anything changed.
+const STEP: Duration = Duration::from_secs(1);
+
+/// How many releases are patched in a step.
+const PATCHES_PER_STEP_MAX: usize = 20;
+
+/// How long a release that could not be patched is left alone.
+const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(30);
+
+/// An object, of which the metadata alone was asked for.
+type Seen = PartialObjectMeta<DynamicObject>;
+
+/// What is kept of it: name, namespace, labels.
+fn strip(object: &mut Seen) {
+    object.managed_fields_mut().clear();
+    object.annotations_mut().clear();
+    object.finalizers_mut().clear();
+    object.owner_references_mut().clear();
+}
+
+fn resource(kind: ResourceKind) -> ApiResource {
+    let (group, version) = kind.api_version().split_once('/').unwrap_or(("", kind.api_version()));
+    let mut resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind.name()));
+    resource.plural = match kind {
+        ResourceKind::Ingress => "ingresses",
+        ResourceKind::Secret => "secrets",
+        ResourceKind::Service => "services",
+    }
+    .to_owned();
+    resource
+}
+
+/// A watch of the metadata of one kind; it ends when it is dropped.
+struct Watch {
+    store: Store<Seen>,
+    task: AbortHandle,
+}
+
+impl Watch {
+    fn start(client: &Client, kind: ResourceKind, changes: &Arc<AtomicU64>) -> Self {
+        let resource = resource(kind);
+        let api = Api::<Seen>::all_with(client.clone(), &resource);
+        let writer = reflector::store::Writer::new(resource);
+        let (store, changes) = (writer.as_reader(), Arc::clone(changes));
+        let task = tokio::spawn(async move {
+            watcher(api, watcher::Config::default())
+                .modify(strip)
+                .default_backoff()
+                .reflect(writer)
+                .for_each(|event| {
+                    match event {
+                        Ok(_) => drop(changes.fetch_add(1, Ordering::Relaxed)),
+                        Err(error) => {
+                            tracing::warn!(%error, "cannot watch the metadata of {}; trying again", kind.name())
+                        }
+                    }
+                    std::future::ready(())
+                })
+                .await;
+        });
+        Self { store, task: task.abort_handle() }
+    }
+
+    /// What there is; none until everything was seen once.
+    fn objects(&self) -> Option<Vec<Arc<Seen>>> {
+        self.store.wait_until_ready().now_or_never()?.ok()?;
+        Some(self.store.state())
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// The objects that were seen, by kind and namespace. A kind that is not in it was not seen yet.
+type Objects = BTreeMap<ResourceKind, HashMap<String, Vec<Arc<Seen>>>>;
+
+/// A release that has to change.
+struct Pending {
+    namespace: String,
+    name: String,
+    uid: String,
+    patch: Value,
+}
+
+/// The references of all instances.
+pub(crate) struct References {
+    client: Client,
+    releases: Store<DynamicObject>,
+    kinds: Mutex<Vec<Arc<KindOutline>>>,
+}
+
+impl References {
+    /// Starts to keep references, where there is a cluster.
+    pub(crate) fn start(client: &Client, stores: &Stores, tasks: &mut JoinSet<&'static str>) -> Option<Arc<Self>> {
+        stores.cluster.as_ref()?;
+        let (client, releases) = (client.clone(), stores.releases.clone());
+        let references = Arc::new(Self { client, releases, kinds: Mutex::default() });
+        let keeping = Arc::clone(&references);
+        tasks.spawn(async move {
+            keeping.run().await;
+            "references"
+        });
+        Some(references)
+    }
+
+    fn kinds(&self) -> MutexGuard<'_, Vec<Arc<KindOutline>>> {
+        self.kinds.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says which kinds there are.
+    pub(crate) fn set_kinds(&self, kinds: Vec<Arc<KindOutline>>) {
+        *self.kinds() = kinds;
+    }
+
+    /// Goes on until the task is ended.
+    async fn run(self: Arc<Self>) {
+        // Without Flux there is nothing to wait for.
+        let _ = self.releases.wait_until_ready().await;
+        let changes = Arc::new(AtomicU64::new(0));
+        let mut watches: BTreeMap<ResourceKind, Watch> = BTreeMap::new();
+        let mut paused: HashMap<String, Instant> = HashMap::new();
+        let mut settled = None;
+        loop {
+            tokio::time::sleep(STEP).await;
+            let kinds = self.kinds().clone();
+            let wanted: BTreeSet<ResourceKind> = kinds.iter().filter_map(template).flat_map(selected).collect();
+            watches.retain(|kind, _| wanted.contains(kind));
+            for kind in wanted {
+                watches.entry(kind).or_insert_with(|| Watch::start(&self.client, kind, &changes));
+            }
+            // Read before the objects: what comes meanwhile is looked at in the next step.
+            let counted = changes.load(Ordering::Relaxed);
+            let releases = self.releases.state();
+            let state = (counted, digest(&kinds, &releases));
+            if settled == Some(state) {
+                continue;
+            }
+            let seen = watches.iter().filter_map(|(kind, watch)| Some((*kind, by_namespace(watch.objects()?))));
+            let objects: Objects = seen.collect();
+            let complete = objects.len() == watches.len();
+            let pending = assess(&kinds, &releases, &objects);
+            settled = (complete && pending.is_empty()).then_some(state);
+            self.write(pending, &mut paused).await;
+        }
+    }
+
+    async fn write(&self, pending: Vec<Pending>, paused: &mut HashMap<String, Instant>) {
+        let now = Instant::now();
+        paused.retain(|_, until| *until > now);
+        let next: Vec<Pending> =
+            pending.into_iter().filter(|it| !paused.contains_key(&it.uid)).take(PATCHES_PER_STEP_MAX).collect();
+        let outcomes = join_all(next.iter().map(|release| self.patch(release))).await;
+        for (release, outcome) in next.iter().zip(outcomes) {
+            if let Err(error) = outcome {
+                let Pending { namespace, name, .. } = release;
+                tracing::warn!(namespace, release = name, %error, "references are not written yet");
+                paused.insert(release.uid.clone(), now + PAUSE_AFTER_FAILURE);
+            }
+        }
+    }
+
+    async fn patch(&self, release: &Pending) -> Result<(), ActionError> {
+        let api = Api::<DynamicObject>::namespaced_with(self.client.clone(), &release.namespace, &rollout::resource());
+        let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        let patch = Patch::Merge(&release.patch);
+        match within(api.patch(&release.name, &params, &patch), ActionError::Refer).await {
+            // It changed, or went, since it was seen: it is looked at again.
+            Err(ActionError::Refer(kube::Error::Api(status))) if matches!(status.code, 404 | 409) => Ok(()),
+            Err(error) => Err(error),
+            Ok(_) => Ok(()),
+        }
+    }
+}
+
+fn template(kind: &Arc<KindOutline>) -> Option<&ReleaseTemplate> {
+    match &kind.backend {
+        KindBackend::Release(template) => Some(template),
+        KindBackend::Stored => None,
+    }
+}
+
+fn selected(template: &ReleaseTemplate) -> BTreeSet<ResourceKind> {
+    template.selected_kinds()
+}
+
+/// Of what the references depend on besides the objects.
+fn digest(kinds: &[Arc<KindOutline>], releases: &[Arc<DynamicObject>]) -> u64 {
+    let mut hash = DefaultHasher::new();
+    kinds.iter().for_each(|kind| Arc::as_ptr(kind).hash(&mut hash));
+    // A store tells them in no order.
+    let one = |release: &Arc<DynamicObject>| {
+        let mut hash = DefaultHasher::new();
+        (release.uid(), release.resource_version()).hash(&mut hash);
+        hash.finish()
+    };
+    releases.iter().map(one).fold(0, u64::wrapping_add).hash(&mut hash);
+    hash.finish()
+}
+
+fn by_namespace(objects: Vec<Arc<Seen>>) -> HashMap<String, Vec<Arc<Seen>>> {
+    let mut sorted: HashMap<String, Vec<Arc<Seen>>> = HashMap::new();
+    for object in objects {
+        sorted.entry(object.namespace().unwrap_or_default()).or_default().push(object);
+    }
+    sorted
+}
+
+/// The releases whose references are not what they should be, by namespace and name.
+fn assess(kinds: &[Arc<KindOutline>], releases: &[Arc<DynamicObject>], objects: &Objects) -> Vec<Pending> {
+    let templates: Vec<&ReleaseTemplate> = kinds.iter().filter_map(template).collect();
+    let mut pending = Vec::new();
+    for release in releases {
+        let (name, namespace) = (release.name_any(), release.namespace().unwrap_or_default());
+        let named: Vec<_> = templates.iter().filter_map(|it| Some((it, it.instance_name(&name)?))).collect();
+        if named.is_empty() || release.metadata.deletion_timestamp.is_some() {
+            continue;
+        }
+        let Ok(object) = serde_json::to_value(&**release) else { continue };
+        let Some((template, instance)) = named.into_iter().find(|(template, _)| template.matches(&object)) else {
+            continue;
+        };
+        let selectors = template.selectors(instance, &namespace);
+        let mut wanted: BTreeSet<Reference> = BTreeSet::new();
+        for kind in template.selected_kinds() {
+            let Some(of_kind) = objects.get(&kind) else {
+                wanted.extend(template.references(&object).into_iter().filter(|held| held.kind == kind));
+                continue;
+            };
+            let here = of_kind.get(&namespace).into_iter().flatten();
+            let fits = here.filter(|it| selectors.select(kind, &it.name_any(), it.labels()));
+            wanted.extend(fits.map(|it| Reference { kind, name: it.name_any() }));
+        }
+        pending.extend(template.refer(&object, &wanted).map(|patch| Pending {
+            namespace,
+            name,
+            uid: release.uid().unwrap_or_default(),
+            patch,
+        }));
+    }
+    pending.sort_by(|left, right| (&left.namespace, &left.name).cmp(&(&right.namespace, &right.name)));
+    pending
+}
+
+#[cfg(test)]
+mod tests {
+    use kindsmith_schema::{compile::OwnStorage, form::DefinitionForm};
+    use serde_json::json;
+
+    use super::*;
+    use crate::decide::testing::definition;
+
+    fn kind(resources: &Value) -> Arc<KindOutline> {
+        let mut definition = definition("redises", "Redis");
+        definition["spec"]["backend"]["helmRelease"]["resources"] = resources.clone();
+        let kind = DefinitionForm::Kindsmith.compile(&definition, OwnStorage::Absent).unwrap();
+        Arc::new(KindOutline::from(&kind))
+    }
+
+    fn release(kind: &Arc<KindOutline>, name: &str, annotation: Option<&str>) -> Arc<DynamicObject> {
+        let instance = json!({"metadata": {"name": name, "namespace": "t", "resourceVersion": "1"}, "spec": {"a": 1}});
+        let mut object: DynamicObject = serde_json::from_value(template(kind).unwrap().create(&instance)).unwrap();
+        object.metadata.uid = Some(format!("uid-of-{name}"));
+        let held = annotation.map(|text| ("kindsmith.dev/resources".to_owned(), text.to_owned()));
+        object.annotations_mut().extend(held);
+        Arc::new(object)
+    }
+
+    fn secrets(names: &[(&str, &str)]) -> HashMap<String, Vec<Arc<Seen>>> {
+        let one = |(namespace, name): &(&str, &str)| {
+            let metadata = json!({"metadata": {"name": name, "namespace": namespace}});
+            Arc::new(serde_json::from_value::<Seen>(metadata).unwrap())
+        };
+        by_namespace(names.iter().map(one).collect())
+    }
+
+    #[test]
+    fn releases_get_the_references_of_their_own_namespace() {
+        let kind =
+            kind(&json!({"secrets": {"include": [{"resourceNames": ["{{ .release }}-a", "{{ .release }}-b"]}]}}));
+        let kinds = [Arc::clone(&kind)];
+        let held = r#"[["Secret","x-two-a"]]"#;
+        let releases =
+            [release(&kind, "one", None), release(&kind, "two", Some(held)), release(&kind, "three", Some(held))];
+        let seen = secrets(&[("t", "x-one-b"), ("t", "x-one-a"), ("t", "x-two-a"), ("other", "x-three-a"), ("t", "y")]);
+        let pending = assess(&kinds, &releases, &[(ResourceKind::Secret, seen)].into());
+        let text = |pending: &Pending| pending.patch["metadata"]["annotations"]["kindsmith.dev/resources"].clone();
+        let found: Vec<(&str, Value)> = pending.iter().map(|it| (it.name.as_str(), text(it))).collect();
+        let wanted = json!(r#"[["Secret","x-one-a"],["Secret","x-one-b"]]"#);
+        assert_eq!(found, [("x-one", wanted), ("x-three", Value::Null)]);
+    }
+
+    #[test]
+    fn what_was_not_seen_yet_stays_and_what_is_selected_no_more_goes() {
+        let selecting = json!({"secrets": {"include": [{"resourceNames": ["{{ .release }}-a"]}]}});
+        let (with, without) = (kind(&selecting), kind(&json!({})));
+        let releases = [release(&with, "one", Some(r#"[["Secret","x-one-a"]]"#))];
+        assert_eq!(assess(&[with], &releases, &Objects::new()).len(), 0);
+        let pending = assess(&[without], &releases, &Objects::new());
+        assert_eq!(pending[0].patch["metadata"]["annotations"], json!({"kindsmith.dev/resources": null}));
+    }
+}
