@@ -8,7 +8,7 @@ use kube::{Api, Client};
 use kube_runtime::{WatchStreamExt as _, watcher};
 use tokio_util::sync::CancellationToken;
 
-use crate::server::ServingCertificate;
+use crate::{patience::patience, server::ServingCertificate};
 
 /// How often files are read. Mounted ones change by a link that is renamed, which a watch of the file does not tell.
 const FILES_EVERY: Duration = Duration::from_secs(2);
@@ -63,7 +63,7 @@ fn load(certificate: &ServingCertificate, chain: &[u8], key: &[u8]) {
 
 async fn follow_secret(secrets: Api<Secret>, name: &str, certificate: &ServingCertificate) {
     let settings = watcher::Config::default().fields(&format!("metadata.name={name}"));
-    let mut events = watcher(secrets, settings).default_backoff().boxed();
+    let mut events = watcher(secrets, settings).backoff(patience()).boxed();
     while let Some(event) = events.next().await {
         match event {
             Ok(watcher::Event::Apply(secret) | watcher::Event::InitApply(secret)) => {

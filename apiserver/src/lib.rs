@@ -48,5 +48,8 @@ pub mod replica;
 /// The conditions under which a server is ready.
 mod readiness;
 
+/// Pauses between tries to watch.
+mod patience;
+
 /// Puts a server together: in a cluster, or on a store of its own.
 pub mod run;

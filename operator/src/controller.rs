@@ -13,6 +13,7 @@ use std::{
 use jiff::Timestamp;
 use k8s_openapi::{ByteString, kube_aggregator::pkg::apis::apiregistration::v1::APIService};
 use kube::Client;
+use kube_runtime::events::{Recorder, Reporter};
 use tokio::{
     sync::Notify,
     task::{AbortHandle, Id, JoinError, JoinSet},
@@ -25,7 +26,7 @@ use kindsmith_schema::{compile::OwnStorage, kind::KindOutline};
 
 use crate::{
     CertificateKeeper, Leadership, OperatorConfig, OperatorError,
-    act::Actor,
+    act::{Actor, FIELD_MANAGER},
     certificates::{CertificateState, Observed, Served, Spread, Stage, assess, bundle, external, wanted_sans},
     config::Registration,
     decide::{Action, Cluster, ServiceTarget, Subject, Surroundings, World, carries, decide, is_ours},
@@ -272,6 +273,7 @@ impl Controller {
         };
         Self {
             actor: Actor {
+                recorder: Recorder::new(client.clone(), Reporter::from(FIELD_MANAGER)),
                 client,
                 namespace: config.namespace.clone(),
                 ca_secret: config.ca_secret.clone(),

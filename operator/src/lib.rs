@@ -26,6 +26,9 @@ mod config;
 /// Watches: stores, and a bell.
 mod watch;
 
+/// Pauses between tries to watch.
+mod patience;
+
 /// A definition as its store keeps it.
 mod watched;
 

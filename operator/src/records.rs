@@ -14,6 +14,8 @@ use kube::{
 use kube_runtime::{WatchStreamExt as _, watcher};
 use tokio::sync::{Notify, watch};
 
+use crate::patience::patience;
+
 /// The resource of records.
 pub(crate) fn resource() -> ApiResource {
     ApiResource::from_gvk(&GroupVersionKind::gvk("apps", "v1", "ControllerRevision"))
@@ -60,7 +62,7 @@ impl Records {
     /// Follows the cluster until the task is ended.
     pub(crate) async fn follow(self: Arc<Self>, client: Client, namespace: String) {
         let api = Api::<DynamicObject>::namespaced_with(client, &namespace, &resource());
-        let mut events = watcher(api, watcher::Config::default().labels(RECORD_LABEL)).default_backoff().boxed();
+        let mut events = watcher(api, watcher::Config::default().labels(RECORD_LABEL)).backoff(patience()).boxed();
         let mut listed: HashMap<String, Revisions> = HashMap::new();
         while let Some(event) = events.next().await {
             match event {

@@ -35,6 +35,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use crate::{
     act::{FIELD_MANAGER, within},
     error::ActionError,
+    patience::patience,
     rollout,
     watch::Stores,
 };
@@ -86,7 +87,7 @@ impl Watch {
         let task = tokio::spawn(async move {
             watcher(api, watcher::Config::default())
                 .modify(strip)
-                .default_backoff()
+                .backoff(patience())
                 .reflect(writer)
                 .for_each(|event| {
                     match event {

@@ -24,6 +24,7 @@ use tokio::{sync::Notify, task::JoinSet};
 use crate::{
     OperatorConfig, Registration,
     decide::{CrdClaim, ROLES_LABEL},
+    patience::patience,
     records::Records,
     replicas::REPLICA_SELECTOR,
     rollout,
@@ -211,7 +212,7 @@ where
     tasks.spawn(async move {
         watcher(api, config)
             .modify(strip)
-            .default_backoff()
+            .backoff(patience())
             .reflect(writer)
             .for_each(|event| {
                 match event {

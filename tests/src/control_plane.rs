@@ -266,6 +266,22 @@ impl ControlPlane {
         Ok(())
     }
 
+    /// Stops etcd where it is, until [`ControlPlane::thaw_etcd`].
+    ///
+    /// # Errors
+    /// It cannot be stopped.
+    pub fn freeze_etcd(&self) -> Result<()> {
+        self.etcd.freeze()
+    }
+
+    /// Lets etcd go on.
+    ///
+    /// # Errors
+    /// It cannot be reached.
+    pub fn thaw_etcd(&self) -> Result<()> {
+        self.etcd.thaw()
+    }
+
     /// Starts kube-apiserver again, on the same port and data, and returns when it is ready.
     ///
     /// # Errors

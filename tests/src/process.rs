@@ -88,6 +88,29 @@ impl Process {
         self.kill()
     }
 
+    /// Stops the process where it is, as if its machine were cut off, until [`Process::thaw`].
+    ///
+    /// # Errors
+    /// The signal cannot be sent.
+    pub fn freeze(&self) -> Result<()> {
+        self.signal("STOP")
+    }
+
+    /// Lets it go on.
+    ///
+    /// # Errors
+    /// The signal cannot be sent.
+    pub fn thaw(&self) -> Result<()> {
+        self.signal("CONT")
+    }
+
+    fn signal(&self, signal: &str) -> Result<()> {
+        let sent = Command::new("sh").args(["-c", &format!("kill -{signal} {}", self.child.id())]).status();
+        let sent = sent.with_context(|| format!("sending {signal} to {}", self.name))?;
+        anyhow::ensure!(sent.success(), "{signal} cannot be sent to {}", self.name);
+        Ok(())
+    }
+
     /// Kills the process as a crash would, and waits for its end.
     ///
     /// # Errors

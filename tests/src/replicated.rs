@@ -53,10 +53,7 @@ impl Replicated {
         let mut apiservers = Vec::new();
         for replica in 0..replicas {
             let port = ports::free()?;
-            let listen = format!("127.0.0.1:{port}");
-            let args = [&["--listen", &listen][..], IN_TURN].concat();
-            let process = launch.start("apiserver", &format!("apiserver-{replica}"), &args)?;
-            apiservers.push(Mutex::new(Some(process)));
+            apiservers.push(Mutex::new(Some(apiserver(&launch, replica, port)?)));
             servers.push((port, launch.direct(port).await?));
         }
         let ports = servers.iter().map(|(port, _)| *port).collect();
@@ -137,6 +134,49 @@ impl Replicated {
         Ok(())
     }
 
+    /// Starts a further operator that contends for the Lease; `name` is that of its log.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn start_candidate(&self, name: &str) -> Result<Process> {
+        let port = self.balancer.port().to_string();
+        self.launch.start("operator", name, &["--service", SERVICE, "--service-port", &port])
+    }
+
+    /// The log of a process, of all its lives.
+    pub fn log(&self, name: &str) -> PathBuf {
+        self.launch.log(name)
+    }
+
+    /// How many apiservers are ready.
+    pub fn ready(&self) -> usize {
+        self.balancer.ready()
+    }
+
+    /// Starts an apiserver that does not run, where it was before.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn start_apiserver(&self, replica: usize) -> Result<()> {
+        let (slot, port) =
+            self.apiservers.get(replica).zip(self.ports.get(replica)).context("there are not so many")?;
+        let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+        if slot.is_none() {
+            *slot = Some(apiserver(&self.launch, replica, *port)?);
+        }
+        Ok(())
+    }
+
+    /// Kills an apiserver as a crash would.
+    ///
+    /// # Errors
+    /// It cannot be waited for.
+    pub fn kill_apiserver(&self, replica: usize) -> Result<()> {
+        let slot = self.apiservers.get(replica).context("there are not so many apiservers")?;
+        let process = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+        process.map_or(Ok(()), |mut process| process.kill().map(drop).context("killing an apiserver"))
+    }
+
     /// Ends an apiserver in its orderly way.
     ///
     /// # Errors
@@ -146,4 +186,9 @@ impl Replicated {
         let process = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
         process.map_or(Ok(()), |mut process| process.stop().map(drop).context("stopping an apiserver"))
     }
+}
+
+fn apiserver(launch: &Launch, replica: usize, port: u16) -> Result<Process> {
+    let listen = format!("127.0.0.1:{port}");
+    launch.start("apiserver", &format!("apiserver-{replica}"), &[&["--listen", &listen][..], IN_TURN].concat())
 }

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::AuthenticationConfig;
+use crate::patience::patience;
 
 /// The ConfigMap's namespace.
 const NAMESPACE: &str = "kube-system";
@@ -27,7 +28,7 @@ pub async fn watch_authentication_config(
 ) {
     let api: Api<ConfigMap> = Api::namespaced(client, NAMESPACE);
     let settings = watcher::Config::default().fields(&format!("metadata.name={NAME}"));
-    let events = watcher(api, settings).default_backoff();
+    let events = watcher(api, settings).backoff(patience());
     tokio::select! {
         () = shutdown.cancelled() => {}
         () = follow(events, &config, &synced) => {}

@@ -15,6 +15,8 @@ use kube_runtime::{WatchStreamExt as _, watcher};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use crate::patience::patience;
+
 /// Records of one definition, by revision.
 type Revisions = BTreeMap<i64, Arc<AcceptedGeneration>>;
 
@@ -69,7 +71,7 @@ impl AcceptedGenerations {
     pub async fn follow(self: Arc<Self>, client: Client, namespace: String, shutdown: CancellationToken) {
         let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("apps", "v1", "ControllerRevision"));
         let api = Api::<DynamicObject>::namespaced_with(client, &namespace, &resource);
-        let mut events = watcher(api, watcher::Config::default().labels(RECORD_LABEL)).default_backoff().boxed();
+        let mut events = watcher(api, watcher::Config::default().labels(RECORD_LABEL)).backoff(patience()).boxed();
         let mut listed = HashMap::new();
         loop {
             let event = tokio::select! {

@@ -14,8 +14,8 @@ use super::host::{Host, HostError, HostEvent, HostList, HostResource, ListAt};
 /// The first pause after a failure.
 const BACKOFF_MIN: Duration = Duration::from_millis(50);
 
-/// The longest pause after failures.
-const BACKOFF_MAX: Duration = Duration::from_secs(10);
+/// The longest pause after failures: what is cached is old until the host was heard again.
+const BACKOFF_MAX: Duration = Duration::from_secs(2);
 
 /// What is told of the state of a host resource. Calls come one at a time, in order.
 pub trait Sink: Send + Sync + 'static {

@@ -25,6 +25,7 @@ use std::{collections::BTreeSet, future::Future, sync::Arc, time::Duration};
 
 use k8s_openapi::{api::core::v1::Secret, kube_aggregator::pkg::apis::apiregistration::v1::APIService};
 use kube::{Api, Client};
+use kube_runtime::events::Recorder;
 
 use crate::{
     CertificateKeeper,
@@ -44,6 +45,8 @@ const CALL_DEADLINE: Duration = Duration::from_secs(15);
 pub(crate) struct Actor {
     /// The way to the cluster.
     pub(crate) client: Client,
+    /// The way Events go; it counts those that are the same.
+    pub(crate) recorder: Recorder,
     /// Where the Secrets are.
     pub(crate) namespace: String,
     /// The Secret of the authority.
@@ -60,7 +63,11 @@ impl Actor {
     /// Carries out one action.
     pub(crate) async fn carry_out(&self, action: &Action) -> Result<(), ActionError> {
         match action {
-            Action::WriteStatus { name, patch, .. } => status::write(&self.client, name, patch).await,
+            Action::WriteStatus { name, patch, transitions, uid, .. } => {
+                status::write(&self.client, name, patch).await?;
+                status::tell(&self.recorder, name, uid, transitions).await;
+                Ok(())
+            }
             Action::ApplyApiService { object, existing } => {
                 self.still_in_force(object).await?;
                 api_service::apply(&self.client, object, existing.as_ref()).await

@@ -11,7 +11,7 @@ use kube::{
     api::{DeleteParams, ObjectMeta, PostParams, Preconditions},
 };
 
-use kube_runtime::events::{Event, EventType, Recorder, Reporter};
+use kube_runtime::events::{Event, EventType};
 
 use super::{Actor, FIELD_MANAGER, is_status, within};
 use crate::{
@@ -64,8 +64,7 @@ async fn tell(actor: &Actor, written: &Secret, work: &CertificateWork, severity:
         action: "WriteSecret".to_owned(),
         secondary: None,
     };
-    let recorder = Recorder::new(actor.client.clone(), Reporter::from(FIELD_MANAGER));
-    if let Err(error) = within(recorder.publish(&event, &written.object_ref(&())), ActionError::Tell).await {
+    if let Err(error) = within(actor.recorder.publish(&event, &written.object_ref(&())), ActionError::Tell).await {
         tracing::debug!(%error, "an Event could not be written");
     }
 }

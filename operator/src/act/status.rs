@@ -1,14 +1,46 @@
-//! Writes the status of a definition: a merge patch under the state that it was decided on.
+//! Writes the status of a definition: a merge patch under the state that it was decided on. Then Events say what changed.
 
+use k8s_openapi::api::core::v1::ObjectReference;
 use kindsmith_crds::ApplicationDefinition;
 use kube::{
     Api, Client,
     api::{ApiResource, DynamicObject, Patch, PatchParams},
 };
+use kube_runtime::events::{Event, EventType, Recorder};
 use serde_json::Value;
 
 use super::{FIELD_MANAGER, within};
-use crate::error::ActionError;
+use crate::{
+    decide::{Severity, Transition},
+    error::ActionError,
+};
+
+/// Says what changed. What cannot be said is in the status all the same.
+pub(super) async fn tell(recorder: &Recorder, name: &str, uid: &str, transitions: &[Transition]) {
+    let resource = ApiResource::erase::<ApplicationDefinition>(&());
+    let definition = ObjectReference {
+        api_version: Some(resource.api_version),
+        kind: Some(resource.kind),
+        name: Some(name.to_owned()),
+        uid: Some(uid.to_owned()),
+        ..ObjectReference::default()
+    };
+    for Transition { severity, reason, note } in transitions {
+        let event = Event {
+            type_: match severity {
+                Severity::Normal => EventType::Normal,
+                Severity::Warning => EventType::Warning,
+            },
+            reason: reason.clone(),
+            note: Some(note.clone()),
+            action: "WriteStatus".to_owned(),
+            secondary: None,
+        };
+        if let Err(error) = within(recorder.publish(&event, &definition), ActionError::Tell).await {
+            tracing::debug!(definition = name, %error, "an Event could not be written");
+        }
+    }
+}
 
 pub(super) async fn write(client: &Client, name: &str, patch: &Value) -> Result<(), ActionError> {
     let resource = ApiResource::erase::<ApplicationDefinition>(&());

@@ -32,6 +32,9 @@ mod conditions;
 /// The status of each definition.
 mod status;
 
+/// What is said with Events.
+mod transitions;
+
 /// A world to test with.
 #[cfg(test)]
 pub(crate) mod testing;
@@ -43,6 +46,7 @@ pub(crate) use api_services::{MANAGED_BY_LABEL, MANAGED_BY_VALUE, REGISTRY_DIGES
 pub(crate) use holders::CrdClaim;
 pub(crate) use replicas::Replica;
 pub(crate) use roles::ROLES_LABEL;
+pub(crate) use transitions::{Severity, Transition};
 
 use std::sync::Arc;
 
@@ -124,6 +128,10 @@ pub(crate) enum Action {
         basis: Option<String>,
         /// A merge patch.
         patch: Value,
+        /// What is said besides.
+        transitions: Vec<Transition>,
+        /// The uid of the definition.
+        uid: String,
     },
     /// Create an APIService, or bring ours into shape.
     ApplyApiService {

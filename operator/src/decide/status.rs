@@ -7,7 +7,7 @@ use kindsmith_crds::{
 };
 use serde_json::{Map, Value};
 
-use super::{Action, Finding, Surroundings, Truth, World, api_services, conditions, replicas};
+use super::{Action, Finding, Surroundings, Truth, World, api_services, conditions, replicas, transitions};
 use crate::{
     discoverable::Visible,
     inspection::Answer,
@@ -18,8 +18,11 @@ use crate::{
 /// The status writes that are needed.
 pub(super) fn actions(world: &World, names: &[Finding]) -> Vec<Action> {
     let write = |(definition, names): (&Definition, &Finding)| {
-        let patch = patch(&definition.status, &status(definition, names, world))?;
+        let status = status(definition, names, world);
+        let patch = patch(&definition.status, &status)?;
         Some(Action::WriteStatus {
+            transitions: transitions::transitions(&definition.status.conditions, &status.conditions),
+            uid: definition.uid.clone(),
             name: definition.name.clone(),
             basis: definition.resource_version.clone(),
             patch: with_resource_version(&patch, definition.resource_version.as_deref()),

@@ -51,6 +51,9 @@ mod documents;
 /// Which operator acts.
 mod election;
 
+/// Processes that come and go.
+mod availability;
+
 /// An instance and its release, two ways.
 mod releases;
 
