@@ -235,6 +235,15 @@ async fn deletion_and_uninstall(control_plane: &ControlPlane, caller: &Caller<'_
     caller.condition("Ready=True Ready").await?;
     caller.call(&["get", "volume", "kept"]).ok().await?;
 
+    // An upgrade: both processes make room for others.
+    kindsmith.stop_operator()?;
+    kindsmith.start_operator()?;
+    kindsmith.restart_apiserver().await?;
+    wait::until("the instance to be served again", Duration::from_secs(30), || async {
+        caller.call(&["get", "volume", "kept"]).ok().await.map(drop)
+    })
+    .await?;
+
     // Uninstall.
     let kubeconfig = control_plane.kubeconfig();
     let uninstall = async |flags: &[&str]| {

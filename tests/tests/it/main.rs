@@ -54,8 +54,14 @@ mod election;
 /// Processes that come and go.
 mod availability;
 
+/// How soon clients find kinds.
+mod freshness;
+
 /// An instance and its release, two ways.
 mod releases;
+
+/// Settings that changed.
+mod rollout;
 
 /// What the status of an instance refers to.
 mod references;
