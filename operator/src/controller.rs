@@ -58,7 +58,7 @@ const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(60);
 const BUNDLE_BYTES_MAX: u64 = 1 << 20;
 
 /// The most actions under way at a time.
-const ACTIONS_MAX: usize = 64;
+const ACTIONS_MAX: usize = 16;
 
 /// Runs the controller until `shutdown` is cancelled; where operators are elected, while this one leads.
 ///

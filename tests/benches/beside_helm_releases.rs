@@ -15,6 +15,8 @@ mod measure;
 const OBJECTS: usize = 5_000;
 const VALUES_BYTES: usize = 1_500;
 const UPDATES: usize = 1_000;
+/// Requests that are sent one after the other.
+const ALONE: usize = 300;
 const LISTS: usize = 5;
 const WATCHERS: usize = 50;
 const EVENTS: usize = 100;
@@ -65,6 +67,7 @@ async fn run() -> Result<()> {
     let ours = Side { client: theirs.client.clone(), processes: [hosts, vec![apiserver]].concat() };
     wait::until("the kind to be served", Duration::from_secs(120), || ours.ask(Method::GET, OURS, None)).await?;
     let resident = || process::resident_bytes(apiserver).unwrap_or_default();
+    measure::rest().await;
     let empty = resident();
     let side = |own: bool| if own { &ours } else { &theirs };
 
@@ -74,14 +77,15 @@ async fn run() -> Result<()> {
     println!("{:<28} {:>9} {:>9} {:>7} | {:>9} {:>9} {:>7}", "", "ours", "direct", "ratio", "ours", "direct", "ratio");
     println!("{:<28} {:^27} | {:^27}   goal", "", "time", "processor time");
 
-    let objects: Vec<(Value, Value)> = (0..OBJECTS).map(|index| (cup(index), release(index))).collect();
+    let objects: Vec<(Value, Value)> = (0..OBJECTS + ALONE).map(|index| (cup(index), release(index))).collect();
     let create = |index: usize, own: bool| {
         let (path, body) = if own { (OURS, &objects[index].0) } else { (THEIRS, &objects[index].1) };
         side(own).ask(Method::POST, path, Some(body))
     };
     let of_theirs = theirs.measure(OBJECTS, IN_FLIGHT, |index| create(index, false)).await?;
     let of_ours = ours.measure(OBJECTS, IN_FLIGHT, |index| create(index, true)).await?;
-    row("create", of_ours, of_theirs, ">= 0.77x");
+    row("create", of_ours, of_theirs, "");
+    measure::rest().await;
     let full = resident();
 
     let path = |index: usize, own: bool| {
@@ -94,7 +98,13 @@ async fn run() -> Result<()> {
     };
     let of_theirs = theirs.measure(UPDATES, IN_FLIGHT, |index| update(index, false)).await?;
     let of_ours = ours.measure(UPDATES, IN_FLIGHT, |index| update(index, true)).await?;
-    row("update (merge patch)", of_ours, of_theirs, ">= 0.77x");
+    row("update (merge patch)", of_ours, of_theirs, "");
+    let of_theirs = theirs.measure(ALONE, 1, |index| create(OBJECTS + index, false)).await?;
+    let of_ours = ours.measure(ALONE, 1, |index| create(OBJECTS + index, true)).await?;
+    row("create, one at a time", of_ours, of_theirs, ">= 0.77x");
+    let of_theirs = theirs.measure(ALONE, 1, |index| update(OBJECTS - 1 - index, false)).await?;
+    let of_ours = ours.measure(ALONE, 1, |index| update(OBJECTS - 1 - index, true)).await?;
+    row("update, one at a time", of_ours, of_theirs, ">= 0.77x");
 
     let get = |index: usize, own: bool| async move { side(own).ask(Method::GET, &path(index, own), None).await };
     let (of_ours, of_theirs) = both((&ours, &theirs), UPDATES, IN_FLIGHT, get).await?;

@@ -123,6 +123,7 @@ async fn run() -> Result<()> {
         let (of_ours, of_theirs) = costs.await?;
         row(what, of_ours, of_theirs, goal);
     }
+    measure::rest().await;
     let full = mebibytes(&ours.processes);
 
     let fan_out = FanOut {

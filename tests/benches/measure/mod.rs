@@ -74,6 +74,15 @@ pub(crate) struct Cost {
     pub(crate) processor: Duration,
 }
 
+/// How long a process is left alone before its memory is measured: what was freed goes back after a second.
+const REST: Duration = Duration::from_secs(3);
+
+/// Leaves processes alone for a while.
+#[allow(dead_code, reason = "not each bench measures memory after a load")]
+pub(crate) async fn rest() {
+    tokio::time::sleep(REST).await;
+}
+
 pub(crate) fn row(what: &str, ours: Cost, theirs: Cost, goal: &str) {
     let milliseconds = |time: Duration| time.as_secs_f64() * 1_000.0;
     let ratio = |ours: Duration, theirs: Duration| milliseconds(theirs) / milliseconds(ours).max(0.001);
