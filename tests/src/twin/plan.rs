@@ -94,9 +94,11 @@ pub enum Body {
 /// The objects' names.
 pub const NAMES: [&str; 4] = ["a", "b", "c", "d"];
 
-/// The query that lets a collection be read from memory.
+/// Whether an answer may come from memory, and be older than the last write.
 pub fn may_be_stale(query: &str) -> bool {
-    query.split('&').any(|part| part == "resourceVersion=0")
+    // "Not older than", unless it says "exactly".
+    let at = |part: &str| part.strip_prefix("resourceVersion=").is_some_and(|version| !version.is_empty());
+    query.split('&').any(at) && !query.contains("resourceVersionMatch=Exact")
 }
 
 /// A sequence of steps.

@@ -151,7 +151,8 @@ async fn many_managers_own_fields_of_a_kind_of_ours_as_of_its_twin() -> Result<(
 #[tokio::test(flavor = "multi_thread", worker_threads = 6)]
 async fn a_kind_kept_in_releases_answers_as_its_twin_does() -> Result<()> {
     let of_release = |step: &Step| match step {
-        Step::Ask(ask) => ask.tail.is_empty() && !ask.mentions("status"),
+        // A 2.0 over a 2 is a generation of its own to kube-apiserver, and nothing new to a release: see docs/differences.md.
+        Step::Ask(ask) => ask.tail.is_empty() && !ask.mentions("status") && !ask.mentions("2.0"),
         Step::Watch { .. } => true,
     };
     let sequences =

@@ -252,7 +252,7 @@ impl Follow {
     }
 
     /// An empty object that says up to which revision everything was sent.
-    fn bookmark(&self, revision: u64, annotations: Value) -> Bytes {
+    fn bookmark(&mut self, revision: u64, annotations: Value) -> Bytes {
         let kind: &Kind = self.projection.kind();
         let mut metadata = json!({"resourceVersion": revision.to_string()});
         if annotations.as_object().is_some_and(|annotations| !annotations.is_empty()) {
@@ -273,7 +273,9 @@ impl Follow {
                     "kind": kind.names.kind,
                     "metadata": metadata,
                 });
-                represent::object_tree(&self.representation, &self.projection.version().columns, &object, self.headers)
+                // Columns are in the first event, whatever it is.
+                let headers = std::mem::replace(&mut self.headers, Headers::Omitted);
+                represent::object_tree(&self.representation, &self.projection.version().columns, &object, headers)
             }
         };
         let event = json!({"type": "BOOKMARK", "object": object});
