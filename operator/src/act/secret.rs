@@ -11,7 +11,7 @@ use kube::{
     api::{DeleteParams, ObjectMeta, PostParams, Preconditions},
 };
 
-use kube_runtime::events::{Event, EventType};
+use kube_runtime::events::{Event, EventType, Recorder, Reporter};
 
 use super::{Actor, FIELD_MANAGER, is_status, within};
 use crate::{
@@ -64,7 +64,9 @@ async fn tell(actor: &Actor, written: &Secret, work: &CertificateWork, severity:
         action: "WriteSecret".to_owned(),
         secondary: None,
     };
-    if let Err(error) = within(actor.recorder.publish(&event, &written.object_ref(&())), ActionError::Tell).await {
+    // A recorder that remembers would count a second repair under the note of the first.
+    let recorder = Recorder::new(actor.client.clone(), Reporter::from(FIELD_MANAGER));
+    if let Err(error) = within(recorder.publish(&event, &written.object_ref(&())), ActionError::Tell).await {
         tracing::debug!(%error, "an Event could not be written");
     }
 }

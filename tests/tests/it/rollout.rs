@@ -64,6 +64,8 @@ async fn settings_reach_many_releases_bit_by_bit_and_over_a_restart_of_the_opera
     });
     steps.push(some.await?);
     kindsmith.stop_operator()?;
+    // What it had sent is still carried out.
+    tokio::time::sleep(Duration::from_secs(2)).await;
     let at_rest = releases(&client).await?.iter().filter(|(has, _)| *has).count();
     tokio::time::sleep(Duration::from_secs(2)).await;
     let still = releases(&client).await?.iter().filter(|(has, _)| *has).count();
@@ -74,7 +76,7 @@ async fn settings_reach_many_releases_bit_by_bit_and_over_a_restart_of_the_opera
         ensure!(updated == total, "{updated}/{total}");
         Ok(updated)
     };
-    steps.push(wait::until("all to be updated", Duration::from_secs(60), &mut all).await?);
+    steps.push(wait::until("all to be updated", Duration::from_secs(120), &mut all).await?);
     let elapsed = began.elapsed();
     let after = releases(&client).await?;
     ensure!(after.iter().all(|(has, _)| *has), "the status is ahead of the releases");
