@@ -20,10 +20,9 @@ use kube::{
     Api, Client, ResourceExt as _,
     api::{ApiResource, DynamicObject, ListParams},
 };
-use kube_runtime::reflector::Store;
 use tokio::sync::Notify;
 
-use crate::{act::within, error::ActionError};
+use crate::{act::within, error::ActionError, releases::Releases};
 
 /// How many instances that would be harmed are named.
 pub(crate) const OFFENDERS_NAMED_MAX: usize = 10;
@@ -133,7 +132,7 @@ struct State {
 /// The questions of all definitions, and the answers.
 pub(crate) struct Inspections {
     client: Client,
-    releases: Store<DynamicObject>,
+    releases: Releases,
     bell: Arc<Notify>,
     asked: Notify,
     state: Mutex<State>,
@@ -141,7 +140,7 @@ pub(crate) struct Inspections {
 
 impl Inspections {
     /// Inspections through that client. `bell` rings when an answer is there.
-    pub(crate) fn new(client: Client, releases: Store<DynamicObject>, bell: Arc<Notify>) -> Arc<Self> {
+    pub(crate) fn new(client: Client, releases: Releases, bell: Arc<Notify>) -> Arc<Self> {
         Arc::new(Self { client, releases, bell, asked: Notify::new(), state: Mutex::default() })
     }
 
@@ -211,7 +210,7 @@ impl Inspections {
                 }
             }
             Asking::Harm { old, new, threats } => {
-                self.inspect_releases(old, new, &mut found);
+                self.inspect_releases(old, new, &mut found).await?;
                 for (old, new) in judged_by(old, new, threats) {
                     let judges = new.map(|new| (old, new));
                     self.inspect_version(question, &old.name, judges, &mut found).await?;
@@ -229,9 +228,16 @@ impl Inspections {
     }
 
     /// Releases that would belong to the kind no more.
-    fn inspect_releases(&self, old: &Kind, new: &Kind, found: &mut BTreeMap<String, String>) {
-        let (KindBackend::Release(old), KindBackend::Release(new)) = (&old.backend, &new.backend) else { return };
-        for release in self.releases.state() {
+    async fn inspect_releases(
+        &self,
+        old: &Kind,
+        new: &Kind,
+        found: &mut BTreeMap<String, String>,
+    ) -> Result<(), ActionError> {
+        let (KindBackend::Release(old), KindBackend::Release(new)) = (&old.backend, &new.backend) else {
+            return Ok(());
+        };
+        for release in self.releases.all(&self.client).await? {
             let Ok(object) = serde_json::to_value(&*release) else { continue };
             if old.matches(&object) && !new.matches(&object) {
                 let name = release.name_any();
@@ -240,6 +246,7 @@ impl Inspections {
                 found.insert(address(release.namespace().as_deref(), &name), harm);
             }
         }
+        Ok(())
     }
 
     async fn inspect_version(

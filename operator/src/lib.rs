@@ -62,6 +62,9 @@ mod discoverable;
 /// What is told to Prometheus.
 pub mod metrics;
 
+/// HelmReleases, as they are seen.
+mod releases;
+
 /// Settings that changed, brought to releases there are.
 mod rollout;
 

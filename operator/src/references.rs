@@ -36,7 +36,7 @@ use crate::{
     act::{FIELD_MANAGER, within},
     error::ActionError,
     patience::patience,
-    rollout,
+    releases::{self, Releases},
     watch::Stores,
 };
 
@@ -130,7 +130,7 @@ struct Pending {
 /// The references of all instances.
 pub(crate) struct References {
     client: Client,
-    releases: Store<DynamicObject>,
+    releases: Releases,
     kinds: Mutex<Vec<Arc<KindOutline>>>,
 }
 
@@ -160,7 +160,7 @@ impl References {
     /// Goes on until the task is ended.
     async fn run(self: Arc<Self>) {
         // Without Flux there is nothing to wait for.
-        let _ = self.releases.wait_until_ready().await;
+        self.releases.seen().await;
         let changes = Arc::new(AtomicU64::new(0));
         let mut watches: BTreeMap<ResourceKind, Watch> = BTreeMap::new();
         let mut paused: HashMap<String, Instant> = HashMap::new();
@@ -205,7 +205,7 @@ impl References {
     }
 
     async fn patch(&self, release: &Pending) -> Result<(), ActionError> {
-        let api = Api::<DynamicObject>::namespaced_with(self.client.clone(), &release.namespace, &rollout::resource());
+        let api = Api::<DynamicObject>::namespaced_with(self.client.clone(), &release.namespace, &releases::resource());
         let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
         let patch = Patch::Merge(&release.patch);
         match within(api.patch(&release.name, &params, &patch), ActionError::Refer).await {

@@ -18,14 +18,14 @@ use kindsmith_schema::{
 };
 use kube::{
     Api, Client, ResourceExt,
-    api::{ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams},
+    api::{DynamicObject, Patch, PatchParams},
 };
-use kube_runtime::reflector::Store;
 use serde_json::Value;
 use tokio::sync::Notify;
 
 use crate::act::{FIELD_MANAGER, within};
 use crate::error::ActionError;
+use crate::releases::{self, Releases};
 
 /// How often releases are looked at.
 const STEP: Duration = Duration::from_secs(1);
@@ -45,22 +45,6 @@ pub(crate) struct Progress {
     pub total: usize,
 }
 
-/// The resource of releases.
-pub(crate) fn resource() -> ApiResource {
-    ApiResource::from_gvk(&GroupVersionKind::gvk("helm.toolkit.fluxcd.io", "v2", "HelmRelease"))
-}
-
-/// What is kept of a release: values, status and what kubectl remembers are large, and not looked at.
-pub(crate) fn strip(release: &mut DynamicObject) {
-    release.managed_fields_mut().clear();
-    if let Some(data) = release.data.as_object_mut() {
-        data.remove("status");
-        if let Some(spec) = data.get_mut("spec").and_then(Value::as_object_mut) {
-            spec.remove("values");
-        }
-    }
-}
-
 /// The kinds that are served, by the uid of their definitions, and how far each has come.
 #[derive(Default)]
 struct State {
@@ -71,7 +55,7 @@ struct State {
 /// The rollouts of all definitions.
 pub(crate) struct Rollouts {
     client: Client,
-    releases: Store<DynamicObject>,
+    releases: Releases,
     bell: Arc<Notify>,
     state: Mutex<State>,
 }
@@ -89,7 +73,7 @@ struct Pending {
 
 impl Rollouts {
     /// Rollouts to releases. `bell` rings when a count changes.
-    pub(crate) fn new(client: Client, releases: Store<DynamicObject>, bell: Arc<Notify>) -> Arc<Self> {
+    pub(crate) fn new(client: Client, releases: Releases, bell: Arc<Notify>) -> Arc<Self> {
         Arc::new(Self { client, releases, bell, state: Mutex::default() })
     }
 
@@ -110,7 +94,7 @@ impl Rollouts {
     /// Goes on until the task is ended.
     pub(crate) async fn run(self: Arc<Self>) {
         // Without Flux there is nothing to wait for.
-        let _ = self.releases.wait_until_ready().await;
+        self.releases.seen().await;
         let mut paused: HashMap<String, Instant> = HashMap::new();
         let mut settled = Settled::new();
         loop {
@@ -137,7 +121,7 @@ impl Rollouts {
     }
 
     async fn patch(&self, release: &Pending) -> Result<(), ActionError> {
-        let api = Api::<DynamicObject>::namespaced_with(self.client.clone(), &release.namespace, &resource());
+        let api = Api::<DynamicObject>::namespaced_with(self.client.clone(), &release.namespace, &releases::resource());
         let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
         let patch = Patch::Merge(&release.patch);
         let call = api.patch(&release.name, &params, &patch);
@@ -234,7 +218,7 @@ mod tests {
         let mut object: DynamicObject = serde_json::from_value(template.create(&instance)).unwrap();
         object.metadata.uid = Some(format!("uid-of-{name}"));
         object.metadata.resource_version = Some("1".to_owned());
-        strip(&mut object);
+        releases::strip(&mut object);
         Arc::new(object)
     }
 

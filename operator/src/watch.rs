@@ -26,8 +26,8 @@ use crate::{
     decide::{CrdClaim, ROLES_LABEL},
     patience::patience,
     records::Records,
+    releases::{self, Releases},
     replicas::REPLICA_SELECTOR,
-    rollout,
     watched::{self, WatchedDefinition},
 };
 
@@ -68,8 +68,8 @@ pub(crate) struct ClusterStores {
 /// All that is seen.
 pub(crate) struct Stores {
     pub(crate) definitions: Vec<(DefinitionForm, Store<WatchedDefinition>)>,
-    /// Releases, without their values and statuses; nothing waits for them, as Flux may not be there.
-    pub(crate) releases: Store<DynamicObject>,
+    /// Releases; `ready` does not wait for them.
+    pub(crate) releases: Releases,
     /// None when stand-alone.
     pub(crate) cluster: Option<ClusterStores>,
 }
@@ -130,12 +130,12 @@ impl Stores {
                 })
             }
         };
-        let resource = rollout::resource();
+        let resource = releases::resource();
         let api = Api::<DynamicObject>::all_with(client.clone(), &resource);
         // Nobody is woken: rollouts look by themselves.
         let asleep = Arc::new(Notify::new());
-        let releases = start_stripped("HelmReleases", api, any(), resource, &asleep, tasks, rollout::strip);
-        Self { definitions, releases, cluster }
+        let releases = start_stripped("HelmReleases", api, any(), resource, &asleep, tasks, releases::strip);
+        Self { definitions, releases: Releases::new(releases), cluster }
     }
 
     /// Waits until each store has seen everything once: before that nothing may be judged missing.
