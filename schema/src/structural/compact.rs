@@ -116,6 +116,9 @@ impl<'a> InOrder<'a> {
         // Few fields are left out; whether two names are the same is mostly told by their lengths.
         const AHEAD: usize = 4;
         let all = &self.fields.0;
+        if all.is_empty() {
+            return None;
+        }
         let ahead = all.iter().enumerate().skip(self.next).take(AHEAD);
         let at = match ahead.into_iter().find(|(_, (held, _))| **held == *name) {
             Some((at, _)) => at,

@@ -2,7 +2,7 @@
 //!
 //! Follows apiextensions-apiserver/pkg/apiserver/schema/defaulting/{prunenulls,algorithm}.go.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::node::{Additional, Node};
 
@@ -10,10 +10,61 @@ use super::node::{Additional, Node};
 /// lost when the rest stays away; kube-apiserver would run out of memory for a list of a million empty objects.
 pub(super) const DEFAULTED_VALUES_MAX: usize = 250_000;
 
-/// Drops non-nullable nulls that have no default, then fills in defaults.
+/// Drops non-nullable nulls that have no default, then fills in defaults: `drop_nulls` and `add_defaults` in one walk.
 pub(super) fn default(object: &mut Value, schema: &Node) {
-    drop_nulls(object, schema);
-    add_defaults(object, schema);
+    settle(object, schema, &mut Room { values: DEFAULTED_VALUES_MAX });
+}
+
+fn settle(value: &mut Value, schema: &Node, room: &mut Room) {
+    match value {
+        Value::Object(map) => {
+            let entry = schema.additional.as_ref().and_then(Additional::schema);
+            if schema.properties.is_empty() && entry.is_none() {
+                return;
+            }
+            let mut dropped = false;
+            let mut fields = schema.properties.in_order();
+            for (name, value) in map.iter_mut() {
+                let own = fields.get(name);
+                match own.or(entry) {
+                    Some(field) if !value.is_null() => settle(value, field, room),
+                    Some(field) if field.nullable => {}
+                    Some(field) if field.default.is_none() => dropped = true,
+                    // Of fields the default is filled in below.
+                    Some(field) if own.is_none() => replace_null(value, field, room),
+                    _ => {}
+                }
+            }
+            if dropped {
+                let goes = |field: &Node| !field.nullable && field.default.is_none();
+                map.retain(|name, value| !value.is_null() || !schema.field(name).is_some_and(goes));
+            }
+            if !schema.absent.defaults {
+                add_missing(map, schema, room);
+            }
+        }
+        Value::Array(items) => {
+            if let Some(schema) = schema.items.as_deref() {
+                for item in items {
+                    if item.is_null() { replace_null(item, schema, room) } else { settle(item, schema, room) }
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Fills in the defaults of fields that are not there, and those that are inside of them.
+fn add_missing(map: &mut Map<String, Value>, schema: &Node, room: &mut Room) {
+    for (name, field) in &schema.properties {
+        let Some(default) = &field.default else { continue };
+        if map.get(name).is_none_or(|value| value.is_null() && !field.nullable)
+            && let Some(mut default) = room.take(default)
+        {
+            fill_in(&mut default, field, room);
+            map.insert(name.to_owned(), default);
+        }
+    }
 }
 
 /// Fills in defaults; nulls that are none stay.
@@ -72,31 +123,27 @@ pub(super) fn drop_nulls(value: &mut Value, schema: &Node) {
 }
 
 fn fill_in(value: &mut Value, schema: &Node, room: &mut Room) {
+    if schema.absent.defaults {
+        return;
+    }
     match value {
         Value::Object(map) => {
-            for (name, field) in &schema.properties {
-                let Some(default) = &field.default else { continue };
-                if map.get(name).is_none_or(|value| value.is_null() && !field.nullable)
-                    && let Some(default) = room.take(default)
-                {
-                    map.insert(name.to_owned(), default);
-                }
-            }
+            let entry = schema.additional.as_ref().and_then(Additional::schema);
             let mut fields = schema.properties.in_order();
             for (name, value) in map.iter_mut() {
-                if let Some(field) = fields.get(name) {
-                    fill_in(value, field, room);
-                } else if let Some(entry) = schema.additional.as_ref().and_then(Additional::schema) {
-                    replace_null(value, entry, room);
-                    fill_in(value, entry, room);
+                match (fields.get(name), entry) {
+                    (Some(field), _) => fill_in(value, field, room),
+                    (None, Some(entry)) if value.is_null() => replace_null(value, entry, room),
+                    (None, Some(entry)) => fill_in(value, entry, room),
+                    (None, None) => {}
                 }
             }
+            add_missing(map, schema, room);
         }
         Value::Array(items) => {
             if let Some(schema) = schema.items.as_deref() {
                 for item in items {
-                    replace_null(item, schema, room);
-                    fill_in(item, schema, room);
+                    if item.is_null() { replace_null(item, schema, room) } else { fill_in(item, schema, room) }
                 }
             }
         }
@@ -104,8 +151,12 @@ fn fill_in(value: &mut Value, schema: &Node, room: &mut Room) {
     }
 }
 
+/// Puts the default in the place of a null, where that may not be.
 fn replace_null(value: &mut Value, schema: &Node, room: &mut Room) {
-    if value.is_null() && !schema.nullable {
-        *value = schema.default.as_ref().and_then(|default| room.take(default)).unwrap_or(Value::Null);
+    if !schema.nullable
+        && let Some(default) = schema.default.as_ref().and_then(|default| room.take(default))
+    {
+        *value = default;
+        fill_in(value, schema, room);
     }
 }

@@ -7,7 +7,7 @@
 //! - `settle`: what kube-apiserver makes of a checked schema
 //! - `prune`: drop what the schema does not know
 //! - `default`: drop nulls that may not be, fill in defaults
-//! - `validate` with `numbers`, `outcome`, `ratchet`: is the object right
+//! - `fit`: is the object right; if not, `validate` with `numbers`, `outcome`, `ratchet` says what is wrong
 //! - `embedded` with `object_meta`, `list_type`: what validation in kube-apiserver does besides; last come the rules
 //!   (`cel::rules`)
 //!
@@ -20,6 +20,7 @@ mod compact;
 mod default;
 mod defaults;
 mod embedded;
+mod fit;
 pub(crate) mod format;
 mod invariants;
 mod list_type;

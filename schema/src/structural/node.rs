@@ -218,6 +218,8 @@ pub(crate) struct Absent {
     pub(crate) resources: bool,
     /// Lists of type set or map.
     pub(crate) keyed_lists: bool,
+    /// Defaults of what is inside.
+    pub(crate) defaults: bool,
 }
 
 /// One schema.
@@ -253,8 +255,11 @@ pub(crate) struct Node {
 impl Node {
     /// Finds out what is absent here and below.
     pub(crate) fn note_absent(&mut self) {
-        let mut absent =
-            Absent { resources: !self.extensions.embedded_resource, keyed_lists: matches!(self.list_type(), "atomic") };
+        let mut absent = Absent {
+            resources: !self.extensions.embedded_resource,
+            keyed_lists: matches!(self.list_type(), "atomic"),
+            defaults: true,
+        };
         let additional = match &mut self.additional {
             Some(Additional::Schema(entry)) => Some(&mut **entry),
             _ => None,
@@ -263,6 +268,7 @@ impl Node {
             inner.note_absent();
             absent.resources &= inner.absent.resources;
             absent.keyed_lists &= inner.absent.keyed_lists;
+            absent.defaults &= inner.absent.defaults && inner.default.is_none();
         }
         self.absent = absent;
     }

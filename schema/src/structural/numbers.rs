@@ -5,10 +5,11 @@
 
 use serde_json::{Number, Value};
 
+use super::bounds::Work;
 use super::node::{Node, Type};
 use super::outcome::{Outcome, Report};
 use super::trail::Trail;
-use crate::field::print;
+use crate::field::{FieldPath, print};
 
 /// The largest integer that JSON numbers represent exactly, 2^53 - 1.
 const EXACT_INTEGER_MAX: f64 = 9_007_199_254_740_991.0;
@@ -128,6 +129,12 @@ fn is_whole(float: f64) -> bool {
     float.to_bits() == rounded.to_bits()
         || (float - rounded).abs() == 0.0
         || (rounded != 0.0 && (float - rounded).abs() < INTEGER_TOLERANCE * rounded.abs())
+}
+
+/// Whether `check` finds nothing.
+pub(super) fn is_within(schema: &Node, num: Num) -> bool {
+    let (base, work) = (FieldPath::root(), Work::default());
+    check(Report::below(&base, &work), schema, num, Trail::Root).is_valid()
 }
 
 /// Checks the range of the type and the bounds of the schema.

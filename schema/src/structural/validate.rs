@@ -7,6 +7,7 @@
 use serde_json::{Map, Value};
 
 use super::bounds::{WORK_STEPS_MAX, Work};
+use super::fit;
 use super::node::{Additional, Node, Type};
 use super::numbers::{self, Num};
 use super::outcome::{Outcome, Report};
@@ -17,11 +18,12 @@ use crate::field::{FieldError, FieldPath};
 
 /// What is wrong with `value`, reported below `base`. Where there is an old value, what did not change is forgiven.
 pub(super) fn validate(schema: &Node, value: &Value, old: Option<&Value>, base: &FieldPath) -> Vec<FieldError> {
-    // Most objects have nothing to forgive: what is old is not looked at before there is something.
-    let errors = run(schema, value, None, base, Subject::Object);
-    if errors.is_empty() || old.is_none() {
-        return errors;
-    }
+    // Most objects have no fault, and there is nothing to be told or forgiven.
+    if fit::fits(schema, value) { Vec::new() } else { at_length(schema, value, old, base) }
+}
+
+/// As [`validate`], also of a value that has no fault.
+pub(super) fn at_length(schema: &Node, value: &Value, old: Option<&Value>, base: &FieldPath) -> Vec<FieldError> {
     run(schema, value, old, base, Subject::Object)
 }
 
@@ -339,7 +341,7 @@ fn type_names(schema: &Node) -> String {
 
 /// Equality of a value and a choice. Kubernetes converts a number to the kind of number that the choice is first,
 /// so that 1.5 is the choice 1.
-fn is_same(value: &Value, choice: &Value) -> bool {
+pub(super) fn is_same(value: &Value, choice: &Value) -> bool {
     match (value, choice) {
         (Value::Number(value), Value::Number(choice)) => Num::of(value).is_choice(Num::of(choice)),
         (value, choice) => value == choice,

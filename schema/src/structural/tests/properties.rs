@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 
 use super::compile;
 use crate::decode::json_with_duplicates;
-use crate::structural::Schema;
+use crate::field::FieldPath;
+use crate::structural::node::Additional;
+use crate::structural::{Schema, default, fit, validate};
 
 /// A schema that uses every keyword, of names that random objects hit.
 static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
@@ -73,9 +75,37 @@ proptest! {
     }
 
     #[test]
+    fn nulls_are_dropped_before_defaults_are_filled_in(object in any_json()) {
+        let (mut at_once, mut apart) = (object.clone(), object);
+        SCHEMA.default(&mut at_once);
+        default::drop_nulls(&mut apart, SCHEMA.root());
+        default::add_defaults(&mut apart, SCHEMA.root());
+        prop_assert_eq!(at_once, apart);
+    }
+
+    #[test]
     fn any_object_can_be_validated(object in any_json(), old in any_json()) {
         SCHEMA.validate(&object);
         SCHEMA.validate_update(&admitted(&object), &old);
+    }
+
+    #[test]
+    fn an_object_fits_its_schema_if_nothing_is_wrong_with_it(object in any_json()) {
+        for object in [&object, &admitted(&object)] {
+            let wrong = validate::at_length(SCHEMA.root(), object, None, &FieldPath::root());
+            prop_assert_eq!(fit::fits(SCHEMA.root(), object), wrong.is_empty(), "{:?}", wrong);
+        }
+    }
+
+    #[test]
+    fn a_value_fits_the_schema_of_a_field_if_nothing_is_wrong_with_it(value in any_json()) {
+        let mut inner = vec![SCHEMA.root()];
+        while let Some(schema) = inner.pop() {
+            let wrong = validate::at_length(schema, &value, None, &FieldPath::root());
+            prop_assert_eq!(fit::fits(schema, &value), wrong.is_empty(), "{:?}", wrong);
+            inner.extend(schema.properties.values().chain(schema.items.as_deref()));
+            inner.extend(schema.any_of.iter().chain(schema.additional.as_ref().and_then(Additional::schema)));
+        }
     }
 
     #[test]
