@@ -30,6 +30,7 @@ use crate::{
         embedded::Embedded,
         feed::Feed,
         host::Host,
+        packed::Packing,
         source::run_source,
     },
 };
@@ -206,7 +207,7 @@ fn start(
     tasks: &TaskTracker,
     shutdown: &CancellationToken,
 ) -> Vec<Source> {
-    let releases = Arc::new(Feed::default());
+    let releases = Arc::new(Feed::new(Packing::Deflated));
     let definitions: Vec<Source> = forms.iter().map(|form| (*form, Arc::default())).collect();
     let mut feeds = vec![(helm_releases(), Arc::clone(&releases))];
     feeds.extend(definitions.iter().map(|(form, feed)| (application_definitions(*form), Arc::clone(feed))));

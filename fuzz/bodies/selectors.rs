@@ -10,14 +10,14 @@ pub(crate) fn run(data: &[u8]) {
     if let Ok(selector) = LabelSelector::parse(text) {
         let first = selector.requirements().first();
         assert_eq!(first.is_none(), selector.is_empty());
-        let labels: BTreeMap<String, String> = selector
+        let labels: BTreeMap<&str, &str> = selector
             .requirements()
             .iter()
-            .map(|one| (one.key().to_owned(), one.values().first().cloned().unwrap_or_default()))
+            .map(|one| (one.key(), one.values().first().map(String::as_str).unwrap_or_default()))
             .collect();
-        assert!(!selector.is_empty() || selector.matches(&labels));
-        selector.matches(&labels);
-        selector.matches(&BTreeMap::new());
+        let selected = selector.matches(|key| labels.get(key).copied());
+        assert!(!selector.is_empty() || selected);
+        selector.matches(|_| None);
     }
     if let Ok(selector) = FieldSelector::parse(text) {
         assert_eq!(selector.requirements().is_empty(), selector.is_empty());

@@ -240,6 +240,17 @@ impl Context {
         }
     }
 
+    /// How many warnings there are, for [`Self::take_back`].
+    #[must_use]
+    pub fn warned(&self) -> usize {
+        self.warnings.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// Takes back all warnings but so many: what they were about is looked at anew.
+    pub fn take_back(&self, kept: usize) {
+        self.warnings.lock().unwrap_or_else(PoisonError::into_inner).truncate(kept);
+    }
+
     /// An answer with a Status, in the format that the client takes.
     #[must_use]
     pub fn status_format(&self) -> StatusFormat {

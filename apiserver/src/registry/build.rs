@@ -24,8 +24,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{Snapshot, accepted::AcceptedGenerations};
 use crate::storage::{
     cache::{CacheLimits, WatchCache},
-    feed::{Feed, tree},
-    host::{Host, HostResource, StatusEndpoint},
+    feed::Feed,
+    host::{Host, HostResource, StatusEndpoint, tree},
     kind_store::{KindStore, ServedKind},
     kind_view::KindView,
     projection::Projection,

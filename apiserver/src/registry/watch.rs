@@ -19,6 +19,7 @@ use super::{
 use crate::storage::{
     feed::{Feed, Objects, View},
     host::HostError,
+    packed::Packed,
 };
 
 /// How often to look whether definitions of a form can be read after all.
@@ -72,7 +73,9 @@ impl DefinitionsView {
                 pending.names.extend(objects.keys().map(|(_, name)| name.clone()));
             }
             let names = std::mem::take(&mut pending.names).into_iter();
-            names.map(|name| (objects.get(&(String::new(), name.clone())).cloned(), name)).collect::<Vec<_>>()
+            names
+                .map(|name| (objects.get(&(String::new(), name.clone())).and_then(Packed::json), name))
+                .collect::<Vec<_>>()
         });
         let change = |(json, name): (Option<Bytes>, String)| match json {
             None => builder.knows(form, &name).then_some(Change::Gone { form, name }),

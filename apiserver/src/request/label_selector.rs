@@ -1,6 +1,5 @@
 //! Label selectors: `app=redis,tier in (a,b),!legacy` (apimachinery pkg/labels/selector.go).
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use super::error::BadRequest;
@@ -67,9 +66,9 @@ impl LabelRequirement {
         &self.values
     }
 
-    fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
-        let value = labels.get(&self.key);
-        let among = |value: &String| self.values.contains(value);
+    fn matches<'l>(&self, label: &impl Fn(&str) -> Option<&'l str>) -> bool {
+        let value = label(&self.key);
+        let among = |value: &str| self.values.iter().any(|one| one == value);
         match self.operator {
             LabelOperator::In | LabelOperator::Equals | LabelOperator::DoubleEquals => value.is_some_and(among),
             LabelOperator::NotIn | LabelOperator::NotEquals => !value.is_some_and(among),
@@ -80,7 +79,7 @@ impl LabelRequirement {
         }
     }
 
-    fn numbers(&self, value: Option<&String>) -> Option<(i64, i64)> {
+    fn numbers(&self, value: Option<&str>) -> Option<(i64, i64)> {
         Some((value?.parse().ok()?, self.values.first()?.parse().ok()?))
     }
 }
@@ -127,9 +126,9 @@ impl LabelSelector {
         &self.requirements
     }
 
-    /// Whether an object with these labels is selected.
-    pub fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
-        self.requirements.iter().all(|requirement| requirement.matches(labels))
+    /// Whether an object is selected; `label` tells the value of its label of a name.
+    pub fn matches<'l>(&self, label: impl Fn(&str) -> Option<&'l str>) -> bool {
+        self.requirements.iter().all(|requirement| requirement.matches(&label))
     }
 }
 
@@ -251,8 +250,9 @@ mod tests {
     #[case("a=1,!b,c=x", true)]
     #[case("a=1,b", false)]
     fn objects_are_selected_by_every_requirement(#[case] selector: &str, #[case] selected: bool) {
-        let labels = BTreeMap::from([("a".to_owned(), "1".to_owned()), ("c".to_owned(), "x".to_owned())]);
-        assert_eq!(LabelSelector::parse(selector).unwrap().matches(&labels), selected);
+        let label =
+            |key: &str| [("a", "1"), ("c", "x")].into_iter().find(|(held, _)| *held == key).map(|(_, value)| value);
+        assert_eq!(LabelSelector::parse(selector).unwrap().matches(label), selected);
     }
 
     #[test]

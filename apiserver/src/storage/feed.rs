@@ -5,7 +5,8 @@
 //!                                        └▶ View of kind B …
 //! ```
 //!
-//! Objects are held encoded: a tree of JSON takes several times the memory.
+//! Objects are held encoded: a tree of JSON takes several times the memory. Releases, which nobody reads as they are, are
+//! held packed.
 //! A view that is attached later is filled from memory, so a new kind needs no round trip to the host.
 
 use std::{
@@ -18,13 +19,14 @@ use serde_json::Value;
 
 use super::{
     host::{HostError, HostEvent, HostList, encoded},
+    packed::{Packed, Packer, Packing},
     source::Sink,
 };
 
-pub use super::host::{Key, key_of, tree};
+pub use super::host::{Key, key_of};
 
-/// Objects of a host resource as compact JSON, by namespace and name.
-pub type Objects = BTreeMap<Key, Bytes>;
+/// Objects of a host resource, by namespace and name.
+pub type Objects = BTreeMap<Key, Packed>;
 
 /// What is fed. Calls come in the order of the host's changes, one at a time; none may block.
 pub trait View: Send + Sync + 'static {
@@ -44,6 +46,7 @@ pub trait View: Send + Sync + 'static {
 #[derive(Default)]
 struct State {
     objects: Objects,
+    packer: Packer,
     revision: Option<u64>,
     views: Vec<Arc<dyn View>>,
     failure: Option<HostError>,
@@ -56,6 +59,20 @@ pub struct Feed {
 }
 
 impl Feed {
+    /// A feed that holds objects packed so.
+    #[must_use]
+    pub fn new(packing: Packing) -> Self {
+        Self { state: Mutex::new(State { packer: Packer::new(packing), ..State::default() }) }
+    }
+
+    /// An object as it was last, when the first list has come.
+    #[must_use]
+    pub fn object(&self, key: &Key) -> Option<Value> {
+        let held = self.state().objects.get(key).cloned();
+        // Unpacked after the lock is gone.
+        held?.tree()
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -95,8 +112,9 @@ impl Feed {
 
 impl Sink for Feed {
     fn fill(&self, list: HostList) {
-        let mut state = self.state();
-        state.objects = list.items.into_iter().collect();
+        let mut held = self.state();
+        let state = &mut *held;
+        state.objects = list.items.into_iter().map(|(key, json)| (key, state.packer.pack(json))).collect();
         state.revision = Some(list.revision);
         state.failure = None;
         for view in &state.views {
@@ -105,12 +123,13 @@ impl Sink for Feed {
     }
 
     fn event(&self, event: HostEvent) {
-        let mut state = self.state();
+        let mut held = self.state();
+        let state = &mut *held;
         state.failure = None;
         match event {
             HostEvent::Applied { revision, object } => {
                 let json = encoded(&object);
-                state.objects.insert(key_of(&object), json.clone());
+                state.objects.insert(key_of(&object), state.packer.pack(json.clone()));
                 state.revision = Some(revision);
                 state.views.iter().for_each(|view| view.applied(&object, &json, revision));
             }

@@ -34,6 +34,15 @@ pub struct Read {
     pub instance: Value,
 }
 
+/// How a write of an instance ended.
+#[derive(Clone, Debug)]
+pub enum Written {
+    /// The host has it, and this is how it is now.
+    Changed(Value),
+    /// It is as it was read; nothing was sent.
+    Unchanged(Value),
+}
+
 /// How the deletion of an instance ended.
 #[derive(Clone, Debug)]
 pub enum Removed {
@@ -136,6 +145,16 @@ impl KindStore {
         Ok(Read { instance: projection.instance(&host), host })
     }
 
+    /// The instance as the watch brought it last, which may be older than what the host has. None where the host is asked
+    /// as fast, and where there is no such instance yet or any more.
+    #[must_use]
+    pub fn remembered(&self, projection: &Projection, namespace: Option<&str>, name: &str) -> Option<Read> {
+        self.steady.as_ref()?;
+        let key = (namespace.unwrap_or_default().to_owned(), projection.host_name(name));
+        let host = self.feed.object(&key).filter(|host| projection.matches(host))?;
+        Some(Read { instance: projection.instance(&host), host })
+    }
+
     /// Reads all instances at a revision, past the cache. Returns them with the revision.
     ///
     /// # Errors
@@ -187,7 +206,7 @@ impl KindStore {
         target: WriteTarget,
         options: &WriteOptions,
         named: &Named,
-    ) -> Result<Value, ApiError> {
+    ) -> Result<Written, ApiError> {
         numbers::write_whole(&mut instance);
         let next = match &projection.kind().backend {
             KindBackend::Release(template) => template.put_changes(&instance, &read.instance, read.host.clone()),
@@ -195,14 +214,14 @@ impl KindStore {
         };
         // What changes nothing on a release is not sent: a patch without fields can move its revision.
         if next == read.host && matches!(projection.kind().backend, KindBackend::Release(_)) {
-            return Ok(projection.instance(&read.host));
+            return Ok(Written::Unchanged(projection.instance(&read.host)));
         }
         let written = self
             .host
             .update(&self.resource, &read.host, next, target, options)
             .await
             .map_err(|error| ApiError::from_host(error, named))?;
-        Ok(projection.instance(&written))
+        Ok(Written::Changed(projection.instance(&written)))
     }
 
     /// Deletes an instance. It is read first, so that a host object which is no instance of the kind is never deleted; the

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 use super::{
     cache::{Change, Entry, WatchCache},
-    feed::{Key, Objects, View, key_of, tree},
+    feed::{Key, Objects, View, key_of},
+    packed::Packed,
     projection::Projection,
 };
 
@@ -61,11 +62,11 @@ impl KindView {
 }
 
 /// The host objects that are instances. Of others, only those are decoded whose name could be an instance's.
-fn instances<'a>(projection: &Projection, objects: &'a Objects) -> impl Iterator<Item = (Value, &'a Bytes)> {
+fn instances<'a>(projection: &Projection, objects: &'a Objects) -> impl Iterator<Item = (Value, Option<&'a Bytes>)> {
     objects
         .iter()
         .filter(|(key, _): &(&Key, _)| projection.can_be_named(&key.1))
-        .filter_map(|(_, json)| Some((tree(json)?, json)))
+        .filter_map(|(_, held)| Some((held.tree()?, Packed::shared(held))))
         .filter(|(host, _)| projection.matches(host))
 }
 
@@ -81,7 +82,7 @@ impl View for KindView {
     fn applied(&self, object: &Value, json: &Bytes, revision: u64) {
         let projection = self.projection();
         if projection.matches(object) {
-            self.cache.apply(Change::Applied(projection.entry(object, json, revision)));
+            self.cache.apply(Change::Applied(projection.entry(object, Some(json), revision)));
         } else {
             self.deleted(object, revision);
         }

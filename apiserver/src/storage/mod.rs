@@ -22,6 +22,12 @@ pub mod embedded;
 /// The watch of a host resource, kept going.
 pub mod source;
 
+/// Objects as they are held.
+pub mod packed;
+
+/// Texts by name.
+pub mod texts;
+
 /// One watch shared by all kinds of a host resource.
 pub mod feed;
 

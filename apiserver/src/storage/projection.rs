@@ -1,12 +1,12 @@
 //! From a host object to an instance as one version of its kind serves it.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use kindsmith_schema::kind::{Kind, KindBackend, KindVersion};
 use serde_json::{Value, json};
 
-use super::{cache::Entry, host::encoded, verdicts::Verdicts};
+use super::{cache::Entry, host::encoded, texts::Texts, verdicts::Verdicts};
 
 /// How one served version of a kind shows host objects.
 #[derive(Clone)]
@@ -90,9 +90,9 @@ impl Projection {
 
     /// The entry of a host object in the cache. Where the instance is the host object, they share its encoding.
     #[must_use]
-    pub fn entry(&self, host: &Value, json: &Bytes, revision: u64) -> Arc<Entry> {
+    pub fn entry(&self, host: &Value, json: Option<&Bytes>, revision: u64) -> Arc<Entry> {
         let mut entry = self.encode(&self.instance(host), revision);
-        if entry.json == *json {
+        if let Some(json) = json.filter(|json| **json == entry.json) {
             entry.json = json.clone();
         }
         Arc::new(entry)
@@ -103,11 +103,10 @@ impl Projection {
     pub fn encode(&self, instance: &Value, revision: u64) -> Entry {
         let text = |pointer: &str| instance.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
         let labels = match instance.pointer("/metadata/labels") {
-            Some(Value::Object(labels)) => labels
-                .iter()
-                .filter_map(|(key, value)| value.as_str().map(|value| (key.clone(), value.to_owned())))
-                .collect(),
-            _ => BTreeMap::new(),
+            Some(Value::Object(labels)) => {
+                labels.iter().filter_map(|(key, value)| value.as_str().map(|value| (key.as_str(), value))).collect()
+            }
+            _ => Texts::default(),
         };
         let fields = self
             .version()
@@ -119,7 +118,7 @@ impl Projection {
                     Some(Value::String(text)) => text.clone(),
                     Some(other) => other.to_string(),
                 };
-                (field.name.clone(), value)
+                (field.name.as_str(), value)
             })
             .collect();
         Entry {

@@ -16,7 +16,7 @@ use kindsmith_schema::convert::release::RESOURCES_ANNOTATION;
 use serde_json::Value;
 use tokio::sync::watch;
 
-use super::feed::{Key, Objects, View, key_of, tree};
+use super::feed::{Key, Objects, View, key_of};
 
 /// How long to wait for the watch to bring the revision that was just read.
 const CATCH_UP_MAX: Duration = Duration::from_millis(500);
@@ -32,7 +32,9 @@ struct Held {
 /// Follows releases.
 pub struct Steady {
     hasher: RandomState,
-    held: Mutex<HashMap<Key, Held>>,
+    /// By the address of the release. Where two share one, one of them is taken for another object, and writes to it may
+    /// be refused as conflicts.
+    held: Mutex<HashMap<u64, Held>>,
     revision: watch::Sender<u64>,
 }
 
@@ -56,11 +58,15 @@ impl Steady {
         }
         let mut revision = self.revision.subscribe();
         let caught_up = tokio::time::timeout(CATCH_UP_MAX, revision.wait_for(|&revision| revision >= now)).await;
-        let held = self.held().get(&key_of(current)).copied();
+        let held = self.held().get(&self.address(&key_of(current))).copied();
         caught_up.is_ok() && held.is_some_and(|held| held.digest == self.digest(current) && held.since <= since)
     }
 
-    fn held(&self) -> MutexGuard<'_, HashMap<Key, Held>> {
+    fn address(&self, key: &Key) -> u64 {
+        self.hasher.hash_one(key)
+    }
+
+    fn held(&self) -> MutexGuard<'_, HashMap<u64, Held>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -100,14 +106,16 @@ impl View for Steady {
             let revision = revision_of(object);
             Held { digest: self.digest(object), since: revision, latest: revision }
         };
-        *self.held() = objects.iter().filter_map(|(key, object)| Some((key.clone(), fresh(&tree(object)?)))).collect();
+        *self.held() =
+            objects.iter().filter_map(|(key, object)| Some((self.address(key), fresh(&object.tree()?)))).collect();
         self.moved_to(revision);
     }
 
     fn applied(&self, object: &Value, _: &Bytes, revision: u64) {
         let digest = self.digest(object);
         let mut all = self.held();
-        let held = all.entry(key_of(object)).or_insert(Held { digest, since: revision, latest: revision });
+        let held =
+            all.entry(self.address(&key_of(object))).or_insert(Held { digest, since: revision, latest: revision });
         if held.digest != digest {
             *held = Held { digest, since: revision, latest: revision };
         }
@@ -117,7 +125,7 @@ impl View for Steady {
     }
 
     fn deleted(&self, last: &Value, revision: u64) {
-        self.held().remove(&key_of(last));
+        self.held().remove(&self.address(&key_of(last)));
         self.moved_to(revision);
     }
 

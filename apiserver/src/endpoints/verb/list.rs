@@ -2,7 +2,7 @@
 //!
 //! Source: the table in https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use http::{Response, StatusCode};
 use serde_json::Value;
@@ -21,6 +21,7 @@ use crate::{
     storage::{
         cache::{self, CacheError, CacheListAt},
         host::{ListAt, Progress},
+        texts::Texts,
     },
 };
 
@@ -62,14 +63,14 @@ pub(super) fn selected(
     options: &ListOptions,
     name: &str,
     namespace: Option<&str>,
-    labels: &BTreeMap<String, String>,
-    fields: &BTreeMap<String, String>,
+    labels: &Texts,
+    fields: &Texts,
 ) -> bool {
-    options.label_selector.matches(labels)
+    options.label_selector.matches(|key| labels.get(key))
         && options.field_selector.matches(|field| match field {
             "metadata.name" => Some(name),
             "metadata.namespace" => Some(namespace.unwrap_or_default()),
-            other => fields.get(other).map(String::as_str),
+            other => fields.get(other),
         })
 }
 

@@ -17,7 +17,10 @@ use crate::{
         ownership::keep_times,
     },
     request::WriteOptions,
-    storage::{host::WriteTarget, kind_store::Read},
+    storage::{
+        host::WriteTarget,
+        kind_store::{Read, Written},
+    },
 };
 
 /// How often a write that the client did not tie to a revision is tried anew when somebody else was faster.
@@ -42,7 +45,36 @@ pub(super) enum Owners {
     Settled,
 }
 
+/// Where an object was read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum ReadFrom {
+    /// The watch brought it: it may be old.
+    Memory,
+    /// The host was asked.
+    Host,
+}
+
+/// Why a round came to nothing.
+enum Failed {
+    /// The change is refused, as the object is.
+    Refused(ApiError),
+    /// The host has another state than the one that was read.
+    Outdated(ApiError),
+    /// The host refuses the write, or cannot be reached.
+    Host(ApiError),
+}
+
+impl From<ApiError> for Failed {
+    fn from(error: ApiError) -> Self {
+        Self::Refused(error)
+    }
+}
+
 /// Changes the object that the path names. `fault` tells what is wrong with the shape of an object.
+///
+/// What is remembered is tried first; only the host's agreement, or a state that the host was asked for, makes an answer.
+///
+/// Source: k8s.io/apiserver/pkg/storage/etcd3/store.go (GuaranteedUpdate, `origStateIsCurrent`).
 pub(super) async fn run(
     context: &Context,
     options: &WriteOptions,
@@ -55,64 +87,91 @@ pub(super) async fn run(
         return Err(ApiError::MethodNotSupported { named: context.named(""), verb });
     }
     let named = context.target_named();
-    let ownership = context.ownership(options);
+    let mut remembered = context.store().remembered(&context.projection, context.namespace(), context.name());
     let mut tries = 0;
     loop {
-        tries += 1;
-        let read = context.store().get(&context.projection, context.namespace(), context.name(), &named).await?;
-        let Next { mut object, mut complaints, owners: known } = change(&read.instance)?;
-        admit::check_reserved(&object, context.projection.kind())?;
-        // An object whose owners are known was made from one that had been shaped.
-        if known == Owners::ByUpdate && decode::is_kind(&object, context.expected()) {
-            let before = object.clone();
-            let dropped = admit::shape(&mut object, Some(&read.instance), version);
-            let dropped = dropped.map_err(|error| fault(&before, &error.to_string()))?;
-            complaints.extend(dropped.iter().map(|path| format!("unknown field \"{path}\"")));
-            context.judge_complaints(complaints, options.field_validation, |text| fault(&before, &text))?;
-        }
-        metadata::settle_namespace(&mut object, context.namespace())?;
-        if known == Owners::ByUpdate {
-            object = ownership.updated(&read.instance, object);
-        }
-        context.warn(owners::dedupe(&mut object, Noticed::AfterPatch));
-        if metadata::revision(&object)? == 0 {
-            // As in Kubernetes, the resource stands where the kind should.
-            let kind = named.resource.clone();
-            return Err(ApiError::Invalid {
-                named: Named { kind, ..named },
-                causes: vec![Cause {
-                    reason: "FieldValueInvalid".to_owned(),
-                    message: "Invalid value: 0: must be specified for an update".to_owned(),
-                    field: "metadata.resourceVersion".to_owned(),
-                }],
-            });
-        }
-        context.store().follow_status(&mut object, &read).await;
-        metadata::check_revision(&object, &read.instance, &named)?;
-        if object.get("apiVersion").and_then(Value::as_str).unwrap_or_default().is_empty() {
-            let missing = "Object 'apiVersion' is missing in 'object has no apiVersion field'";
-            return Err(ApiError::Internal(missing.to_owned()));
-        }
-        metadata::prepare_update(&mut object, &read.instance);
-        admit::keep_untargeted(&mut object, Some(&read.instance), version, context.write_target);
-        keep_times(&mut object, &read.instance);
-        validate(context, &object, &read)?;
-        if context.write_target == WriteTarget::Main {
-            context.warn(metadata::rules::finalizer_warnings(&object, Some(&read.instance)));
-        }
-        let host_options = context.write_options(options);
-        let written = context
-            .store()
-            .update(&context.projection, &read, object, context.write_target, &host_options, &named)
-            .await;
-        match written {
-            // Whoever named a revision was told above when it is not the current one. That it moved since the read is a
-            // race of ours to settle: the next round compares anew.
-            Err(ApiError::Conflict { .. }) if tries < CONFLICT_TRIES => {}
-            Err(error) => return Err(error),
-            Ok(written) => return Ok(written),
+        let warned = context.warned();
+        let (read, from) = match remembered.take() {
+            Some(read) => (read, ReadFrom::Memory),
+            None => {
+                tries += 1;
+                let read = context.store().get(&context.projection, context.namespace(), context.name(), &named);
+                (read.await?, ReadFrom::Host)
+            }
+        };
+        match (round(context, options, &change, &fault, &read).await, from) {
+            (Ok(Written::Changed(written)), _) | (Ok(Written::Unchanged(written)), ReadFrom::Host) => {
+                return Ok(written);
+            }
+            (Ok(Written::Unchanged(_)) | Err(Failed::Refused(_) | Failed::Outdated(_)), ReadFrom::Memory) => {
+                context.take_back(warned);
+            }
+            // Whoever named a revision was told in the round when it is not the current one. That it moved since the read
+            // is a race of ours to settle: the next round compares anew.
+            (Err(Failed::Outdated(_)), ReadFrom::Host) if tries < CONFLICT_TRIES => {}
+            (Err(Failed::Refused(error) | Failed::Outdated(error) | Failed::Host(error)), _) => return Err(error),
         }
     }
+}
+
+/// Changes an object as it was read, admits it, and writes it.
+async fn round(
+    context: &Context,
+    options: &WriteOptions,
+    change: impl Fn(&Value) -> Result<Next, ApiError>,
+    fault: impl Fn(&Value, &str) -> ApiError,
+    read: &Read,
+) -> Result<Written, Failed> {
+    let version = context.projection.version();
+    let named = context.target_named();
+    let ownership = context.ownership(options);
+    let Next { mut object, mut complaints, owners: known } = change(&read.instance)?;
+    admit::check_reserved(&object, context.projection.kind())?;
+    // An object whose owners are known was made from one that had been shaped.
+    if known == Owners::ByUpdate && decode::is_kind(&object, context.expected()) {
+        let before = object.clone();
+        let dropped = admit::shape(&mut object, Some(&read.instance), version);
+        let dropped = dropped.map_err(|error| fault(&before, &error.to_string()))?;
+        complaints.extend(dropped.iter().map(|path| format!("unknown field \"{path}\"")));
+        context.judge_complaints(complaints, options.field_validation, |text| fault(&before, &text))?;
+    }
+    metadata::settle_namespace(&mut object, context.namespace())?;
+    if known == Owners::ByUpdate {
+        object = ownership.updated(&read.instance, object);
+    }
+    context.warn(owners::dedupe(&mut object, Noticed::AfterPatch));
+    if metadata::revision(&object)? == 0 {
+        // As in Kubernetes, the resource stands where the kind should.
+        let kind = named.resource.clone();
+        return Err(Failed::Refused(ApiError::Invalid {
+            named: Named { kind, ..named },
+            causes: vec![Cause {
+                reason: "FieldValueInvalid".to_owned(),
+                message: "Invalid value: 0: must be specified for an update".to_owned(),
+                field: "metadata.resourceVersion".to_owned(),
+            }],
+        }));
+    }
+    context.store().follow_status(&mut object, read).await;
+    metadata::check_revision(&object, &read.instance, &named)?;
+    if object.get("apiVersion").and_then(Value::as_str).unwrap_or_default().is_empty() {
+        let missing = "Object 'apiVersion' is missing in 'object has no apiVersion field'";
+        return Err(Failed::Refused(ApiError::Internal(missing.to_owned())));
+    }
+    metadata::prepare_update(&mut object, &read.instance);
+    admit::keep_untargeted(&mut object, Some(&read.instance), version, context.write_target);
+    keep_times(&mut object, &read.instance);
+    validate(context, &object, read)?;
+    if context.write_target == WriteTarget::Main {
+        context.warn(metadata::rules::finalizer_warnings(&object, Some(&read.instance)));
+    }
+    let host_options = context.write_options(options);
+    let written =
+        context.store().update(&context.projection, read, object, context.write_target, &host_options, &named).await;
+    written.map_err(|error| match error {
+        ApiError::Conflict { .. } => Failed::Outdated(error),
+        error => Failed::Host(error),
+    })
 }
 
 fn validate(context: &Context, object: &Value, read: &Read) -> Result<(), ApiError> {

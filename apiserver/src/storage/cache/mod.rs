@@ -14,7 +14,7 @@ use std::{
 use bytes::Bytes;
 use tokio::sync::{mpsc, watch};
 
-use super::host::encoded;
+use super::{host::encoded, texts::Texts};
 
 mod watcher;
 
@@ -33,9 +33,9 @@ pub struct Entry {
     /// The revision of its last change.
     pub revision: u64,
     /// Labels, for selectors.
-    pub labels: BTreeMap<String, String>,
+    pub labels: Texts,
     /// Selectable fields, for selectors.
-    pub fields: BTreeMap<String, String>,
+    pub fields: Texts,
     /// The object as compact JSON.
     pub json: Bytes,
 }

@@ -8,8 +8,8 @@ fn entry(name: &str, revision: u64) -> Arc<Entry> {
         namespace: None,
         name: name.to_owned(),
         revision,
-        labels: BTreeMap::new(),
-        fields: BTreeMap::new(),
+        labels: Texts::default(),
+        fields: Texts::default(),
         json: Bytes::from(json),
     })
 }
