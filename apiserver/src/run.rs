@@ -162,7 +162,12 @@ impl InCluster {
         .probes();
         let authenticators = Authenticators::new(config, Some(TokenReviews::new(client.clone())));
         let authorizer: Arc<dyn Authorizer> = Arc::new(SubjectAccessReviews::new(client.clone()));
-        let announcement = Announcement { namespace: self.namespace, identity: identity(), address: self.advertised };
+        let announcement = Announcement {
+            namespace: self.namespace,
+            identity: identity(),
+            address: self.advertised,
+            certificate: Arc::clone(&certificate),
+        };
         let report = ReplicaReport::new(announcement.identity.clone(), Arc::clone(&certificate));
         let mut swaps = registry.swaps();
         let chain = Chain::new(

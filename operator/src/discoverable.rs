@@ -38,6 +38,8 @@ pub(crate) struct Visible {
     pub resources: HashSet<Address>,
     /// In the index of OpenAPI v3.
     pub documents: HashSet<GroupVersion>,
+    /// Why they could not be read when they were looked at last.
+    pub fault: Option<Arc<str>>,
 }
 
 impl Visible {
@@ -47,6 +49,7 @@ impl Visible {
         Self {
             resources: self.resources.iter().filter(|it| wanted.contains(*it)).cloned().collect(),
             documents: self.documents.iter().filter(|it| group_versions.contains(it)).cloned().collect(),
+            fault: self.fault.clone(),
         }
     }
 
@@ -110,19 +113,23 @@ impl Discoverable {
                 pause = PAUSE_MIN;
                 continue;
             }
-            match self.look().await {
-                Ok(visible) => {
-                    let mut state = self.state();
-                    let visible = visible.of(&state.wanted);
-                    if *state.visible != visible {
-                        state.visible = Arc::new(visible);
-                        drop(state);
-                        self.bell.notify_one();
-                        pause = PAUSE_MIN;
-                    }
+            let looked = self.look().await;
+            let mut state = self.state();
+            let visible = match looked {
+                Ok(visible) => visible.of(&state.wanted),
+                // What was found is still there, as far as anybody knows.
+                Err(error) => Visible { fault: Some(error.to_string().into()), ..(*state.visible).clone() },
+            };
+            if *state.visible != visible {
+                if let Some(error) = &visible.fault {
+                    tracing::warn!(%error, "what clients find cannot be read; trying again");
+                } else {
+                    pause = PAUSE_MIN;
                 }
-                Err(error) => tracing::debug!(%error, "what clients find cannot be read"),
+                state.visible = Arc::new(visible);
+                self.bell.notify_one();
             }
+            drop(state);
             // What is wanted anew is looked for soon.
             if tokio::time::timeout(pause, self.changed.notified()).await.is_ok() {
                 pause = PAUSE_MIN;
@@ -138,7 +145,7 @@ impl Discoverable {
         let groups: Groups = within(self.client.request(groups), ActionError::Discover).await?;
         let index = ask("/openapi/v3", "application/json").map_err(|error| ActionError::Ask(error.to_string()))?;
         let index: Value = within(self.client.request(index), ActionError::Discover).await?;
-        Ok(Visible { resources: resources(groups), documents: documents(&index) })
+        Ok(Visible { resources: resources(groups), documents: documents(&index), fault: None })
     }
 }
 
@@ -204,8 +211,11 @@ mod tests {
                 {"version": "v2", "freshness": "Stale"}]}]});
         let index = json!({"paths": {
             "api/v1": {"serverRelativeURL": "/"}, "apis/apps.example.com": {}, "apis/apps.example.com/v1": {}}});
-        let visible =
-            Visible { resources: resources(serde_json::from_value(groups).unwrap()), documents: documents(&index) };
+        let visible = Visible {
+            resources: resources(serde_json::from_value(groups).unwrap()),
+            documents: documents(&index),
+            fault: None,
+        };
         let v1 = GroupVersion::new("apps.example.com", "v1");
         assert_eq!(visible.resources, HashSet::from([(v1.clone(), "redises".to_owned())]));
         assert_eq!(visible.documents, HashSet::from([v1.clone()]));

@@ -39,20 +39,27 @@ fn definition() -> Value {
     })
 }
 
-fn values() -> Value {
-    json!({"step": 0, "pad": "x".repeat(VALUES_BYTES)})
+/// Values that no two releases share and that hardly compress: memory must not look better than it is.
+fn values(index: usize) -> Value {
+    const DIGITS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+    // Numerical Recipes' generator; its high bits are the good ones.
+    let next =
+        |state: &u64| Some(state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407));
+    let states = std::iter::successors(Some(index as u64), next).skip(2);
+    let pad: String = states.take(VALUES_BYTES).map(|state| char::from(DIGITS[(state >> 59) as usize])).collect();
+    json!({"step": 0, "pad": pad})
 }
 
 fn cup(index: usize) -> Value {
     json!({"apiVersion": "bench.example.com/v1", "kind": "Cup", "metadata": {"name": format!("{index:05}")},
-        "spec": values()})
+        "spec": values(index)})
 }
 
 fn release(index: usize) -> Value {
     json!({"apiVersion": "helm.toolkit.fluxcd.io/v2", "kind": "HelmRelease",
         "metadata": {"name": format!("plain-{index:05}"), "labels": {"bench.example.com/plain": "true"}},
         "spec": {"chartRef": {"kind": "OCIRepository", "name": "plain", "namespace": "charts"}, "interval": "5m",
-            "values": values()}})
+            "values": values(index)}})
 }
 
 async fn run() -> Result<()> {

@@ -173,6 +173,18 @@ impl ControlPlane {
         Ok(path)
     }
 
+    /// A kubeconfig for a service account, by a token of an hour.
+    ///
+    /// # Errors
+    /// There is no such account, or the file cannot be written.
+    pub async fn kubeconfig_of_account(&self, namespace: &str, name: &str) -> Result<PathBuf> {
+        let token = self.kubectl(["create", "token", name, "--namespace", namespace, "--duration=1h"]).ok().await?;
+        let path = self.folder().join(format!("{namespace}-{name}.kubeconfig"));
+        let text = kubeconfig::render_token(&self.url(), &self.cluster_ca_pem(), token.trim())?;
+        fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
+        Ok(path)
+    }
+
     /// The port of 127.0.0.1 that kube-apiserver listens on.
     pub fn port(&self) -> u16 {
         self.ports.apiserver

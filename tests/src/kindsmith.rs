@@ -66,6 +66,16 @@ pub(crate) struct Launch {
     program: PathBuf,
     folder: PathBuf,
     kubeconfig: PathBuf,
+    accounts: Option<Accounts>,
+}
+
+/// Kubeconfigs of the processes, where they are not the administrator.
+#[derive(Clone, Debug)]
+pub struct Accounts {
+    /// The operator's.
+    pub operator: PathBuf,
+    /// The apiserver's.
+    pub apiserver: PathBuf,
 }
 
 /// Builds the program if it must, and installs what it needs to begin: CRDs, the namespace and the Service.
@@ -78,6 +88,7 @@ pub(crate) async fn install(control_plane: &ControlPlane) -> Result<Launch> {
         program,
         folder: control_plane.folder().to_owned(),
         kubeconfig: control_plane.kubeconfig(),
+        accounts: None,
     })
 }
 
@@ -90,10 +101,15 @@ impl Launch {
         self.folder.join("logs").join(format!("kindsmith-{name}.log"))
     }
 
-    /// Starts `kindsmith COMMAND` as the administrator; its log has that name.
+    /// Starts `kindsmith COMMAND` as its account or the administrator; its log has that name.
     pub(crate) fn start(&self, command: &str, name: &str, args: &[&str]) -> Result<Process> {
+        let kubeconfig = match &self.accounts {
+            None => &self.kubeconfig,
+            Some(accounts) if command == "operator" => &accounts.operator,
+            Some(accounts) => &accounts.apiserver,
+        };
         let mut line = self.guard.command("guard");
-        line.arg(&self.program).arg(command).arg("--kubeconfig").arg(&self.kubeconfig);
+        line.arg(&self.program).arg(command).arg("--kubeconfig").arg(kubeconfig);
         line.args(["--namespace", NAMESPACE]).args(args);
         Process::start(&format!("kindsmith {name}"), &mut line, &self.log(name))
     }
@@ -135,6 +151,15 @@ impl Kindsmith {
     /// As [`Kindsmith::start`].
     pub async fn start_through(control_plane: &ControlPlane, kubeconfig: &Path) -> Result<Kindsmith> {
         let launch = Launch { kubeconfig: kubeconfig.to_owned(), ..install(control_plane).await? };
+        Self::launched(launch, Vec::new()).await
+    }
+
+    /// As [`Kindsmith::start`], where both processes may do what RBAC grants these accounts, and no more.
+    ///
+    /// # Errors
+    /// As [`Kindsmith::start`].
+    pub async fn start_as(control_plane: &ControlPlane, accounts: Accounts) -> Result<Kindsmith> {
+        let launch = Launch { accounts: Some(accounts), ..install(control_plane).await? };
         Self::launched(launch, Vec::new()).await
     }
 

@@ -7,7 +7,7 @@ use kube::{
     Client, Config,
     config::{KubeConfigOptions, Kubeconfig},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::pki::Credential;
 
@@ -16,15 +16,28 @@ use crate::pki::Credential;
 /// # Errors
 /// It cannot be written as YAML.
 pub fn render(url: &str, authority: &str, credential: &Credential) -> Result<String> {
+    let user = json!({
+        "client-certificate-data": base64(&credential.certificate),
+        "client-key-data": base64(&credential.key),
+    });
+    render_user(url, authority, &user)
+}
+
+/// A kubeconfig with one cluster and one user, who has a token.
+///
+/// # Errors
+/// It cannot be written as YAML.
+pub fn render_token(url: &str, authority: &str, token: &str) -> Result<String> {
+    render_user(url, authority, &json!({"token": token}))
+}
+
+fn render_user(url: &str, authority: &str, user: &Value) -> Result<String> {
     // Through base64 of the PEM texts, as kubectl itself writes embedded files: one file that can be moved.
     let config = json!({
         "apiVersion": "v1",
         "kind": "Config",
         "clusters": [{"name": "test", "cluster": {"server": url, "certificate-authority-data": base64(authority)}}],
-        "users": [{"name": "test", "user": {
-            "client-certificate-data": base64(&credential.certificate),
-            "client-key-data": base64(&credential.key),
-        }}],
+        "users": [{"name": "test", "user": user}],
         "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
         "current-context": "test",
     });

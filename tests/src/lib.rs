@@ -63,6 +63,6 @@ pub mod twin;
 
 pub use control_plane::{Builder, ControlPlane};
 pub use dev::Dev;
-pub use kindsmith::Kindsmith;
+pub use kindsmith::{Accounts, Kindsmith, NAMESPACE};
 pub use kubectl::Kubectl;
 pub use replicated::Replicated;

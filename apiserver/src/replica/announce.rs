@@ -8,7 +8,7 @@
 //! They know only replicas behind a Service with a selector, refuse loopback addresses, and do not say which process
 //! answers: after a restart the address is the same and the registry is not.
 
-use std::{env, fs, net::SocketAddr, time::Duration};
+use std::{collections::BTreeMap, env, fs, net::SocketAddr, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use k8s_openapi::{
@@ -22,6 +22,8 @@ use kube::{
 use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
 
+use crate::server::ServingCertificate;
+
 /// The label of the Leases of replicas.
 pub const REPLICA_LABEL: &str = "kindsmith.dev/replica";
 
@@ -30,6 +32,9 @@ pub const REPLICA_LABEL_VALUE: &str = "apiserver";
 
 /// The annotation with address and port.
 pub const ADDRESS_ANNOTATION: &str = "kindsmith.dev/address";
+
+/// The annotation with the certificate that is served: its SHA-256 in hexadecimal.
+pub const CERTIFICATE_ANNOTATION: &str = "kindsmith.dev/certificate-sha256";
 
 /// The field manager of our Lease.
 const FIELD_MANAGER: &str = "kindsmith-apiserver";
@@ -58,6 +63,8 @@ pub struct Announcement {
     pub identity: String,
     /// Where it is reached.
     pub address: SocketAddr,
+    /// What it serves with.
+    pub certificate: Arc<ServingCertificate>,
 }
 
 /// A name for this process, after its host, that no other process has.
@@ -76,11 +83,13 @@ impl Announcement {
     }
 
     fn lease(&self, acquired: Timestamp, now: Timestamp) -> Lease {
+        let mut annotations = BTreeMap::from([(ADDRESS_ANNOTATION.to_owned(), self.address.to_string())]);
+        annotations.extend(self.certificate.fingerprint().map(|it| (CERTIFICATE_ANNOTATION.to_owned(), it)));
         Lease {
             metadata: ObjectMeta {
                 name: Some(self.name()),
                 labels: Some([(REPLICA_LABEL.to_owned(), REPLICA_LABEL_VALUE.to_owned())].into()),
-                annotations: Some([(ADDRESS_ANNOTATION.to_owned(), self.address.to_string())].into()),
+                annotations: Some(annotations),
                 ..ObjectMeta::default()
             },
             spec: Some(LeaseSpec {
@@ -170,7 +179,13 @@ mod tests {
     use super::*;
 
     fn announcement(address: &str) -> Announcement {
-        Announcement { namespace: "system".to_owned(), identity: identity(), address: address.parse().unwrap() }
+        let certificate = Arc::new(ServingCertificate::default());
+        Announcement {
+            namespace: "system".to_owned(),
+            identity: identity(),
+            address: address.parse().unwrap(),
+            certificate,
+        }
     }
 
     #[test]
@@ -186,6 +201,7 @@ mod tests {
         let (announcement, then) = (announcement("10.0.0.7:8443"), Timestamp::UNIX_EPOCH);
         let lease = announcement.lease(then, then);
         assert_eq!(lease.annotations()[ADDRESS_ANNOTATION], "10.0.0.7:8443");
+        assert!(!lease.annotations().contains_key(CERTIFICATE_ANNOTATION), "it has none yet");
         assert_eq!(lease.labels()[REPLICA_LABEL], "apiserver");
         assert_eq!(lease.spec.unwrap().holder_identity, Some(announcement.identity));
     }

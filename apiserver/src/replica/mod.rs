@@ -9,5 +9,7 @@ mod announce;
 /// What this replica says it serves.
 mod report;
 
-pub use announce::{ADDRESS_ANNOTATION, Announcement, REPLICA_LABEL, REPLICA_LABEL_VALUE, announce, identity};
+pub use announce::{
+    ADDRESS_ANNOTATION, Announcement, CERTIFICATE_ANNOTATION, REPLICA_LABEL, REPLICA_LABEL_VALUE, announce, identity,
+};
 pub use report::{REPORT_PATH, ReplicaReport};

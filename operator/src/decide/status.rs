@@ -108,6 +108,11 @@ fn discoverable(definition: &Definition, served: &Finding, visible: &Visible) ->
     };
     for group_version in definition.served() {
         let address = (group_version, kind.names.plural.clone());
+        let missing = !visible.resources.contains(&address) || !visible.documents.contains(&address.0);
+        if let Some(fault) = visible.fault.as_ref().filter(|_| missing) {
+            let message = format!("what clients find cannot be read from kube-apiserver: {fault}");
+            return Finding::new(Truth::False, "DiscoveryUnreadable", message);
+        }
         if !visible.resources.contains(&address) {
             let message = format!("aggregated discovery of kube-apiserver does not show it in {} yet", address.0);
             return Finding::new(Truth::False, "NotInDiscovery", message);
@@ -221,4 +226,39 @@ fn with_resource_version(status: &Value, resource_version: Option<&str>) -> Valu
         patch["metadata"] = serde_json::json!({"resourceVersion": version});
     }
     patch
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use crate::{
+        decide::testing::{WorldBuilder, definition},
+        discoverable::Visible,
+        group_version::GroupVersion,
+    };
+
+    #[test]
+    fn what_clients_do_not_find_yet_is_said_and_why() {
+        let mut world = WorldBuilder::registered().define(&definition("redises", "Redis"));
+        let v1 = GroupVersion::new("apps.example.com", "v1");
+        let nothing = Visible::default();
+        let listed = Visible { resources: [(v1.clone(), "redises".to_owned())].into(), ..Visible::default() };
+        let found = Visible { documents: [v1].into(), ..listed.clone() };
+        let fault = Some(Arc::from("forbidden"));
+        for (visible, told) in [
+            (nothing.clone(), "False NotInDiscovery"),
+            (listed, "False NotInOpenAPI"),
+            (Visible { fault: fault.clone(), ..nothing }, "False DiscoveryUnreadable"),
+            (Visible { fault, ..found.clone() }, "True Discoverable"),
+            (found, "True Discoverable"),
+        ] {
+            world.cluster().visible = Some(Arc::new(visible));
+            world.settle();
+            let (status, reason, _) = world.condition("redises", "Discoverable");
+            assert_eq!(format!("{status} {reason}"), told);
+            let (ready, ..) = world.condition("redises", "Ready");
+            assert_eq!(ready, status);
+        }
+    }
 }

@@ -63,6 +63,9 @@ mod releases;
 /// Settings that changed.
 mod rollout;
 
+/// With the rights that the manifests give.
+mod own_rights;
+
 /// What the status of an instance refers to.
 mod references;
 

@@ -50,7 +50,7 @@ pub(crate) async fn apply_definitions(call: Call<'_>) -> Result<()> {
 }
 
 /// Everything that a tenant does with kubectl.
-async fn use_kinds(call: Call<'_>) -> Result<()> {
+pub(crate) async fn use_kinds(call: Call<'_>) -> Result<()> {
     let began = Instant::now();
     let explain = || async { call(&["explain", "redises.spec", "--recursive"]).ok().await };
     let explained = wait::until("kubectl explain", Duration::from_secs(90), explain).await?;
