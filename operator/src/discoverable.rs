@@ -113,23 +113,9 @@ impl Discoverable {
                 pause = PAUSE_MIN;
                 continue;
             }
-            let looked = self.look().await;
-            let mut state = self.state();
-            let visible = match looked {
-                Ok(visible) => visible.of(&state.wanted),
-                // What was found is still there, as far as anybody knows.
-                Err(error) => Visible { fault: Some(error.to_string().into()), ..(*state.visible).clone() },
-            };
-            if *state.visible != visible {
-                if let Some(error) = &visible.fault {
-                    tracing::warn!(%error, "what clients find cannot be read; trying again");
-                } else {
-                    pause = PAUSE_MIN;
-                }
-                state.visible = Arc::new(visible);
-                self.bell.notify_one();
+            if self.found(self.look().await) {
+                pause = PAUSE_MIN;
             }
-            drop(state);
             // What is wanted anew is looked for soon.
             if tokio::time::timeout(pause, self.changed.notified()).await.is_ok() {
                 pause = PAUSE_MIN;
@@ -137,6 +123,26 @@ impl Discoverable {
             }
             pause = (pause * 2).min(PAUSE_MAX);
         }
+    }
+
+    /// Notes what was found, and wakes the controller if that is another than before. Whether there is more of it.
+    fn found(&self, looked: Result<Visible, ActionError>) -> bool {
+        let mut state = self.state();
+        let visible = match looked {
+            Ok(visible) => visible.of(&state.wanted),
+            // What was found is still there, as far as anybody knows.
+            Err(error) => Visible { fault: Some(error.to_string().into()), ..(*state.visible).clone() },
+        };
+        if *state.visible == visible {
+            return false;
+        }
+        if let Some(error) = &visible.fault {
+            tracing::warn!(%error, "what clients find cannot be read; trying again");
+        }
+        let is_read = visible.fault.is_none();
+        state.visible = Arc::new(visible);
+        self.bell.notify_one();
+        is_read
     }
 
     async fn look(&self) -> Result<Visible, ActionError> {

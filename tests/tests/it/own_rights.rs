@@ -25,7 +25,8 @@ fn refused(log: &Path) -> Result<Vec<String>> {
 
 #[tokio::test]
 async fn the_manifests_grant_all_that_is_needed() -> Result<()> {
-    let control_plane = ControlPlane::start().await?;
+    // The role to read instances is filled in by a controller of Kubernetes.
+    let control_plane = ControlPlane::builder().controller_manager().start().await?;
     control_plane.install_flux_crds().await?;
     for name in MANIFESTS {
         let path = program::workspace().join("deploy/manifests").join(name);
@@ -46,7 +47,7 @@ async fn the_manifests_grant_all_that_is_needed() -> Result<()> {
     served(&client, REDISES).await?;
     call(&["wait", "--for=condition=Ready", "--timeout=60s", "applicationdefinitions", "--all"]).ok().await?;
     let redis = json!({"apiVersion": "apps.example.com/v1alpha1", "kind": "Redis",
-        "metadata": {"name": "kept"}, "spec": {"replicas": 2}});
+        "metadata": {"name": "kept"}, "spec": {"replicas": 5}});
     done(&client, "POST", REDISES, Some(&redis)).await?;
     let secret = json!({"apiVersion": "v1", "kind": "Secret",
         "metadata": {"name": "redis-kept-login", "namespace": "default", "labels": {"login": "kept"}}});
@@ -79,7 +80,7 @@ async fn the_manifests_grant_all_that_is_needed() -> Result<()> {
 
     // What breaks an instance is found out by reading it; a definition goes when its instances are gone.
     let narrower = json!([{"op": "replace",
-        "path": "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/replicas/maximum", "value": 1}]);
+        "path": "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/replicas/maximum", "value": 3}]);
     call(&["patch", "applicationdefinition", "redises.apps.example.com", "--type=json", "-p", &narrower.to_string()])
         .ok()
         .await?;
