@@ -89,8 +89,8 @@ pub struct DeleteOptions {
 /// How a deletion ended.
 #[derive(Clone, Debug)]
 pub enum Deleted {
-    /// The object is gone. This is how it was last.
-    Gone(Value),
+    /// The object is gone.
+    Gone,
     /// Finalizers hold the object. This is how it is now, with a deletionTimestamp.
     Finalizing(Value),
 }

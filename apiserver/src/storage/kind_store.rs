@@ -46,7 +46,7 @@ pub enum Written {
 /// How the deletion of an instance ended.
 #[derive(Clone, Debug)]
 pub enum Removed {
-    /// It is gone. This is how it was last.
+    /// It is gone. This is how it was when it was read.
     Gone(Value),
     /// Finalizers hold it. This is how it is now.
     Finalizing(Value),
@@ -225,7 +225,8 @@ impl KindStore {
     }
 
     /// Deletes an instance. It is read first, so that a host object which is no instance of the kind is never deleted; the
-    /// uid that was read goes with the deletion, so that no other object of the same name can be hit.
+    /// uid that was read goes with the deletion, so that no other object of the same name can be hit. Where the read is what
+    /// is remembered, its revision goes with it too, and what the host has against that is looked at anew.
     ///
     /// # Errors
     /// 404 when there is no such instance, 409 when a precondition does not hold.
@@ -237,28 +238,49 @@ impl KindStore {
         options: &DeleteOptions,
         named: &Named,
     ) -> Result<Removed, ApiError> {
+        if let Some(read) = self.remembered(projection, namespace, name) {
+            let mut tied = options.clone();
+            tied.resource_version = tied.resource_version.or_else(|| text(&read.host, "/metadata/resourceVersion"));
+            match self.delete_read(projection, read, tied, named).await {
+                Err(ApiError::Conflict { .. } | ApiError::NotFound(_)) => {}
+                outcome => return outcome,
+            }
+        }
         let read = self.get(projection, namespace, name, named).await?;
-        let mut options = options.clone();
+        self.delete_read(projection, read, options.clone(), named).await
+    }
+
+    async fn delete_read(
+        &self,
+        projection: &Projection,
+        read: Read,
+        mut options: DeleteOptions,
+        named: &Named,
+    ) -> Result<Removed, ApiError> {
         if let (Some(steady), Some(wanted)) = (&self.steady, &options.resource_version)
             && steady.only_status_moved(&read.host, wanted.parse().unwrap_or_default()).await
         {
-            options.resource_version =
-                read.host.pointer("/metadata/resourceVersion").and_then(Value::as_str).map(str::to_owned);
+            options.resource_version = text(&read.host, "/metadata/resourceVersion");
         }
         check_preconditions(&read.instance, &options, named)?;
         if options.uid.is_none() {
-            options.uid = read.host.pointer("/metadata/uid").and_then(Value::as_str).map(str::to_owned);
+            options.uid = text(&read.host, "/metadata/uid");
         }
+        let (namespace, name) = (text(&read.host, "/metadata/namespace"), text(&read.host, "/metadata/name"));
         let deleted = self
             .host
-            .delete(&self.resource, namespace, &projection.host_name(name), &options)
+            .delete(&self.resource, namespace.as_deref(), name.as_deref().unwrap_or_default(), &options)
             .await
             .map_err(|error| ApiError::from_host(error, named))?;
         Ok(match deleted {
-            Deleted::Gone(host) => Removed::Gone(projection.instance(&host)),
+            Deleted::Gone => Removed::Gone(read.instance),
             Deleted::Finalizing(host) => Removed::Finalizing(projection.instance(&host)),
         })
     }
+}
+
+fn text(object: &Value, pointer: &str) -> Option<String> {
+    object.pointer(pointer).and_then(Value::as_str).map(str::to_owned)
 }
 
 /// Checks what a deletion demands before the host does, in the words of the first of kube-apiserver's two checks.

@@ -254,10 +254,9 @@ impl Host for Cluster {
         if options.persistence == Persistence::DryRun {
             body["dryRun"] = json!(["All"]);
         }
-        let before = self.get(resource, namespace, name).await?;
         let url = path(resource, namespace, name);
         let answer = self.call(resource, Method::DELETE, url, Some(("application/json", body))).await?;
-        Ok(if answer["kind"] == "Status" { Deleted::Gone(before) } else { Deleted::Finalizing(answer) })
+        Ok(if answer["kind"] == "Status" { Deleted::Gone } else { Deleted::Finalizing(answer) })
     }
 
     async fn watch(

@@ -207,7 +207,7 @@ impl Host for Embedded {
         let write =
             Write::Delete { namespace: namespace.map(str::to_owned), name: name.to_owned(), options: options.clone() };
         match self.write(resource.clone(), write, options.persistence).await? {
-            Written::Removed(object) => Ok(Deleted::Gone(object)),
+            Written::Removed(_) => Ok(Deleted::Gone),
             Written::Kept(object) => Ok(Deleted::Finalizing(object)),
         }
     }
