@@ -54,12 +54,9 @@ pub(crate) enum ActionError {
     /// The Lease of a dead replica could not be removed.
     #[error("cannot remove the Lease: {0}")]
     RemoveLease(#[source] kube::Error),
-    /// The settings of a definition could not be written to a release.
-    #[error("cannot write the settings to the release: {0}")]
-    RollOut(#[source] kube::Error),
-    /// The references of an instance could not be written to its release.
-    #[error("cannot write the references to the release: {0}")]
-    Refer(#[source] kube::Error),
+    /// A release could not be patched.
+    #[error("cannot patch the release: {0}")]
+    PatchRelease(#[source] kube::Error),
     /// The finalizers of a definition could not be written.
     #[error("cannot write the finalizers: {0}")]
     SetFinalizers(#[source] kube::Error),

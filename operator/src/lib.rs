@@ -65,6 +65,9 @@ pub mod metrics;
 /// HelmReleases, as they are seen.
 mod releases;
 
+/// Patches of releases, a few at a time.
+mod pending;
+
 /// Settings that changed, brought to releases there are.
 mod rollout;
 

@@ -12,31 +12,29 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use futures::{FutureExt as _, StreamExt as _, future::join_all};
+use futures::{FutureExt as _, StreamExt as _};
 use kindsmith_schema::{
     convert::release::{Reference, ReleaseTemplate, ResourceKind},
     kind::{KindBackend, KindOutline},
 };
 use kube::{
     Api, Client, ResourceExt,
-    api::{ApiResource, DynamicObject, GroupVersionKind, PartialObjectMeta, Patch, PatchParams},
+    api::{ApiResource, DynamicObject, GroupVersionKind, PartialObjectMeta},
 };
 use kube_runtime::{
     WatchStreamExt as _,
     reflector::{self, Store},
     watcher,
 };
-use serde_json::Value;
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::{
-    act::{FIELD_MANAGER, within},
-    error::ActionError,
     patience::patience,
-    releases::{self, Releases},
+    pending::{Patcher, Pending},
+    releases::Releases,
     watch::Stores,
 };
 
@@ -45,9 +43,6 @@ const STEP: Duration = Duration::from_secs(1);
 
 /// How many releases are patched in a step.
 const PATCHES_PER_STEP_MAX: usize = 20;
-
-/// How long a release that could not be patched is left alone.
-const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(30);
 
 /// An object, of which the metadata alone was asked for.
 type Seen = PartialObjectMeta<DynamicObject>;
@@ -119,14 +114,6 @@ impl Drop for Watch {
 /// The objects that were seen, by kind and namespace. A kind that is not in it was not seen yet.
 type Objects = BTreeMap<ResourceKind, HashMap<String, Vec<Arc<Seen>>>>;
 
-/// A release that has to change.
-struct Pending {
-    namespace: String,
-    name: String,
-    uid: String,
-    patch: Value,
-}
-
 /// The references of all instances.
 pub(crate) struct References {
     client: Client,
@@ -163,7 +150,7 @@ impl References {
         self.releases.seen().await;
         let changes = Arc::new(AtomicU64::new(0));
         let mut watches: BTreeMap<ResourceKind, Watch> = BTreeMap::new();
-        let mut paused: HashMap<String, Instant> = HashMap::new();
+        let mut patcher = Patcher::new(self.client.clone(), "references are", PATCHES_PER_STEP_MAX);
         let mut settled = None;
         loop {
             tokio::time::sleep(STEP).await;
@@ -185,34 +172,7 @@ impl References {
             let complete = objects.len() == watches.len();
             let pending = assess(&kinds, &releases, &objects);
             settled = (complete && pending.is_empty()).then_some(state);
-            self.write(pending, &mut paused).await;
-        }
-    }
-
-    async fn write(&self, pending: Vec<Pending>, paused: &mut HashMap<String, Instant>) {
-        let now = Instant::now();
-        paused.retain(|_, until| *until > now);
-        let next: Vec<Pending> =
-            pending.into_iter().filter(|it| !paused.contains_key(&it.uid)).take(PATCHES_PER_STEP_MAX).collect();
-        let outcomes = join_all(next.iter().map(|release| self.patch(release))).await;
-        for (release, outcome) in next.iter().zip(outcomes) {
-            if let Err(error) = outcome {
-                let Pending { namespace, name, .. } = release;
-                tracing::warn!(namespace, release = name, %error, "references are not written yet");
-                paused.insert(release.uid.clone(), now + PAUSE_AFTER_FAILURE);
-            }
-        }
-    }
-
-    async fn patch(&self, release: &Pending) -> Result<(), ActionError> {
-        let api = Api::<DynamicObject>::namespaced_with(self.client.clone(), &release.namespace, &releases::resource());
-        let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-        let patch = Patch::Merge(&release.patch);
-        match within(api.patch(&release.name, &params, &patch), ActionError::Refer).await {
-            // It changed, or went, since it was seen: it is looked at again.
-            Err(ActionError::Refer(kube::Error::Api(status))) if matches!(status.code, 404 | 409) => Ok(()),
-            Err(error) => Err(error),
-            Ok(_) => Ok(()),
+            patcher.send(pending).await;
         }
     }
 }

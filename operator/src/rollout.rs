@@ -8,33 +8,24 @@
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use futures::future::join_all;
 use kindsmith_schema::{
     convert::release::ReleaseTemplate,
     kind::{KindBackend, KindOutline},
 };
-use kube::{
-    Api, Client, ResourceExt,
-    api::{DynamicObject, Patch, PatchParams},
-};
-use serde_json::Value;
+use kube::{Client, ResourceExt, api::DynamicObject};
 use tokio::sync::Notify;
 
-use crate::act::{FIELD_MANAGER, within};
-use crate::error::ActionError;
-use crate::releases::{self, Releases};
+use crate::pending::{Patcher, Pending};
+use crate::releases::Releases;
 
 /// How often releases are looked at.
 const STEP: Duration = Duration::from_secs(1);
 
 /// How many releases are patched in a step: a platform with a thousand of them takes two minutes.
 const PATCHES_PER_STEP_MAX: usize = 10;
-
-/// How long a release that could not be patched is left alone.
-const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(30);
 
 /// How far a definition's settings have come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -63,14 +54,6 @@ pub(crate) struct Rollouts {
 /// Releases that have the settings of their kind, by uid: they are not looked into again until they or the kind change.
 type Settled = HashMap<String, (Option<String>, Arc<KindOutline>)>;
 
-/// A release that has to change.
-struct Pending {
-    namespace: String,
-    name: String,
-    uid: String,
-    patch: Value,
-}
-
 impl Rollouts {
     /// Rollouts to releases. `bell` rings when a count changes.
     pub(crate) fn new(client: Client, releases: Releases, bell: Arc<Notify>) -> Arc<Self> {
@@ -95,7 +78,7 @@ impl Rollouts {
     pub(crate) async fn run(self: Arc<Self>) {
         // Without Flux there is nothing to wait for.
         self.releases.seen().await;
-        let mut paused: HashMap<String, Instant> = HashMap::new();
+        let mut patcher = Patcher::new(self.client.clone(), "settings of the definition are", PATCHES_PER_STEP_MAX);
         let mut settled = Settled::new();
         loop {
             tokio::time::sleep(STEP).await;
@@ -105,32 +88,7 @@ impl Rollouts {
             if changed {
                 self.bell.notify_one();
             }
-            let now = Instant::now();
-            paused.retain(|_, until| *until > now);
-            let next: Vec<Pending> =
-                pending.into_iter().filter(|it| !paused.contains_key(&it.uid)).take(PATCHES_PER_STEP_MAX).collect();
-            let outcomes = join_all(next.iter().map(|release| self.patch(release))).await;
-            for (release, outcome) in next.iter().zip(outcomes) {
-                if let Err(error) = outcome {
-                    let Pending { namespace, name, .. } = release;
-                    tracing::warn!(namespace, release = name, %error, "settings are not rolled out yet");
-                    paused.insert(release.uid.clone(), now + PAUSE_AFTER_FAILURE);
-                }
-            }
-        }
-    }
-
-    async fn patch(&self, release: &Pending) -> Result<(), ActionError> {
-        let api = Api::<DynamicObject>::namespaced_with(self.client.clone(), &release.namespace, &releases::resource());
-        let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-        let patch = Patch::Merge(&release.patch);
-        let call = api.patch(&release.name, &params, &patch);
-        let patched = within(call, ActionError::RollOut).await;
-        match patched {
-            // It changed, or went, since it was seen: it is looked at again.
-            Err(ActionError::RollOut(kube::Error::Api(status))) if matches!(status.code, 404 | 409) => Ok(()),
-            Err(error) => Err(error),
-            Ok(_) => Ok(()),
+            patcher.send(pending).await;
         }
     }
 }
@@ -218,7 +176,7 @@ mod tests {
         let mut object: DynamicObject = serde_json::from_value(template.create(&instance)).unwrap();
         object.metadata.uid = Some(format!("uid-of-{name}"));
         object.metadata.resource_version = Some("1".to_owned());
-        releases::strip(&mut object);
+        crate::releases::strip(&mut object);
         Arc::new(object)
     }
 

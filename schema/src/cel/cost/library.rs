@@ -5,6 +5,7 @@ use ::cel::common::ast::{Expr, LiteralValue};
 
 use super::calls::{REGEX, TRAVERSAL};
 use super::{Estimator, Operand, Range};
+use crate::cel::library::cost::AT_ONCE;
 use crate::cel::overload::Overload;
 use crate::cel::types::Type;
 
@@ -151,36 +152,7 @@ fn kubernetes<'a>(
             (cost, None)
         }
         ("validate", _, [text, ..]) => (size(text).scaled(TRAVERSAL).scaled(NAME_FORMAT_REGEX_MAX * REGEX), None),
-        (
-            "masked"
-            | "prefixLength"
-            | "family"
-            | "isUnspecified"
-            | "isLoopback"
-            | "isLinkLocalMulticast"
-            | "isLinkLocalUnicast"
-            | "isGlobalUnicast"
-            | "format.named"
-            | "sign"
-            | "asInteger"
-            | "isInteger"
-            | "asApproximateFloat"
-            | "isGreaterThan"
-            | "isLessThan"
-            | "compareTo"
-            | "add"
-            | "sub"
-            | "major"
-            | "minor"
-            | "patch"
-            | "getScheme"
-            | "getHostname"
-            | "getHost"
-            | "getPort"
-            | "getEscapedPath"
-            | "getQuery",
-            ..,
-        ) => (ONE, None),
+        (function, ..) if AT_ONCE.contains(&function) => (ONE, None),
         ("_==_", _, [left, right]) => (equality(left, right)?, None),
         _ => return None,
     };

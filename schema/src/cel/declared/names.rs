@@ -5,36 +5,12 @@
 use std::sync::Arc;
 
 use super::{Declared, Shape};
+use crate::cel::parse::RESERVED;
 use crate::cel::types::{ObjectType, Type};
-
-/// Words that are no field name in CEL.
-const RESERVED: [&str; 21] = [
-    "true",
-    "false",
-    "null",
-    "in",
-    "as",
-    "break",
-    "const",
-    "continue",
-    "else",
-    "for",
-    "function",
-    "if",
-    "import",
-    "let",
-    "loop",
-    "package",
-    "namespace",
-    "return",
-    "var",
-    "void",
-    "while",
-];
 
 /// Whether the language has taken the word, so that a field of this name is escaped.
 pub(crate) fn is_reserved(word: &str) -> bool {
-    RESERVED.contains(&word)
+    matches!(word, "true" | "false" | "null" | "in") || RESERVED.contains(&word)
 }
 
 /// A field's name as expressions write it; none if they cannot.

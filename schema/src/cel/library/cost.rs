@@ -23,6 +23,37 @@ const STRUCTURE: u64 = 40;
 /// A check of an authorization.
 const CHECK: u64 = 350_000;
 
+/// Functions that cost one, whatever they are called with.
+pub(crate) const AT_ONCE: [&str; 27] = [
+    "masked",
+    "prefixLength",
+    "family",
+    "isUnspecified",
+    "isLoopback",
+    "isLinkLocalMulticast",
+    "isLinkLocalUnicast",
+    "isGlobalUnicast",
+    "format.named",
+    "sign",
+    "asInteger",
+    "isInteger",
+    "asApproximateFloat",
+    "isGreaterThan",
+    "isLessThan",
+    "compareTo",
+    "add",
+    "sub",
+    "major",
+    "minor",
+    "patch",
+    "getScheme",
+    "getHostname",
+    "getHost",
+    "getPort",
+    "getEscapedPath",
+    "getQuery",
+];
+
 /// What a call costs, if it is not what calls cost by default. A call that failed has no result.
 pub(crate) fn call_cost(function: &str, overload: &str, args: &[Value<'_>], result: Option<&Value<'_>>) -> Option<u64> {
     extension_cost(overload, args, result).or_else(|| kubernetes_cost(function, overload, args, result))
@@ -96,33 +127,7 @@ fn kubernetes_cost(function: &str, overload: &str, args: &[Value<'_>], result: O
             [Value::Opaque(Opaque::Format(name)), text, ..] => pattern(size(text), pattern_size(name)?),
             _ => return None,
         },
-        "masked"
-        | "prefixLength"
-        | "family"
-        | "isUnspecified"
-        | "isLoopback"
-        | "isLinkLocalMulticast"
-        | "isLinkLocalUnicast"
-        | "isGlobalUnicast"
-        | "format.named"
-        | "sign"
-        | "asInteger"
-        | "isInteger"
-        | "asApproximateFloat"
-        | "isGreaterThan"
-        | "isLessThan"
-        | "compareTo"
-        | "add"
-        | "sub"
-        | "major"
-        | "minor"
-        | "patch"
-        | "getScheme"
-        | "getHostname"
-        | "getHost"
-        | "getPort"
-        | "getEscapedPath"
-        | "getQuery" => 1,
+        _ if AT_ONCE.contains(&function) => 1,
         "_==_" => match args {
             [Value::Opaque(_), _] => 1,
             _ => return None,

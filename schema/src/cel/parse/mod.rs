@@ -15,6 +15,8 @@ mod token;
 
 use ::cel::common::ast::{IdedExpr, SourceInfo};
 
+pub(super) use primary::RESERVED;
+
 use super::issues::{CompileError, Issues};
 
 /// The longest expression, in characters.

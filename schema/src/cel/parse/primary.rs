@@ -10,8 +10,8 @@ use super::literal::{self, Sign};
 use super::recover::OPERAND;
 use super::token::{Kind, Token};
 
-/// Names that no variable can have.
-const RESERVED: [&str; 17] = [
+/// Words that are kept for later, and names that no variable can have.
+pub(crate) const RESERVED: [&str; 17] = [
     "as",
     "break",
     "const",
