@@ -249,7 +249,7 @@ fn assess(kinds: &[Arc<KindOutline>], releases: &[Arc<DynamicObject>], objects: 
 #[cfg(test)]
 mod tests {
     use kindsmith_schema::{compile::OwnStorage, form::DefinitionForm};
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::decide::testing::definition;

@@ -159,7 +159,7 @@ fn assess(
 #[cfg(test)]
 mod tests {
     use kindsmith_schema::{compile::OwnStorage, form::DefinitionForm};
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::decide::testing::definition;
