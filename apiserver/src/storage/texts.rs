@@ -11,12 +11,6 @@ impl Texts {
         let at = self.0.binary_search_by(|(held, _)| (**held).cmp(name)).ok()?;
         self.0.get(at).map(|(_, text)| &**text)
     }
-
-    /// Whether there is a text of that name.
-    #[must_use]
-    pub fn contains(&self, name: &str) -> bool {
-        self.get(name).is_some()
-    }
 }
 
 impl<N: Into<Box<str>>, T: Into<Box<str>>> FromIterator<(N, T)> for Texts {

@@ -10,33 +10,42 @@ use super::node::{Additional, Node};
 /// lost when the rest stays away; kube-apiserver would run out of memory for a list of a million empty objects.
 pub(super) const DEFAULTED_VALUES_MAX: usize = 250_000;
 
-/// Drops non-nullable nulls that have no default, then fills in defaults: `drop_nulls` and `add_defaults` in one walk.
-pub(super) fn default(object: &mut Value, schema: &Node) {
-    settle(object, schema, &mut Room { values: DEFAULTED_VALUES_MAX });
+/// What becomes of nulls that may not be and have no default.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Nulls {
+    Dropped,
+    Kept,
 }
 
-fn settle(value: &mut Value, schema: &Node, room: &mut Room) {
+/// Drops non-nullable nulls that have no default, then fills in defaults: `drop_nulls` and `add_defaults` in one walk.
+pub(super) fn default(object: &mut Value, schema: &Node) {
+    fill_in(object, schema, Nulls::Dropped, &mut Room { values: DEFAULTED_VALUES_MAX });
+}
+
+fn fill_in(value: &mut Value, schema: &Node, nulls: Nulls, room: &mut Room) {
+    if nulls == Nulls::Kept && schema.absent.defaults {
+        return;
+    }
     match value {
         Value::Object(map) => {
             let entry = schema.additional.as_ref().and_then(Additional::schema);
             if schema.properties.is_empty() && entry.is_none() {
                 return;
             }
+            let goes = |field: &Node| nulls == Nulls::Dropped && !field.nullable && field.default.is_none();
             let mut dropped = false;
             let mut fields = schema.properties.in_order();
             for (name, value) in map.iter_mut() {
                 let own = fields.get(name);
                 match own.or(entry) {
-                    Some(field) if !value.is_null() => settle(value, field, room),
-                    Some(field) if field.nullable => {}
-                    Some(field) if field.default.is_none() => dropped = true,
+                    Some(field) if !value.is_null() => fill_in(value, field, nulls, room),
+                    Some(field) if goes(field) => dropped = true,
                     // Of fields the default is filled in below.
                     Some(field) if own.is_none() => replace_null(value, field, room),
                     _ => {}
                 }
             }
             if dropped {
-                let goes = |field: &Node| !field.nullable && field.default.is_none();
                 map.retain(|name, value| !value.is_null() || !schema.field(name).is_some_and(goes));
             }
             if !schema.absent.defaults {
@@ -46,7 +55,7 @@ fn settle(value: &mut Value, schema: &Node, room: &mut Room) {
         Value::Array(items) => {
             if let Some(schema) = schema.items.as_deref() {
                 for item in items {
-                    if item.is_null() { replace_null(item, schema, room) } else { settle(item, schema, room) }
+                    if item.is_null() { replace_null(item, schema, room) } else { fill_in(item, schema, nulls, room) }
                 }
             }
         }
@@ -61,7 +70,7 @@ fn add_missing(map: &mut Map<String, Value>, schema: &Node, room: &mut Room) {
         if map.get(name).is_none_or(|value| value.is_null() && !field.nullable)
             && let Some(mut default) = room.take(default)
         {
-            fill_in(&mut default, field, room);
+            fill_in(&mut default, field, Nulls::Kept, room);
             map.insert(name.to_owned(), default);
         }
     }
@@ -69,7 +78,7 @@ fn add_missing(map: &mut Map<String, Value>, schema: &Node, room: &mut Room) {
 
 /// Fills in defaults; nulls that are none stay.
 pub(super) fn add_defaults(object: &mut Value, schema: &Node) {
-    fill_in(object, schema, &mut Room { values: DEFAULTED_VALUES_MAX });
+    fill_in(object, schema, Nulls::Kept, &mut Room { values: DEFAULTED_VALUES_MAX });
 }
 
 /// How many values may still be added.
@@ -122,41 +131,12 @@ pub(super) fn drop_nulls(value: &mut Value, schema: &Node) {
     }
 }
 
-fn fill_in(value: &mut Value, schema: &Node, room: &mut Room) {
-    if schema.absent.defaults {
-        return;
-    }
-    match value {
-        Value::Object(map) => {
-            let entry = schema.additional.as_ref().and_then(Additional::schema);
-            let mut fields = schema.properties.in_order();
-            for (name, value) in map.iter_mut() {
-                match (fields.get(name), entry) {
-                    (Some(field), _) => fill_in(value, field, room),
-                    (None, Some(entry)) if value.is_null() => replace_null(value, entry, room),
-                    (None, Some(entry)) => fill_in(value, entry, room),
-                    (None, None) => {}
-                }
-            }
-            add_missing(map, schema, room);
-        }
-        Value::Array(items) => {
-            if let Some(schema) = schema.items.as_deref() {
-                for item in items {
-                    if item.is_null() { replace_null(item, schema, room) } else { fill_in(item, schema, room) }
-                }
-            }
-        }
-        _ => {}
-    }
-}
-
 /// Puts the default in the place of a null, where that may not be.
 fn replace_null(value: &mut Value, schema: &Node, room: &mut Room) {
     if !schema.nullable
         && let Some(default) = schema.default.as_ref().and_then(|default| room.take(default))
     {
         *value = default;
-        fill_in(value, schema, room);
+        fill_in(value, schema, Nulls::Kept, room);
     }
 }

@@ -8,7 +8,6 @@ use super::bounds::Work;
 use super::format::Format;
 use super::node::{Additional, Node, Type};
 use super::numbers::{self, Num};
-use super::validate::is_same;
 
 /// Whether `validate` would find nothing. Where looking takes too much work the answer is no.
 pub(super) fn fits(schema: &Node, value: &Value) -> bool {
@@ -56,7 +55,8 @@ fn is_number(schema: &Node, num: Num) -> bool {
     }
 }
 
-fn is_chosen(schema: &Node, value: &Value, work: &Work) -> bool {
+/// Whether a value is one of the choices, if there are any.
+pub(super) fn is_chosen(schema: &Node, value: &Value, work: &Work) -> bool {
     let choices = &schema.choices;
     if choices.is_empty() {
         return true;
@@ -111,4 +111,13 @@ fn object(schema: &Node, map: &Map<String, Value>, work: &Work) -> bool {
         Some(field) => holds(field, value, work),
         None => schema.additional != Some(Additional::Any(false)),
     })
+}
+
+/// Equality of a value and a choice. Kubernetes converts a number to the kind of number that the choice is first,
+/// so that 1.5 is the choice 1.
+fn is_same(value: &Value, choice: &Value) -> bool {
+    match (value, choice) {
+        (Value::Number(value), Value::Number(choice)) => Num::of(value).is_choice(Num::of(choice)),
+        (value, choice) => value == choice,
+    }
 }

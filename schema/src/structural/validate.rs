@@ -255,12 +255,7 @@ impl<'a> Walk<'a> {
 
     fn choice(&self, schema: &Node, value: &Value, trail: Trail<'_>) -> Outcome {
         let mut outcome = Outcome::default();
-        if schema.choices.is_empty() {
-            return outcome;
-        }
-        self.work.spend(schema.choices.len());
-        let chosen = |choice: &Value| !choice.is_null() && is_same(value, choice);
-        if !schema.choices.iter().any(chosen) {
+        if !fit::is_chosen(schema, value, self.work) {
             self.report.no_choice(&mut outcome, trail, value, &schema.choices);
         }
         outcome
@@ -337,13 +332,4 @@ fn field_pair<'a>(pair: Option<Pair<'a>>, name: &str, trail: Trail<'_>) -> Optio
 
 fn type_names(schema: &Node) -> String {
     schema.types.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(",")
-}
-
-/// Equality of a value and a choice. Kubernetes converts a number to the kind of number that the choice is first,
-/// so that 1.5 is the choice 1.
-pub(super) fn is_same(value: &Value, choice: &Value) -> bool {
-    match (value, choice) {
-        (Value::Number(value), Value::Number(choice)) => Num::of(value).is_choice(Num::of(choice)),
-        (value, choice) => value == choice,
-    }
 }
