@@ -53,7 +53,8 @@ impl Visible {
         }
     }
 
-    fn has(&self, wanted: &Address) -> bool {
+    /// Whether clients find it.
+    pub(crate) fn has(&self, wanted: &Address) -> bool {
         self.resources.contains(wanted) && self.documents.contains(&wanted.0)
     }
 }

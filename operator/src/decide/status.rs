@@ -108,19 +108,22 @@ fn discoverable(definition: &Definition, served: &Finding, visible: &Visible) ->
     };
     for group_version in definition.served() {
         let address = (group_version, kind.names.plural.clone());
-        let missing = !visible.resources.contains(&address) || !visible.documents.contains(&address.0);
-        if let Some(fault) = visible.fault.as_ref().filter(|_| missing) {
-            let message = format!("what clients find cannot be read from kube-apiserver: {fault}");
-            return Finding::new(Truth::False, "DiscoveryUnreadable", message);
+        if visible.has(&address) {
+            continue;
         }
-        if !visible.resources.contains(&address) {
-            let message = format!("aggregated discovery of kube-apiserver does not show it in {} yet", address.0);
-            return Finding::new(Truth::False, "NotInDiscovery", message);
-        }
-        if !visible.documents.contains(&address.0) {
-            let message = format!("the index of OpenAPI v3 of kube-apiserver does not have {} yet", address.0);
-            return Finding::new(Truth::False, "NotInOpenAPI", message);
-        }
+        let (reason, message) = match &visible.fault {
+            Some(fault) => {
+                ("DiscoveryUnreadable", format!("what clients find cannot be read from kube-apiserver: {fault}"))
+            }
+            None if !visible.resources.contains(&address) => (
+                "NotInDiscovery",
+                format!("aggregated discovery of kube-apiserver does not show it in {} yet", address.0),
+            ),
+            None => {
+                ("NotInOpenAPI", format!("the index of OpenAPI v3 of kube-apiserver does not have {} yet", address.0))
+            }
+        };
+        return Finding::new(Truth::False, reason, message);
     }
     Finding::new(Truth::True, "Discoverable", "clients find it in discovery and in OpenAPI")
 }

@@ -69,11 +69,12 @@ async fn the_manifests_grant_all_that_is_needed() -> Result<()> {
     })
     .await?;
     let secret = ["secret", "kindsmith-ca", "--namespace", NAMESPACE];
-    let uid = || async { call(&[&["get"], &secret[..], &["-o", "jsonpath={.data.tls\\.crt}"]].concat()).ok().await };
-    let before = uid().await?;
+    let certificate =
+        || async { call(&[&["get"], &secret[..], &["-o", "jsonpath={.data.tls\\.crt}"]].concat()).ok().await };
+    let before = certificate().await?;
     call(&[&["annotate"], &secret[..], &["kindsmith.dev/rotate=now"]].concat()).ok().await?;
     wait::until("a new authority", Duration::from_secs(90), || async {
-        ensure!(uid().await? != before, "it is the old one");
+        ensure!(certificate().await? != before, "it is the old one");
         Ok(())
     })
     .await?;
