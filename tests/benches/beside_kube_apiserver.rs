@@ -123,6 +123,10 @@ async fn run() -> Result<()> {
         let (of_ours, of_theirs) = costs.await?;
         row(what, of_ours, of_theirs, goal);
     }
+    let path = format!("{COLLECTION}?resourceVersion=0");
+    let costs = both((&ours, &theirs), LISTS, 1, |_, own| side(own).ask_compressed(&path));
+    let (of_ours, of_theirs) = costs.await?;
+    row("list RV=0, gzip", of_ours, of_theirs, ">= 10x");
     measure::rest().await;
     let full = mebibytes(&ours.processes);
 

@@ -6,5 +6,8 @@ pub mod status;
 /// Responses: bodies, content types, compression.
 pub mod response;
 
+/// Gzip, joined from parts.
+pub mod deflated;
+
 /// A Status in protobuf.
 pub mod protobuf;

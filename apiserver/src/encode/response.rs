@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Answers below this many bytes are not compressed, as in k8s.io/apiserver.
-const COMPRESSED_BYTES_MIN: usize = 128 * 1024;
+pub const COMPRESSED_BYTES_MIN: usize = 128 * 1024;
 
 /// A whole body.
 #[must_use]

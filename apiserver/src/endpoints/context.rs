@@ -261,6 +261,12 @@ impl Context {
     #[must_use]
     pub fn body(&self, code: StatusCode, content_type: &str, body: Bytes) -> Response<Body> {
         let (body, encoding) = response::compress(self.header(header::ACCEPT_ENCODING), body);
+        Self::encoded(code, content_type, body, encoding)
+    }
+
+    /// An answer with a body that is compressed already, or is not to be.
+    #[must_use]
+    pub fn encoded(code: StatusCode, content_type: &str, body: Bytes, encoding: Option<HeaderValue>) -> Response<Body> {
         let mut answer = response::answer(code, content_type, body);
         if let Some(encoding) = encoding {
             answer.headers_mut().insert(header::CONTENT_ENCODING, encoding);

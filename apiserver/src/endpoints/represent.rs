@@ -1,19 +1,27 @@
 //! Objects and lists as the client asked for them: JSON, YAML, Table, metadata alone.
 
+use std::sync::Arc;
+
 use bytes::{BufMut as _, Bytes, BytesMut};
 use jiff::Timestamp;
 use kindsmith_schema::table::{self, Columns, Headers};
 use serde_json::{Value, json};
 
 use crate::{
-    encode::status::ApiError,
+    encode::{
+        deflated::{self, Part},
+        response::COMPRESSED_BYTES_MIN,
+        status::ApiError,
+    },
     request::{As, Format, IncludeObject, MetaVersion, Pretty, Representation},
-    storage::projection::Projection,
+    storage::{cache::Entry, projection::Projection},
 };
 
 /// An object of a list: already encoded, or not yet.
 pub enum Item {
     /// The object as the cache holds it.
+    Held(Arc<Entry>),
+    /// The object as JSON.
     Encoded(Bytes),
     /// The object as the host gave it.
     Tree(Value),
@@ -29,6 +37,7 @@ impl Item {
     /// How much room it takes in a list, with its comma; a guess where it is not encoded yet.
     fn bytes_expected(&self) -> usize {
         match self {
+            Self::Held(entry) => entry.json.len() + 1,
             Self::Encoded(bytes) => bytes.len() + 1,
             Self::Tree(_) => TREE_BYTES,
         }
@@ -40,6 +49,7 @@ impl Item {
     /// When the cache's bytes are no JSON, which is a fault of ours.
     pub fn into_tree(self) -> Result<Value, ApiError> {
         match self {
+            Self::Held(entry) => tree(&entry.json),
             Self::Encoded(bytes) => tree(&bytes),
             Self::Tree(value) => Ok(value),
         }
@@ -174,20 +184,19 @@ pub fn list(
     match (representation.as_, representation.format) {
         (As::Object, Format::Json { pretty: Pretty::No }) => {
             // The common case: the bytes of the cache, one after another.
-            let bytes: usize = items.iter().map(Item::bytes_expected).sum();
-            let mut body = BytesMut::with_capacity(LIST_FRAME_BYTES + bytes);
-            body.put_slice(format!("{{\"apiVersion\":{},\"items\":[", json!(api_version)).as_bytes());
+            let mut body = BytesMut::with_capacity(LIST_FRAME_BYTES + bytes_expected(&items));
+            body.put_slice(list_begin(projection).as_bytes());
             for (index, item) in items.into_iter().enumerate() {
                 if index > 0 {
                     body.put_u8(b',');
                 }
                 match item {
+                    Item::Held(entry) => body.put_slice(&entry.json),
                     Item::Encoded(bytes) => body.put_slice(&bytes),
                     Item::Tree(value) => body.put_slice(value.to_string().as_bytes()),
                 }
             }
-            let list_kind = json!(kind.names.list_kind);
-            body.put_slice(format!("],\"kind\":{list_kind},\"metadata\":{}}}\n", meta.to_value()).as_bytes());
+            body.put_slice(list_end(projection, meta).as_bytes());
             Ok(body.freeze())
         }
         (As::Object | As::AggregatedDiscovery, _) => {
@@ -213,6 +222,46 @@ pub fn list(
             encode(representation, &columns.table(&meta.to_value(), Headers::Included, shape.version, &rows))
         }
     }
+}
+
+/// A list as a gzip file. Its objects were compressed before, one by one; none where that is not so, or not worth it.
+#[must_use]
+pub fn gzipped_list(
+    representation: &Representation,
+    projection: &Projection,
+    items: &[Item],
+    meta: &ListMeta,
+) -> Option<Bytes> {
+    if (representation.as_, representation.format) != (As::Object, Format::Json { pretty: Pretty::No })
+        || bytes_expected(items) < COMPRESSED_BYTES_MIN
+    {
+        return None;
+    }
+    let mut entries = items.iter().map(|item| match item {
+        Item::Held(entry) => Some(entry),
+        Item::Encoded(_) | Item::Tree(_) => None,
+    });
+    // The first one has no comma in front.
+    let first = entries.next()??;
+    let before = Part::of([list_begin(projection).as_bytes(), first.json.as_ref()].concat());
+    let parts = entries.map(|entry| Some(entry?.part())).collect::<Option<Vec<&Part>>>()?;
+    let after = Part::of(list_end(projection, meta));
+    Some(Bytes::from(deflated::gzip([&before].into_iter().chain(parts).chain([&after]))))
+}
+
+/// How many bytes a list of such objects has, roughly.
+#[must_use]
+pub fn bytes_expected(items: &[Item]) -> usize {
+    items.iter().map(Item::bytes_expected).sum()
+}
+
+fn list_begin(projection: &Projection) -> String {
+    let api_version = projection.kind().api_version(&projection.version().name);
+    format!("{{\"apiVersion\":{},\"items\":[", json!(api_version))
+}
+
+fn list_end(projection: &Projection, meta: &ListMeta) -> String {
+    format!("],\"kind\":{},\"metadata\":{}}}\n", json!(projection.kind().names.list_kind), meta.to_value())
 }
 
 fn trees(items: Vec<Item>) -> Result<Vec<Value>, ApiError> {

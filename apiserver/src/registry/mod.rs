@@ -23,9 +23,6 @@ pub mod snapshot;
 /// What documents say of one kind.
 mod published;
 
-/// Gzip, joined from parts.
-mod deflated;
-
 /// Discovery documents.
 pub mod discovery;
 

@@ -22,10 +22,10 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha512};
 
 use super::{
-    deflated::{self, Part},
     published::{OpenApiParts, Published, members, publishable},
     snapshot::Document,
 };
+use crate::encode::deflated::{self, Part};
 
 /// All OpenAPI documents.
 #[derive(Default)]

@@ -16,7 +16,7 @@ use kindsmith_schema::{
 use serde_json::{Value, json, value::RawValue};
 use sha2::{Digest as _, Sha256};
 
-use super::deflated::Part;
+use crate::encode::deflated::Part;
 
 /// What can be done with a resource, in the order in which kube-apiserver lists it for a CustomResourceDefinition.
 const VERBS: [&str; 8] = ["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"];
@@ -102,7 +102,7 @@ impl OpenApiParts {
     fn new(publishable: &openapi::Publishable<'_>, models: &Value, paths: &Value) -> Self {
         let own = publishable.models();
         let is_own = |name: &str| own.iter().any(|own| own == name);
-        Self { models: Part::of(&members(models, is_own)), paths: Part::of(&members(paths, |_| true)) }
+        Self { models: Part::of(members(models, is_own)), paths: Part::of(members(paths, |_| true)) }
     }
 }
 

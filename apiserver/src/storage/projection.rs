@@ -6,7 +6,12 @@ use bytes::Bytes;
 use kindsmith_schema::kind::{Kind, KindBackend, KindVersion};
 use serde_json::{Value, json};
 
-use super::{cache::Entry, host::encoded, texts::Texts, verdicts::Verdicts};
+use super::{
+    cache::{Deflated, Entry},
+    host::encoded,
+    texts::Texts,
+    verdicts::Verdicts,
+};
 
 /// How one served version of a kind shows host objects.
 #[derive(Clone)]
@@ -128,6 +133,7 @@ impl Projection {
             labels,
             fields,
             json: encoded(instance),
+            deflated: Deflated::default(),
         }
     }
 }

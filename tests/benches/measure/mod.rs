@@ -27,7 +27,17 @@ impl Side {
     pub(crate) async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<usize> {
         let request = Request::builder().method(method).uri(path).header(header::CONTENT_TYPE, "application/json");
         let body = body.map(ToString::to_string).unwrap_or_default();
-        let answer = self.client.send(request.body(Body::from(body.into_bytes()))?).await?;
+        self.send(path, request.body(Body::from(body.into_bytes()))?).await
+    }
+
+    /// Asks as client-go does, which takes gzip; the answer is not unpacked. Gives the bytes that were sent.
+    pub(crate) async fn ask_compressed(&self, path: &str) -> Result<usize> {
+        let request = Request::get(path).header(header::ACCEPT_ENCODING, "gzip");
+        self.send(path, request.body(Body::empty())?).await
+    }
+
+    async fn send(&self, path: &str, request: Request<Body>) -> Result<usize> {
+        let answer = self.client.send(request).await?;
         let status = answer.status();
         let body = answer.into_body().collect_bytes().await?;
         ensure!(status.is_success(), "{path}: {status}: {}", String::from_utf8_lossy(&body));

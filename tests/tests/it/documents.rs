@@ -1,9 +1,12 @@
 //! Documents that clients and kube-aggregator live on: discovery, OpenAPI, health, and the errors of what is not there.
 
-use anyhow::{Result, ensure};
+use std::io::Read as _;
+
+use anyhow::{Context as _, Result, ensure};
+use flate2::read::GzDecoder;
 use kindsmith_tests::Dev;
 use kube::Client;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 struct Answer {
     code: u16,
@@ -29,7 +32,13 @@ async fn get(client: &Client, path: &str, headers: &[(&str, &str)]) -> Result<An
     let answer = client.send(request.body(kube::client::Body::empty())?).await?;
     let (code, headers) = (answer.status().as_u16(), answer.headers().clone());
     let body = answer.into_body().collect_bytes().await?;
-    Ok(Answer { code, headers, body: String::from_utf8_lossy(&body).into_owned() })
+    let mut plain = Vec::new();
+    if headers.get("content-encoding").is_some_and(|encoding| encoding == "gzip") {
+        GzDecoder::new(body.as_ref()).read_to_end(&mut plain).context("unpacking an answer")?;
+    } else {
+        plain.extend_from_slice(&body);
+    }
+    Ok(Answer { code, headers, body: String::from_utf8_lossy(&plain).into_owned() })
 }
 
 #[tokio::test]
@@ -94,5 +103,59 @@ async fn documents_and_errors_are_those_of_a_kubernetes_api() -> Result<()> {
 
     let first = get(&client, "/apis/apps.example.com/v1alpha1/redises?limit=1", &[]).await?.json()?;
     ensure!(first["kind"] == "RedisList" && first["metadata"].get("continue").is_none(), "the list is {first}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn large_lists_are_the_same_compressed_or_not() -> Result<()> {
+    const REDISES: &str = "/apis/apps.example.com/v1alpha1/namespaces/default/redises";
+    let dev = Dev::start(Vec::<String>::new()).await?;
+    let client = dev.client().await?;
+    // Beside the one that is there from the beginning: enough that a list is worth compressing.
+    for index in 0..5_usize {
+        let note = format!("{index}, \u{e9}\"\\ ").repeat(6_000 - 500 * index);
+        let redis = json!({"apiVersion": "apps.example.com/v1alpha1", "kind": "Redis",
+            "metadata": {"name": format!("r{index}"), "annotations": {"note": note}}, "spec": {}});
+        let request = http::Request::post(REDISES).header("content-type", "application/json");
+        client.request_text(request.body(redis.to_string().into_bytes())?).await?;
+    }
+    for step in 0..3 {
+        // What the cache holds may be older than the write, unless it was asked for what is most recent.
+        let recent = get(&client, REDISES, &[]).await?.json()?;
+        let revision = recent["metadata"]["resourceVersion"].as_str().context("a list has a revision")?;
+        let path = format!("{REDISES}?resourceVersion={revision}&resourceVersionMatch=NotOlderThan");
+        ensure!(get(&client, &path, &[]).await?.code == 200, "the cache does not get as far as {revision}");
+        for query in ["resourceVersion=0", "", "limit=4", "limit=4&resourceVersion=0", "pretty=true"] {
+            let path = format!("{REDISES}?{query}");
+            let packed = get(&client, &path, &[("accept-encoding", "gzip")]).await?;
+            let plain = get(&client, &path, &[]).await?;
+            ensure!(
+                packed.header("content-encoding") == "gzip" && plain.header("content-encoding").is_empty(),
+                "{path} was sent as {:?} and {:?}",
+                packed.header("content-encoding"),
+                plain.header("content-encoding")
+            );
+            let same =
+                packed.body.chars().zip(plain.body.chars()).take_while(|(packed, plain)| packed == plain).count();
+            let rest = |body: &str| body.chars().skip(same).take(80).collect::<String>();
+            ensure!(
+                packed.body == plain.body,
+                "in step {step}, {path} is another one compressed from {same} on: {:?}, not {:?}",
+                rest(&packed.body),
+                rest(&plain.body)
+            );
+            let list = plain.json()?;
+            let items = list["items"].as_array().context("a list has items")?;
+            let count = if query.starts_with("limit") && !query.ends_with('0') { 4 } else { 6 };
+            ensure!(items.len() == count, "{path} has {} objects", items.len());
+            let changed = items.iter().find(|item| item["metadata"]["name"] == "r1").context("r1 is missing")?;
+            let label = changed["metadata"]["labels"]["step"].as_str().unwrap_or("0");
+            ensure!(label == step.to_string(), "{path} is of long ago: r1 has {label}, not {step}");
+        }
+        let change = json!({"metadata": {"labels": {"step": (step + 1).to_string()}}});
+        let request =
+            http::Request::patch(format!("{REDISES}/r1")).header("content-type", "application/merge-patch+json");
+        client.request_text(request.body(change.to_string().into_bytes())?).await?;
+    }
     Ok(())
 }

@@ -2,7 +2,7 @@
 //!
 //! Source: k8s.io/apiserver/pkg/registry/generic/registry/store.go (DeleteCollection): not atomic.
 
-use http::{Response, StatusCode};
+use http::Response;
 
 use super::{
     delete::{host_options, read_options},
@@ -10,10 +10,7 @@ use super::{
 };
 use crate::{
     encode::status::ApiError,
-    endpoints::{
-        context::Context,
-        represent::{self, Item},
-    },
+    endpoints::{context::Context, represent::Item},
     object::metadata,
     request::{Expected as Purpose, ListOptions},
     server::Body,
@@ -40,6 +37,5 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
             Err(error) => return Err(error),
         }
     }
-    let body = represent::list(&representation, &context.projection, removed, &meta)?;
-    Ok(context.body(StatusCode::OK, representation.content_type(), body))
+    list::answer(context, representation, removed, meta).await
 }

@@ -23,6 +23,9 @@ const FRESHNESS_WAIT: Duration = Duration::from_secs(3);
 pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
     let representation = context.representation(Purpose::Object)?;
     let body = match item(context).await? {
+        Item::Held(entry) => {
+            represent::encoded_object(&representation, &context.projection.version().columns, entry.json.clone())?
+        }
         Item::Encoded(json) => represent::encoded_object(&representation, &context.projection.version().columns, json)?,
         Item::Tree(instance) => represent::object(&representation, &context.projection.version().columns, &instance)?,
     };
@@ -40,7 +43,7 @@ async fn item(context: &Context) -> Result<Item, ApiError> {
     let cache = context.resource.view.cache();
     if is_current(context, options.resource_version, cache).await? {
         let entry = cache.get(context.namespace(), context.name()).ok_or(ApiError::NotFound(named))?;
-        return Ok(Item::Encoded(entry.json.clone()));
+        return Ok(Item::Held(entry));
     }
     let read = context.store().get(&context.projection, context.namespace(), context.name(), &named).await?;
     Ok(Item::Tree(read.instance))

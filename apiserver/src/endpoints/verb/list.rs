@@ -2,20 +2,25 @@
 //!
 //! Source: the table in https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use http::{Response, StatusCode};
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::{
-    encode::status::ApiError,
+    encode::{
+        response::{self, COMPRESSED_BYTES_MIN},
+        status::ApiError,
+    },
     endpoints::{
         context::Context,
         represent::{self, Item, ListMeta},
     },
     request::{
-        ContinueRevision, ContinueToken, Expected as Purpose, ListOptions, ResourceVersion, ResourceVersionMatch,
+        ContinueRevision, ContinueToken, Expected as Purpose, ListOptions, Representation, ResourceVersion,
+        ResourceVersionMatch,
     },
     server::Body,
     storage::{
@@ -45,8 +50,32 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
     let (listing, meta) = page(context, &options).await?;
     let representation = representation?;
     let items = listing.items.into_iter().map(|(_, item)| item).collect();
-    let body = represent::list(&representation, &context.projection, items, &meta)?;
-    Ok(context.body(StatusCode::OK, representation.content_type(), body))
+    answer(context, representation, items, meta).await
+}
+
+/// The answer with a list. A large one is made where it keeps no other request waiting.
+pub(super) async fn answer(
+    context: &Context,
+    representation: Representation,
+    items: Vec<Item>,
+    meta: ListMeta,
+) -> Result<Response<Body>, ApiError> {
+    let content_type = representation.content_type();
+    let accept_encoding = context.header(header::ACCEPT_ENCODING).map(str::to_owned);
+    let projection = context.projection.clone();
+    let large = represent::bytes_expected(&items) >= COMPRESSED_BYTES_MIN;
+    let make = move || -> Result<(Bytes, Option<HeaderValue>), ApiError> {
+        let accept_encoding = accept_encoding.as_deref();
+        if response::takes_gzip(accept_encoding)
+            && let Some(file) = represent::gzipped_list(&representation, &projection, &items, &meta)
+        {
+            return Ok((file, Some(HeaderValue::from_static("gzip"))));
+        }
+        Ok(response::compress(accept_encoding, represent::list(&representation, &projection, items, &meta)?))
+    };
+    let made = if large { tokio::task::spawn_blocking(make).await } else { Ok(make()) };
+    let (body, encoding) = made.map_err(|error| ApiError::Internal(format!("the list cannot be made: {error}")))??;
+    Ok(Context::encoded(StatusCode::OK, content_type, body, encoding))
 }
 
 /// Whether objects can be selected by a field.
@@ -140,7 +169,7 @@ fn cached(context: &Context, options: &ListOptions, at: CacheListAt) -> Result<L
         .filter(|entry| selected(options, &entry.name, entry.namespace.as_deref(), &entry.labels, &entry.fields))
         .map(|entry| {
             let key = if paged { cache::key(entry.namespace.as_deref(), &entry.name) } else { String::new() };
-            (key, Item::Encoded(entry.json.clone()))
+            (key, Item::Held(Arc::clone(entry)))
         })
         .collect();
     Ok(Listing { items, revision: listing.revision })

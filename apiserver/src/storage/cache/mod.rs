@@ -15,6 +15,7 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, watch};
 
 use super::{host::encoded, texts::Texts};
+use crate::encode::deflated::Part;
 
 mod watcher;
 
@@ -24,7 +25,7 @@ mod tests;
 pub use watcher::{Watcher, WatcherItem};
 
 /// An object as it is served, encoded once.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Entry {
     /// The namespace, if the kind has one.
     pub namespace: Option<String>,
@@ -38,6 +39,27 @@ pub struct Entry {
     pub fields: Texts,
     /// The object as compact JSON.
     pub json: Bytes,
+    /// The same, deflated, from the first list on that is asked for so.
+    pub deflated: Deflated,
+}
+
+impl Entry {
+    /// The object behind a comma, as a part of a list that is a gzip file. It is compressed once for all lists.
+    #[must_use]
+    pub fn part(&self) -> &Part {
+        self.deflated.0.get_or_init(|| Part::of([b",", self.json.as_ref()].concat()))
+    }
+}
+
+/// An object deflated, or not yet.
+#[derive(Debug, Default)]
+pub struct Deflated(OnceLock<Part>);
+
+impl Clone for Deflated {
+    /// A copy of an entry is made to be changed: what was deflated is not that of the copy.
+    fn clone(&self) -> Self {
+        Self::default()
+    }
 }
 
 /// A change of the host.

@@ -11,6 +11,7 @@ fn entry(name: &str, revision: u64) -> Arc<Entry> {
         labels: Texts::default(),
         fields: Texts::default(),
         json: Bytes::from(json),
+        deflated: Deflated::default(),
     })
 }
 

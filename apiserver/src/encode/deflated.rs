@@ -15,25 +15,28 @@ const END: [u8; 2] = [0x03, 0x00];
 
 /// A text that was compressed.
 #[derive(Debug)]
-pub(super) struct Part {
+pub struct Part {
     blocks: Box<[u8]>,
     sum: Crc,
 }
 
 impl Part {
     /// Compresses a text.
-    pub(super) fn of(text: &str) -> Self {
+    #[must_use]
+    pub fn of(text: impl AsRef<[u8]>) -> Self {
+        let text = text.as_ref();
         let mut sum = Crc::new();
-        sum.update(text.as_bytes());
+        sum.update(text);
         let mut encoder = DeflateEncoder::new(Vec::new(), Compression::fast());
         // Writing into memory does not fail. A flush ends the block on a byte, and does not make it the last.
-        let _ = encoder.write_all(text.as_bytes()).and_then(|()| encoder.flush());
+        let _ = encoder.write_all(text).and_then(|()| encoder.flush());
         Self { blocks: std::mem::take(encoder.get_mut()).into_boxed_slice(), sum }
     }
 }
 
 /// A gzip file of parts.
-pub(super) fn gzip<'p>(parts: impl IntoIterator<Item = &'p Part>) -> Vec<u8> {
+#[must_use]
+pub fn gzip<'p>(parts: impl IntoIterator<Item = &'p Part>) -> Vec<u8> {
     let parts: Vec<&Part> = parts.into_iter().collect();
     let bytes = parts.iter().map(|part| part.blocks.len()).sum::<usize>();
     let mut file = Vec::with_capacity(HEADER.len() + bytes + END.len() + 8);
@@ -70,7 +73,7 @@ mod tests {
     proptest! {
         #[test]
         fn parts_are_one_file_in_any_order(texts in prop::collection::vec("[a-c]{0,40}|.{0,300}", 0..8)) {
-            let parts: Vec<Part> = texts.iter().map(|text| Part::of(text)).collect();
+            let parts: Vec<Part> = texts.iter().map(Part::of).collect();
             prop_assert_eq!(unzipped(&gzip(&parts)), texts.concat());
             let reversed: String = texts.iter().rev().map(String::as_str).collect();
             prop_assert_eq!(unzipped(&gzip(parts.iter().rev())), reversed);
