@@ -209,7 +209,7 @@ impl Chain {
     ) -> Result<Context, ApiError> {
         let record = parts.extensions.remove::<Arc<RequestRecord>>();
         let record = record.ok_or_else(|| ApiError::Internal("the request is not known".to_owned()))?;
-        let Some(resource) = snapshot.resource(&target.group, &target.version, &target.resource).cloned() else {
+        let Some(resource) = snapshot.resource(&target.group, &target.version, &target.resource) else {
             return Err(if snapshot.sync == Sync::Pending { documents::starting() } else { ApiError::NoSuchPath });
         };
         let projection = resource.view.projection();

@@ -175,6 +175,22 @@ pub struct Claim<'k> {
     pub backend: &'k KindBackend,
 }
 
+impl Claim<'_> {
+    /// Whether a dispute ends the same way with the other in the place of this one.
+    #[must_use]
+    pub fn is_same(&self, other: &Claim<'_>) -> bool {
+        let releases = match (self.backend, other.backend) {
+            (KindBackend::Release(own), KindBackend::Release(other)) => own.claims_as(other),
+            (own, other) => std::mem::discriminant(own) == std::mem::discriminant(other),
+        };
+        releases
+            && self.origin.name == other.origin.name
+            && self.origin.created == other.origin.created
+            && self.group == other.group
+            && self.names == other.names
+    }
+}
+
 impl<'k> From<&'k Kind> for Claim<'k> {
     fn from(kind: &'k Kind) -> Self {
         Self { origin: &kind.origin, group: &kind.group, names: &kind.names, backend: &kind.backend }

@@ -14,7 +14,6 @@ pub mod field;
 pub mod structural;
 
 /// The Common Expression Language.
-#[allow(dead_code, reason = "being built")]
 mod cel;
 
 /// kubectl's JSONPath.
@@ -43,6 +42,9 @@ pub mod priority;
 
 /// Which definition holds a name.
 pub mod names;
+
+/// Who may hold what definitions ask for.
+pub mod holders;
 
 /// What a new definition takes away from those who rely on the old one.
 pub mod compatibility;

@@ -90,12 +90,12 @@ fn discovery(document: &DiscoveryDocument, accept: &str, headers: &HeaderMap) ->
     let wants_aggregated = accept.split(',').any(|media| {
         media.contains("g=apidiscovery.k8s.io") && media.contains("v=v2;") | media.trim().ends_with("v=v2")
     });
-    match &document.aggregated {
+    match document.aggregated() {
         Some(aggregated) if wants_aggregated => {
             let known = is_known(&aggregated.hash, headers);
             tagged(&aggregated.hash, (!known).then(|| aggregated.body.clone()), AGGREGATED)
         }
-        _ => response::answer(StatusCode::OK, "application/json", document.legacy.body.clone()),
+        _ => response::answer(StatusCode::OK, "application/json", document.legacy().body.clone()),
     }
 }
 

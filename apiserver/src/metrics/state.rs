@@ -55,7 +55,7 @@ const CACHES: [(&str, &str, Look); 4] = [
 /// Names what is served: equal digests serve equal kinds, on whichever replica.
 fn digest(snapshot: &Snapshot) -> String {
     let mut digest = Sha256::new();
-    let discovery = snapshot.discovery.get("/apis").and_then(|document| document.aggregated.as_ref());
+    let discovery = snapshot.discovery.get("/apis").and_then(|document| document.aggregated());
     for document in [discovery, snapshot.openapi.index()].into_iter().flatten() {
         digest.update(document.hash.as_bytes());
     }

@@ -12,16 +12,16 @@ use std::{
 use bytes::Bytes;
 use kindsmith_schema::{
     compile::OwnStorage,
-    convert::release::overlaps,
     form::DefinitionForm,
+    holders::{Denied, Holders},
     kind::{Kind, KindBackend, Serving},
-    names, succession,
+    succession,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Snapshot, accepted::AcceptedGenerations};
+use super::{Snapshot, accepted::AcceptedGenerations, snapshot::address};
 use crate::storage::{
     cache::{CacheLimits, WatchCache},
     feed::Feed,
@@ -129,9 +129,6 @@ type Work = ((DefinitionForm, String), Bytes, Option<Compiled>);
 /// So few are compiled without further threads.
 const COMPILED_ALONE: usize = 8;
 
-/// Group and plural: no two kinds that are served have the same.
-type Address = (String, String);
-
 /// Builds snapshots.
 pub struct Builder {
     backends: Backends,
@@ -139,7 +136,9 @@ pub struct Builder {
     builtin: Vec<Arc<Kind>>,
     compiled: BTreeMap<(DefinitionForm, String), Compiled>,
     sources: HashMap<HostResource, StoredSource>,
-    served: BTreeMap<Address, Arc<ServedKind>>,
+    /// By address.
+    served: Vec<Arc<ServedKind>>,
+    holders: Holders<Kind>,
     tasks: TaskTracker,
     shutdown: CancellationToken,
 }
@@ -166,7 +165,8 @@ impl Builder {
             builtin: builtin.into_iter().map(Arc::new).collect(),
             compiled: BTreeMap::new(),
             sources,
-            served: BTreeMap::new(),
+            served: Vec::new(),
+            holders: Holders::default(),
             tasks,
             shutdown,
         }
@@ -185,13 +185,13 @@ impl Builder {
     /// Whether a definition is known in a state, and in what was recorded of it.
     pub(super) fn has(&self, form: DefinitionForm, name: &str, state: &State) -> bool {
         let held = self.compiled.get(&(form, name.to_owned()));
-        held.is_some_and(|held| held.state == *state && held.recorded == self.recorded(&state.uid))
+        held.is_some_and(|held| held.state == *state && self.is_recorded(held))
     }
 
     /// The definitions of a form of which another generation was recorded since they were compiled.
     pub(super) fn rerecorded(&self, form: DefinitionForm) -> Vec<String> {
         let of_form = self.compiled.iter().filter(|((held, _), _)| *held == form);
-        let other = of_form.filter(|(_, held)| held.recorded != self.recorded(&held.state.uid));
+        let other = of_form.filter(|(_, held)| !self.is_recorded(held));
         other.map(|((_, name), _)| name.clone()).collect()
     }
 
@@ -201,8 +201,10 @@ impl Builder {
         self.backends.accepted.as_ref()
     }
 
-    fn recorded(&self, uid: &str) -> Option<String> {
-        self.accepted()?.last(uid).map(|record| record.state.clone())
+    /// Whether what is recorded of a definition is what was when it was compiled.
+    fn is_recorded(&self, held: &Compiled) -> bool {
+        let record = self.accepted().and_then(|accepted| accepted.last(&held.state.uid));
+        held.recorded.as_deref() == record.as_ref().map(|record| record.state.as_str())
     }
 
     /// Compiles what changed, on as many threads as there are processors when it is much.
@@ -271,28 +273,30 @@ impl Builder {
     pub fn build(&mut self, previous: &Snapshot) -> Snapshot {
         let good = self.compiled.values().filter_map(|compiled| compiled.kind().cloned());
         let kinds: Vec<Arc<Kind>> = self.builtin.iter().cloned().chain(good).collect();
-        let borrowed: Vec<&Kind> = kinds.iter().map(Arc::as_ref).collect();
-        let conflicts = names::conflicts(&borrowed);
-        let mut served = BTreeMap::new();
-        let overlaps = overlaps(&borrowed);
-        for ((kind, conflicts), overlap) in kinds.iter().zip(conflicts).zip(overlaps) {
-            let conflict = conflicts.first().map(ToString::to_string).or_else(|| overlap.map(|it| it.to_string()));
-            if let Some(conflict) = conflict {
+        let may_be_served = |(kind, denied): (&Arc<Kind>, &Denied)| {
+            let conflict = denied.names.first().map(ToString::to_string);
+            let conflict = conflict.or_else(|| denied.overlap.as_ref().map(ToString::to_string));
+            if let Some(conflict) = &conflict {
                 tracing::warn!(definition = kind.origin.name, conflict, "kind is not served");
-                continue;
             }
-            let address = (kind.group.clone(), kind.names.plural.clone());
-            let held = self.served.remove(&address);
-            if let Some(next) = self.serve(kind, held) {
-                served.insert(address, next);
-            }
+            conflict.is_none().then(|| Arc::clone(kind))
+        };
+        let kinds: Vec<Arc<Kind>> = kinds.iter().zip(self.holders.judge(&kinds)).filter_map(may_be_served).collect();
+        let mut held: Vec<Option<Arc<ServedKind>>> = std::mem::take(&mut self.served).into_iter().map(Some).collect();
+        let addresses: Vec<Arc<Kind>> = held.iter().flatten().map(|served| Arc::clone(&served.kind)).collect();
+        let mut served = Vec::with_capacity(kinds.len());
+        for kind in &kinds {
+            let before = addresses.binary_search_by(|other| address(other).cmp(&address(kind)));
+            let before = before.ok().and_then(|at| held.get_mut(at)?.take());
+            served.extend(self.serve(kind, before));
         }
-        let gone = std::mem::replace(&mut self.served, served);
-        for old in gone.into_values() {
+        served.sort_by(|left, right| address(&left.kind).cmp(&address(&right.kind)));
+        for old in held.into_iter().flatten() {
             Self::retire(&old);
         }
+        self.served = served;
         self.end_unused_sources();
-        Snapshot::new(self.served.values().cloned().collect(), previous)
+        Snapshot::new(self.served.clone(), previous)
     }
 
     /// The kind as it is served; views of the one that was served before are kept when they fit.
@@ -383,7 +387,7 @@ impl Builder {
         let mut builtin = DefinitionForm::ALL.map(crate::storage::builtin::application_definitions).to_vec();
         builtin.extend([crate::storage::builtin::helm_releases(), crate::storage::builtin::namespaces()]);
         self.sources.retain(|resource, source| {
-            let used = builtin.contains(resource) || served.values().any(|served| served.store.resource() == resource);
+            let used = builtin.contains(resource) || served.iter().any(|served| served.store.resource() == resource);
             if !used {
                 source.end.cancel();
             }

@@ -1,31 +1,50 @@
-//! Discovery documents: the legacy lists and the aggregated v2 form, joined at the swap from what each kind says.
+//! Discovery documents: the legacy lists and the aggregated v2 form, joined from what each kind says when they are first
+//! asked for.
 //!
 //! Sources: k8s.io/apiserver/pkg/endpoints/discovery and k8s.io/api/apidiscovery/v2.
 
 use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
+    collections::HashMap,
+    sync::{Arc, LazyLock},
 };
 
 use serde::Serialize;
 use serde_json::{Value, json, value::RawValue};
 
-use super::{published::Published, snapshot::Document};
+use super::snapshot::{Document, Group};
 
 /// The media type of aggregated discovery.
 pub const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 
+/// A document that is made when it is first asked for.
+type MadeOnce = LazyLock<Document, Box<dyn FnOnce() -> Document + Send>>;
+
+fn made_once(make: impl FnOnce() -> Document + Send + 'static) -> MadeOnce {
+    LazyLock::new(Box::new(make))
+}
+
 /// One discovery path, in both forms where there are two.
-#[derive(Clone, Debug)]
 pub struct DiscoveryDocument {
+    legacy: MadeOnce,
+    aggregated: Option<MadeOnce>,
+}
+
+impl DiscoveryDocument {
     /// The form that each client knows.
-    pub legacy: Document,
+    #[must_use]
+    pub fn legacy(&self) -> &Document {
+        &self.legacy
+    }
+
     /// The form with everything in one answer; only `/api` and `/apis` have it.
-    pub aggregated: Option<Document>,
+    #[must_use]
+    pub fn aggregated(&self) -> Option<&Document> {
+        self.aggregated.as_deref()
+    }
 }
 
 /// All discovery documents, by path.
-#[derive(Clone, Debug, Default)]
+#[derive(Default)]
 pub struct DiscoveryDocuments {
     documents: HashMap<String, DiscoveryDocument>,
 }
@@ -64,62 +83,46 @@ struct VersionDiscovery<'a> {
 }
 
 impl DiscoveryDocuments {
-    /// The documents of groups: their versions, the preferred one first, and their kinds.
+    /// The documents of groups.
     #[must_use]
-    pub(super) fn new(groups: &BTreeMap<&str, (Vec<String>, Vec<&Arc<Published>>)>) -> Self {
+    pub(super) fn new(groups: Vec<Arc<Group>>) -> Self {
         let mut documents = HashMap::new();
-        let mut put = |path: String, legacy: Document, aggregated: Option<Document>| {
+        let mut put = |path: String, legacy: MadeOnce, aggregated: Option<MadeOnce>| {
             documents.insert(path, DiscoveryDocument { legacy, aggregated });
         };
-        let mut group_list = Vec::new();
-        let mut aggregated = Vec::new();
-        for (&group, (versions, kinds)) in groups {
-            let mut versions_aggregated = Vec::with_capacity(versions.len());
-            for version in versions {
-                let (path, group_version) = if group.is_empty() {
-                    (format!("/api/{version}"), version.clone())
-                } else {
-                    (format!("/apis/{group}/{version}"), format!("{group}/{version}"))
-                };
-                let published: Vec<_> = kinds.iter().filter_map(|kind| kind.version(version)).collect();
-                let list = ResourceList {
-                    api_version: "v1",
-                    group_version: &group_version,
-                    kind: "APIResourceList",
-                    resources: published.iter().flat_map(|it| it.legacy.iter().map(AsRef::as_ref)).collect(),
-                };
-                put(path, Document::new(&list), None);
-                let resources = published.iter().filter_map(|it| it.aggregated.as_deref()).collect();
-                versions_aggregated.push(VersionDiscovery { freshness: "Current", resources, version });
+        for group in &groups {
+            for version in &group.versions {
+                let path = path(&group.name, version);
+                let (group, version) = (Arc::clone(group), version.clone());
+                put(path, made_once(move || resource_list(&group, &version)), None);
             }
-            let metadata = if group.is_empty() { json!({}) } else { json!({"name": group}) };
-            let item = GroupDiscovery { metadata, versions: versions_aggregated };
-            if group.is_empty() {
+            let group = Arc::clone(group);
+            if group.name.is_empty() {
+                let versions =
+                    json!({"kind": "APIVersions", "versions": group.versions, "serverAddressByClientCIDRs": []});
+                let aggregated = made_once(move || aggregated_list(&[group]));
+                put("/api".to_owned(), made_once(move || Document::new(&versions)), Some(aggregated));
+            } else {
+                let path = format!("/apis/{}", group.name);
                 put(
-                    "/api".to_owned(),
-                    Document::new(
-                        &json!({"kind": "APIVersions", "versions": versions, "serverAddressByClientCIDRs": []}),
-                    ),
-                    Some(aggregated_list(&[item])),
+                    path,
+                    made_once(move || {
+                        let mut api_group = api_group(&group);
+                        api_group["kind"] = json!("APIGroup");
+                        api_group["apiVersion"] = json!("v1");
+                        Document::new(&api_group)
+                    }),
+                    None,
                 );
-                continue;
             }
-            aggregated.push(item);
-            let mut api_group = json!({
-                "name": group,
-                "versions": versions.iter().map(|version| group_version(group, version)).collect::<Vec<_>>(),
-                "preferredVersion": versions.first().map(|version| group_version(group, version)),
-            });
-            group_list.push(api_group.clone());
-            api_group["kind"] = json!("APIGroup");
-            api_group["apiVersion"] = json!("v1");
-            put(format!("/apis/{group}"), Document::new(&api_group), None);
         }
-        put(
-            "/apis".to_owned(),
-            Document::new(&json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": group_list})),
-            Some(aggregated_list(&aggregated)),
-        );
+        let named: Arc<[Arc<Group>]> = groups.into_iter().filter(|group| !group.name.is_empty()).collect();
+        let of_legacy = Arc::clone(&named);
+        let legacy = made_once(move || {
+            let groups: Vec<Value> = of_legacy.iter().map(|group| api_group(group)).collect();
+            Document::new(&json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}))
+        });
+        put("/apis".to_owned(), legacy, Some(made_once(move || aggregated_list(&named))));
         Self { documents }
     }
 
@@ -130,14 +133,50 @@ impl DiscoveryDocuments {
     }
 }
 
+fn path(group: &str, version: &str) -> String {
+    if group.is_empty() { format!("/api/{version}") } else { format!("/apis/{group}/{version}") }
+}
+
 fn group_version(group: &str, version: &str) -> Value {
     json!({"groupVersion": format!("{group}/{version}"), "version": version})
 }
 
-fn aggregated_list(items: &[GroupDiscovery<'_>]) -> Document {
+fn api_group(group: &Group) -> Value {
+    json!({
+        "name": group.name,
+        "versions": group.versions.iter().map(|version| group_version(&group.name, version)).collect::<Vec<_>>(),
+        "preferredVersion": group.versions.first().map(|version| group_version(&group.name, version)),
+    })
+}
+
+fn resource_list(group: &Group, version: &str) -> Document {
+    let group_version = if group.name.is_empty() { version.to_owned() } else { format!("{}/{version}", group.name) };
+    let published = group.kinds.iter().filter_map(|kind| kind.version(version));
+    Document::new(&ResourceList {
+        api_version: "v1",
+        group_version: &group_version,
+        kind: "APIResourceList",
+        resources: published.flat_map(|it| it.legacy.iter().map(AsRef::as_ref)).collect(),
+    })
+}
+
+fn version_discovery<'g>(group: &'g Group, version: &'g str) -> VersionDiscovery<'g> {
+    let published = group.kinds.iter().filter_map(|kind| kind.version(version));
+    let resources = published.filter_map(|it| it.aggregated.as_deref()).collect();
+    VersionDiscovery { freshness: "Current", resources, version }
+}
+
+fn aggregated_list(groups: &[Arc<Group>]) -> Document {
+    let items: Vec<GroupDiscovery<'_>> = groups
+        .iter()
+        .map(|group| GroupDiscovery {
+            metadata: if group.name.is_empty() { json!({}) } else { json!({"name": group.name}) },
+            versions: group.versions.iter().map(|version| version_discovery(group, version)).collect(),
+        })
+        .collect();
     Document::new(&GroupList {
         api_version: "apidiscovery.k8s.io/v2",
-        items,
+        items: &items,
         kind: "APIGroupDiscoveryList",
         metadata: json!({}),
     })

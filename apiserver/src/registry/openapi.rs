@@ -23,7 +23,7 @@ use sha2::{Digest as _, Sha512};
 
 use super::{
     published::{OpenApiParts, Published, members, publishable},
-    snapshot::Document,
+    snapshot::{Document, Group},
 };
 use crate::encode::deflated::{self, Part};
 
@@ -199,20 +199,19 @@ fn same(left: &[Arc<Published>], right: &[Arc<Published>]) -> bool {
 impl OpenApiDocuments {
     /// The documents of groups: their versions, and their kinds. Those that did not change since `previous` are kept.
     #[must_use]
-    pub(super) fn new(groups: &BTreeMap<&str, (Vec<String>, Vec<&Arc<Published>>)>, previous: &Self) -> Self {
+    pub(super) fn new(groups: &[Arc<Group>], previous: &Self) -> Self {
         let mut group_versions = BTreeMap::new();
-        for (group, (versions, kinds)) in groups {
+        for Group { name: group, versions, kinds } in groups.iter().map(AsRef::as_ref) {
             for version in versions {
                 let path = if group.is_empty() { format!("api/{version}") } else { format!("apis/{group}/{version}") };
                 let kinds = kinds.iter().filter(|kind| kind.version(version).is_some());
-                let kinds: Vec<Arc<Published>> = kinds.map(|kind| Arc::clone(kind)).collect();
+                let kinds: Vec<Arc<Published>> = kinds.cloned().collect();
                 let kept = previous.group_versions.get(&path).filter(|held| same(&held.kinds, &kinds)).cloned();
                 let form = Form::V3 { version: version.clone() };
                 group_versions.insert(path, kept.unwrap_or_else(|| Arc::new(OpenApiDocument::new(form, kinds))));
             }
         }
-        let all: Vec<Arc<Published>> =
-            groups.values().flat_map(|(_, kinds)| kinds.iter().map(|it| Arc::clone(it))).collect();
+        let all: Vec<Arc<Published>> = groups.iter().flat_map(|group| group.kinds.iter().cloned()).collect();
         let kept = previous.v2.as_ref().filter(|held| same(&held.kinds, &all)).cloned();
         let v2 = Some(kept.unwrap_or_else(|| Arc::new(OpenApiDocument::new(Form::V2, all))));
         let paths: Map<String, Value> = group_versions

@@ -1,12 +1,9 @@
 //! Kinds and documents at one moment, immutable.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-};
+use std::{fmt::Write as _, sync::Arc};
 
 use bytes::Bytes;
-use kindsmith_schema::priority;
+use kindsmith_schema::{kind::Kind, priority};
 
 use super::{discovery::DiscoveryDocuments, openapi::OpenApiDocuments, published::Published};
 use crate::storage::{kind_store::ServedKind, kind_view::KindView};
@@ -52,14 +49,42 @@ pub struct Resource {
     pub view: Arc<KindView>,
 }
 
+/// A kind, and what documents say of it.
+#[derive(Clone)]
+struct Member {
+    served: Arc<ServedKind>,
+    published: Arc<Published>,
+}
+
+impl Member {
+    fn address(&self) -> (&str, &str) {
+        address(&self.served.kind)
+    }
+}
+
+/// Where a kind is found: no two that are served have the same.
+pub(super) fn address(kind: &Kind) -> (&str, &str) {
+    (&kind.group, &kind.names.plural)
+}
+
+/// What is served in a group.
+#[derive(Clone)]
+pub(super) struct Group {
+    /// Its name.
+    pub name: String,
+    /// The served versions, the preferred one first.
+    pub versions: Vec<String>,
+    /// Its kinds, by plural.
+    pub kinds: Vec<Arc<Published>>,
+}
+
 /// Kinds and documents at one moment.
 #[derive(Default)]
 pub struct Snapshot {
     /// Whether the definitions have been read once.
     pub sync: Sync,
-    kinds: BTreeMap<(String, String), Arc<ServedKind>>,
-    resources: HashMap<String, Resource>,
-    published: HashMap<(String, String), Arc<Published>>,
+    /// By address.
+    members: Vec<Member>,
     /// Discovery.
     pub discovery: DiscoveryDocuments,
     /// OpenAPI.
@@ -67,51 +92,42 @@ pub struct Snapshot {
     digest: String,
 }
 
-fn address(group: &str, version: &str, plural: &str) -> String {
-    format!("{group}/{version}/{plural}")
-}
-
 impl Snapshot {
     /// A snapshot of kinds. Documents of group-versions that did not change since `previous` are kept.
     #[must_use]
     pub fn new(kinds: Vec<Arc<ServedKind>>, previous: &Self) -> Self {
-        let kinds: BTreeMap<(String, String), Arc<ServedKind>> = kinds
-            .into_iter()
-            .map(|served| ((served.kind.group.clone(), served.kind.names.plural.clone()), served))
-            .collect();
-        let mut resources = HashMap::new();
-        for served in kinds.values() {
-            for view in &served.views {
-                let projection = view.projection();
-                resources.insert(
-                    address(&served.kind.group, &projection.version().name, &served.kind.names.plural),
-                    Resource { kind: Arc::clone(served), view: Arc::clone(view) },
-                );
-            }
-        }
-        let published = kinds.iter().map(|(address, served)| {
-            let held = previous.published.get(address).filter(|held| Arc::ptr_eq(held.kind(), &served.kind));
-            (address.clone(), held.cloned().unwrap_or_else(|| Arc::new(Published::of(&served.kind))))
-        });
-        let published = published.collect();
-        let mut snapshot = Self { sync: Sync::Done, kinds, resources, published, ..Self::default() };
-        snapshot.digest = digest(&snapshot);
-        let groups = snapshot.groups();
-        let discovery = DiscoveryDocuments::new(&groups);
+        let member = |served: Arc<ServedKind>| {
+            let held =
+                previous.member(address(&served.kind)).filter(|held| Arc::ptr_eq(held.published.kind(), &served.kind));
+            let published =
+                held.map_or_else(|| Arc::new(Published::of(&served.kind)), |held| Arc::clone(&held.published));
+            Member { served, published }
+        };
+        let mut members: Vec<Member> = kinds.into_iter().map(member).collect();
+        members.sort_by(|left, right| left.address().cmp(&right.address()));
+        let groups = groups(&members);
+        let digest = digest(&members);
         let openapi = OpenApiDocuments::new(&groups, &previous.openapi);
-        drop(groups);
-        Self { discovery, openapi, ..snapshot }
+        let discovery = DiscoveryDocuments::new(groups);
+        Self { sync: Sync::Done, members, discovery, openapi, digest }
+    }
+
+    fn member(&self, address: (&str, &str)) -> Option<&Member> {
+        let at = self.members.binary_search_by(|member| member.address().cmp(&address));
+        at.ok().and_then(|at| self.members.get(at))
     }
 
     /// The resource at an address.
     #[must_use]
-    pub fn resource(&self, group: &str, version: &str, plural: &str) -> Option<&Resource> {
-        self.resources.get(&address(group, version, plural))
+    pub fn resource(&self, group: &str, version: &str, plural: &str) -> Option<Resource> {
+        let served = &self.member((group, plural))?.served;
+        let view = served.views.iter().find(|view| view.projection().version().name == version)?;
+        Some(Resource { kind: Arc::clone(served), view: Arc::clone(view) })
     }
 
     /// All kinds, by group and plural.
-    pub fn kinds(&self) -> impl Iterator<Item = &Arc<ServedKind>> {
-        self.kinds.values()
+    pub fn kinds(&self) -> impl ExactSizeIterator<Item = &Arc<ServedKind>> {
+        self.members.iter().map(|member| &member.served)
     }
 
     /// A hash that differs when another definition or another generation of one is served.
@@ -122,36 +138,38 @@ impl Snapshot {
 
     /// The uid of each definition that a kind was made of, with the generation that is served.
     pub fn generations(&self) -> impl Iterator<Item = (&str, i64)> {
-        let origins = self.kinds().map(|served| &served.kind.origin);
-        origins.filter(|origin| !origin.uid.is_empty()).map(|origin| (origin.uid.as_str(), origin.generation))
+        generations(&self.members)
     }
+}
 
-    /// The served versions of each group, the preferred one first, and its kinds, by plural.
-    fn groups(&self) -> BTreeMap<&str, (Vec<String>, Vec<&Arc<Published>>)> {
-        let mut groups: BTreeMap<&str, (Vec<String>, Vec<&Arc<Published>>)> = BTreeMap::new();
-        for (address, served) in &self.kinds {
-            let (versions, kinds) = groups.entry(served.kind.group.as_str()).or_default();
-            for version in served.kind.served_versions() {
+fn generations(members: &[Member]) -> impl Iterator<Item = (&str, i64)> {
+    let origins = members.iter().map(|member| &member.served.kind.origin);
+    origins.filter(|origin| !origin.uid.is_empty()).map(|origin| (origin.uid.as_str(), origin.generation))
+}
+
+fn groups(members: &[Member]) -> Vec<Arc<Group>> {
+    let of_group = members.chunk_by(|left, right| left.address().0 == right.address().0);
+    of_group
+        .filter_map(|members| {
+            let mut versions: Vec<String> = Vec::new();
+            for version in members.iter().flat_map(|member| member.served.kind.served_versions()) {
                 if !versions.contains(&version.name) {
                     versions.push(version.name.clone());
                 }
             }
-            kinds.extend(self.published.get(address));
-        }
-        for (versions, _) in groups.values_mut() {
             versions.sort_by(|left, right| priority::compare(left, right));
-        }
-        groups
-    }
+            let kinds = members.iter().map(|member| Arc::clone(&member.published)).collect();
+            Some(Arc::new(Group { name: members.first()?.served.kind.group.clone(), versions, kinds }))
+        })
+        .collect()
 }
 
-fn digest(snapshot: &Snapshot) -> String {
+fn digest(members: &[Member]) -> String {
     use sha2::Digest as _;
-    let mut generations: Vec<(&str, i64)> = snapshot.generations().collect();
-    generations.sort_unstable();
-    let mut digest = sha2::Sha256::new();
-    for (uid, generation) in generations {
-        digest.update(format!("{uid}:{generation}\n"));
+    let mut text = String::new();
+    for (uid, generation) in generations(members) {
+        // Writing into memory does not fail.
+        let _ = writeln!(text, "{uid}:{generation}");
     }
-    format!("{:x}", digest.finalize())
+    format!("{:x}", sha2::Sha256::digest(text))
 }

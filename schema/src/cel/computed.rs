@@ -53,11 +53,6 @@ impl Computed {
         Ok(Self { text: text.to_owned(), program: Arc::new(program), declared })
     }
 
-    /// The expression.
-    pub(crate) fn text(&self) -> &str {
-        &self.text
-    }
-
     /// The value for an object; none where the expression has none, fails, or costs too much.
     pub(crate) fn value(&self, object: &Json) -> Option<Json> {
         let object = Value::from_json(object, &self.declared).ok()?;

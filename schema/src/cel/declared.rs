@@ -84,6 +84,4 @@ pub(crate) struct Field {
     pub(crate) escaped: String,
     /// What the field is.
     pub(crate) declared: Arc<Declared>,
-    /// The field is in `required`.
-    pub(crate) required: bool,
 }

@@ -96,7 +96,7 @@ impl Declared {
                 size += name.len() as u64 + declared.min_serialized_size + 4;
             }
             if let Some(escaped) = escape(name) {
-                fields.insert(name.to_owned(), Field { escaped, declared, required });
+                fields.insert(name.to_owned(), Field { escaped, declared });
             }
         }
         Some(Self::leaf(node, Shape::Object { fields }, 0, size))
@@ -145,7 +145,7 @@ impl Part<'_> {
                     let written = written.and_then(|node| node.properties.get(name));
                     let length = written.and_then(|node| node.sizes.max_length).map_or(most, at_least_zero);
                     let declared = Declared::text(Some(length.min(most)));
-                    (name.to_owned(), Field { escaped: name.to_owned(), declared, required: false })
+                    (name.to_owned(), Field { escaped: name.to_owned(), declared })
                 };
                 // A generated name gets a suffix of one character at least.
                 let fields = [name("name", NAME_CHARACTERS_MAX), name("generateName", NAME_CHARACTERS_MAX - 1)].into();

@@ -96,11 +96,6 @@ impl<'a> OwnedMap<'a> {
         self.put(key, value)
     }
 
-    /// The entries.
-    pub(crate) fn entries(&self) -> &[(Value<'a>, Value<'a>)] {
-        &self.entries
-    }
-
     fn get(&self, key: &Value<'_>) -> Option<&Value<'a>> {
         let index = Key::candidates(key).into_iter().flatten().find_map(|key| self.index.get(&key))?;
         self.entries.get(*index).map(|(_, value)| value)

@@ -113,6 +113,13 @@ impl ReleaseTemplate {
         fields
     }
 
+    /// Whether both ask for the same releases, and by the same rule.
+    pub(crate) fn claims_as(&self, other: &Self) -> bool {
+        self.settings.prefix == other.settings.prefix
+            && self.adopt() == other.adopt()
+            && self.chart_identity() == other.chart_identity()
+    }
+
     /// What of the chart tells releases apart; the version does not.
     fn chart_identity(&self) -> Option<[Option<String>; 4]> {
         let settings = &self.settings;
