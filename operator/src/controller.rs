@@ -21,7 +21,6 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use kindsmith_crds::CONDITION_SERVED;
 use kindsmith_schema::{compile::OwnStorage, kind::KindOutline};
 
 use crate::{
@@ -29,7 +28,7 @@ use crate::{
     act::{Actor, FIELD_MANAGER},
     certificates::{CertificateState, Observed, Served, Spread, Stage, assess, bundle, external, wanted_sans},
     config::Registration,
-    decide::{Action, Cluster, ServiceTarget, Subject, Surroundings, World, carries, decide, is_ours},
+    decide::{Action, Cluster, Decider, ServiceTarget, Subject, Surroundings, World, carries, is_ours},
     discoverable::Discoverable,
     election::{Election, Led},
     error::ActionError,
@@ -128,7 +127,8 @@ async fn act(client: Client, config: OperatorConfig, shutdown: CancellationToken
             "replicas"
         });
     }
-    let following = Following { rollouts, references, inspections, discoverable, replicas };
+    let told = Told::default();
+    let following = Following { rollouts, references, inspections, discoverable, replicas, told };
     let mut controller = Controller::new(client, config, stores, following);
     let mut looks = Looks::new(Instant::now());
     loop {
@@ -212,20 +212,6 @@ fn read_bundle(path: &Path) -> Option<ByteString> {
     Some(ByteString(bytes))
 }
 
-/// What answers of replicas depend on.
-fn basis(bundle: Option<ByteString>, stores: &ClusterStores, definitions: &[Definition]) -> Basis {
-    let mut hash = DefaultHasher::new();
-    for definition in definitions {
-        definition.uid.hash(&mut hash);
-        definition.generation.hash(&mut hash);
-    }
-    Basis {
-        bundle,
-        serving: stores.serving().and_then(|serving| serving.metadata.resource_version.clone()),
-        definitions: hash.finish(),
-    }
-}
-
 /// An action under way.
 struct Running {
     action: Action,
@@ -242,6 +228,80 @@ struct Following {
     discoverable: Option<Arc<Discoverable>>,
     /// None when nobody asks them.
     replicas: Option<Arc<Replicas>>,
+    told: Told,
+}
+
+/// What was told of the definitions to those who go on beside the loop.
+#[derive(Default)]
+struct Told {
+    definitions: Vec<Arc<Definition>>,
+    /// Of each definition: the kind, whether it may be begun with, and whether it is served.
+    kinds: Vec<(Option<Arc<KindOutline>>, Sound, bool)>,
+    /// The groups that definitions ask for.
+    groups: HashSet<String>,
+    /// Changes with the generations of all definitions.
+    generations: u64,
+}
+
+/// Whether the last good generation of a definition is its own.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sound {
+    Yes,
+    Refused,
+}
+
+impl Following {
+    /// Tells them what there is, where that is something else than before.
+    fn tell(&mut self, definitions: &[Arc<Definition>]) {
+        let told = &self.told.definitions;
+        if told.len() == definitions.len() && told.iter().zip(definitions).all(|(told, it)| Arc::ptr_eq(told, it)) {
+            return;
+        }
+        let mut hash = DefaultHasher::new();
+        for definition in definitions {
+            definition.uid.hash(&mut hash);
+            definition.generation.hash(&mut hash);
+        }
+        self.told.generations = hash.finish();
+        self.inspections.ask(definitions.iter().filter_map(|it| it.question()).collect());
+        let groups = || definitions.iter().flat_map(|it| it.claimed.iter()).map(|claimed| claimed.group.as_str());
+        if !groups().all(|group| self.told.groups.contains(group)) || definitions.len() < told.len() {
+            self.told.groups = groups().map(str::to_owned).collect();
+        }
+        let kinds = definitions.iter().map(|it| {
+            let sound = if it.verdict.refused.is_none() { Sound::Yes } else { Sound::Refused };
+            (it.verdict.kind.clone(), sound, it.is_said_to_be_served())
+        });
+        let kinds: Vec<_> = kinds.collect();
+        let same = |(left, right): (&(Option<Arc<KindOutline>>, Sound, bool), &(_, _, _))| {
+            let kind = |kind: &Option<Arc<KindOutline>>| kind.as_ref().map(Arc::as_ptr);
+            kind(&left.0) == kind(&right.0) && (left.1, left.2) == (right.1, right.2)
+        };
+        if self.told.kinds.len() != kinds.len() || !self.told.kinds.iter().zip(&kinds).all(same) {
+            self.tell_kinds(definitions);
+            self.told.kinds = kinds;
+        }
+        self.told.definitions = definitions.to_vec();
+    }
+
+    fn tell_kinds(&self, definitions: &[Arc<Definition>]) {
+        if let Some(discoverable) = &self.discoverable {
+            // What is not served is not looked for.
+            let served = definitions.iter().filter(|it| it.is_said_to_be_served());
+            let addresses = served.filter_map(|it| Some((it.served(), &it.verdict.kind.as_ref()?.names.plural)));
+            let addresses = addresses.flat_map(|(versions, plural)| {
+                versions.into_iter().map(|group_version| (group_version, plural.clone()))
+            });
+            discoverable.want(addresses.collect());
+        }
+        // The last good generation of a definition that is refused goes on; it is not begun with.
+        let sound = definitions.iter().filter(|it| it.verdict.refused.is_none());
+        let kinds: Vec<_> = sound.filter_map(|it| Some((it.uid.clone(), it.verdict.kind.clone()?))).collect();
+        if let Some(references) = &self.references {
+            references.set_kinds(kinds.iter().map(|(_, kind)| Arc::clone(kind)).collect());
+        }
+        self.rollouts.set_kinds(kinds);
+    }
 }
 
 struct Controller {
@@ -249,6 +309,9 @@ struct Controller {
     stores: Stores,
     following: Following,
     judge: Judge,
+    decider: Decider,
+    /// When all was decided anew the last time, whatever was seen before.
+    decided_anew: Option<Instant>,
     pace: Pace,
     actor: Actor,
     sans: Arc<BTreeSet<String>>,
@@ -285,6 +348,8 @@ impl Controller {
             stores,
             following,
             judge: Judge::new(own_storage),
+            decider: Decider::default(),
+            decided_anew: None,
             pace: Pace::default(),
             sans,
             round_trip: None,
@@ -303,50 +368,34 @@ impl Controller {
         let stores = self.stores.definitions.iter();
         let objects = stores.flat_map(|(form, store)| store.state().into_iter().map(|object| (*form, object)));
         let records = self.stores.cluster.as_ref().map(|cluster| Arc::clone(&cluster.records));
-        let grounds = Grounds { records, answers: self.following.inspections.answers() };
-        let mut definitions = self.judge.judge(objects, &grounds);
-        if let Some(discoverable) = &self.following.discoverable {
-            // What is not served is not looked for.
-            let is_served = |it: &&Definition| {
-                it.status.conditions.iter().any(|found| found.type_ == CONDITION_SERVED && found.status == "True")
-            };
-            let kinds = definitions.iter().filter(is_served).filter_map(|it| Some((it, it.verdict.kind.as_ref()?)));
-            let served = |(it, kind): (&Definition, &Arc<KindOutline>)| {
-                let plural = kind.names.plural.clone();
-                it.served().into_iter().map(move |group_version| (group_version, plural.clone())).collect::<Vec<_>>()
-            };
-            discoverable.want(kinds.flat_map(served).collect());
-        }
-        self.following.inspections.ask(definitions.iter().filter_map(Definition::question).collect());
-        // The last good generation of a definition that is refused goes on; it is not begun with.
-        let sound = definitions.iter().filter(|it| it.verdict.refused.is_none());
-        let kinds = sound.filter_map(|it| Some((it.uid.clone(), it.verdict.kind.clone()?)));
-        let kinds: Vec<_> = kinds.collect();
-        if let Some(references) = &self.following.references {
-            references.set_kinds(kinds.iter().map(|(_, kind)| Arc::clone(kind)).collect());
-        }
-        self.following.rollouts.set_kinds(kinds);
-        for definition in &mut definitions {
-            definition.rollout = self.following.rollouts.progress(&definition.uid);
-        }
-        let groups: HashSet<&str> =
-            definitions.iter().flat_map(|it| it.claimed.iter()).map(|claimed| claimed.group.as_str()).collect();
+        let progress = self.following.rollouts.progress();
+        let grounds = Grounds { records, answers: self.following.inspections.answers(), progress };
+        let definitions = self.judge.judge(objects, &grounds);
+        self.following.tell(&definitions);
         let mut actions = Vec::new();
         let mut aging = None;
         let surroundings = match &self.stores.cluster {
             None => Surroundings::StandAlone,
             Some(stores) => {
                 if let Some(replicas) = &self.following.replicas {
-                    replicas.set_basis(basis(self.bundle(stores), stores, &definitions));
+                    replicas.set_basis(Basis {
+                        bundle: self.bundle(stores),
+                        serving: stores.serving().and_then(|serving| serving.metadata.resource_version.clone()),
+                        definitions: self.following.told.generations,
+                    });
                 }
-                let (cluster, state, due) = self.look_around(stores, &groups, wall_clock);
+                let (cluster, state, due) = self.look_around(stores, wall_clock);
                 actions.extend(due);
                 aging = state.next;
                 self.staged(state);
                 Surroundings::Registered(cluster)
             }
         };
-        actions.extend(decide(&World { now: wall_clock, definitions, surroundings }));
+        if self.decided_anew.is_none_or(|at| now.duration_since(at) >= LOOK_AGAIN_AFTER) {
+            self.decided_anew = Some(now);
+            self.decider = Decider::default();
+        }
+        actions.extend(self.decider.decide(World { now: wall_clock, definitions, surroundings }));
         self.decided = actions.into();
         self.start_decided(now);
         let aged = aging.and_then(|at| Duration::try_from(at.duration_since(wall_clock)).ok());
@@ -354,12 +403,7 @@ impl Controller {
         self.pace.next(now).map_or(latest, |next| next.min(latest))
     }
 
-    fn look_around(
-        &self,
-        stores: &ClusterStores,
-        groups: &HashSet<&str>,
-        now: Timestamp,
-    ) -> (Cluster, CertificateState, Vec<Action>) {
+    fn look_around(&self, stores: &ClusterStores, now: Timestamp) -> (Cluster, CertificateState, Vec<Action>) {
         let mut api_services = stores.api_services.state();
         api_services.sort_by(|left, right| left.metadata.name.cmp(&right.metadata.name));
         let ours = || api_services.iter().filter(|found| is_ours(found));
@@ -403,7 +447,7 @@ impl Controller {
             name: self.config.service.clone(),
             port: self.config.service_port,
         };
-        let crds = stores.crds(|group| groups.contains(group));
+        let crds = stores.crds(|group| self.following.told.groups.contains(group));
         let bundle = state.bundle.take();
         let replicas =
             self.following.replicas.as_ref().map(|replicas| replicas.living().into_iter().map(Into::into).collect());

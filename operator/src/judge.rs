@@ -1,17 +1,19 @@
-//! Judges each definition once a generation, alone: what it asks for, or why it cannot be accepted.
+//! Judges each definition once a generation, alone: what it asks for, or why it cannot be accepted; then who may have the
+//! names that several ask for.
+//!
+//! A definition about which nothing changed is the same `Arc` as at the look before.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap},
     sync::Arc,
 };
 
-use kindsmith_crds::{ApplicationDefinitionStatus, FINALIZER, Names};
+use kindsmith_crds::{ApplicationDefinitionStatus, CONDITION_SERVED, FINALIZER, Names};
 use kindsmith_schema::{
     compile::OwnStorage,
-    convert::release::overlaps,
     form::{DefinitionError, DefinitionForm},
+    holders::Holders,
     kind::{Kind, KindOutline},
-    names,
     succession::{self, AcceptedGeneration, FORCE_ANNOTATION, RecordError},
 };
 use kube::ResourceExt;
@@ -41,6 +43,15 @@ pub(crate) struct Grounds {
     pub records: Option<Arc<Records>>,
     /// What was found about instances, by the uid of the definition and the generation that asked.
     pub answers: HashMap<(String, String), Answer>,
+    /// How far settings have come, by uid.
+    pub progress: Arc<BTreeMap<String, Progress>>,
+}
+
+impl Grounds {
+    /// The revision of the last record of a definition.
+    fn recorded(&self, uid: &str) -> Option<i64> {
+        Some(self.records.as_ref()?.last(uid)?.revision)
+    }
 }
 
 /// A definition, judged.
@@ -74,6 +85,8 @@ pub(crate) struct Definition {
     pub aggregates_roles: bool,
     /// How far its settings have come; none while that is not known.
     pub rollout: Option<Progress>,
+    /// Why it may not have the names or the prefix that it asks for.
+    pub conflict: Option<String>,
 }
 
 /// Whether a definition stays.
@@ -110,6 +123,36 @@ pub(crate) struct Refusal {
 }
 
 impl Definition {
+    /// Whether it is the same in all that is decided by.
+    fn is_same(&self, other: &Self) -> bool {
+        let Self { form, name, uid, generation, state, resource_version, created, finalizers, .. } = self;
+        let written = (form, name, uid, generation, state, resource_version, created, finalizers)
+            == (
+                &other.form,
+                &other.name,
+                &other.uid,
+                &other.generation,
+                &other.state,
+                &other.resource_version,
+                &other.created,
+                &other.finalizers,
+            );
+        written
+            && (Arc::ptr_eq(&self.status, &other.status) || self.status == other.status)
+            && Arc::ptr_eq(&self.claimed, &other.claimed)
+            && Arc::ptr_eq(&self.verdict, &other.verdict)
+            && self.deletion == other.deletion
+            && self.aggregates_roles == other.aggregates_roles
+            && self.rollout == other.rollout
+            && self.conflict == other.conflict
+    }
+
+    /// Whether its status says that it is served.
+    pub(crate) fn is_said_to_be_served(&self) -> bool {
+        let mut conditions = self.status.conditions.iter();
+        conditions.any(|found| found.type_ == CONDITION_SERVED && found.status == "True")
+    }
+
     /// What has to be found out about instances.
     pub(crate) fn question(&self) -> Option<Question> {
         if self.deletion == Deletion::NotAsked {
@@ -144,7 +187,7 @@ impl Definition {
 }
 
 /// What is known of a definition.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Known {
     /// The state that was judged.
     state: String,
@@ -158,6 +201,17 @@ struct Known {
     claimed: Arc<[GroupVersion]>,
     /// Whether instances may be left when the definition goes.
     orphans: bool,
+}
+
+/// A definition as it was seen last.
+#[derive(Debug)]
+struct Seen {
+    object: Arc<WatchedDefinition>,
+    /// Its last record then.
+    recorded: Option<i64>,
+    definition: Arc<Definition>,
+    /// In which look.
+    look: u64,
 }
 
 /// What a kind was compiled from.
@@ -182,32 +236,112 @@ pub(crate) struct Judge {
     own_storage: OwnStorage,
     /// By uid.
     known: HashMap<String, Known>,
+    /// By uid.
+    seen: HashMap<String, Seen>,
+    /// What was judged by in the last look.
+    last: Last,
+    holders: Holders<KindOutline>,
+}
+
+/// What the last look gave.
+#[derive(Debug, Default)]
+struct Last {
+    look: u64,
+    /// How often the records had changed.
+    records: Option<u64>,
+    answers: HashMap<(String, String), Answer>,
+    progress: Arc<BTreeMap<String, Progress>>,
+    /// All definitions, the oldest first.
+    definitions: Vec<Arc<Definition>>,
 }
 
 impl Judge {
     /// Judges by the storage that the apiserver has.
     pub(crate) fn new(own_storage: OwnStorage) -> Self {
-        Self { own_storage, known: HashMap::new() }
+        Self { own_storage, ..Self::default() }
     }
 
-    /// Judges all definitions there are. One that is being deleted is gone, unless it waits for us.
+    /// Judges all definitions there are, the oldest first. One that is being deleted is gone, unless it waits for us.
     pub(crate) fn judge(
         &mut self,
         objects: impl IntoIterator<Item = (DefinitionForm, Arc<WatchedDefinition>)>,
         grounds: &Grounds,
-    ) -> Vec<Definition> {
-        let mut definitions: Vec<Definition> = objects
-            .into_iter()
-            .filter(|(form, object)| {
-                let waits = form.has_status() && object.finalizers().iter().any(|finalizer| finalizer == FINALIZER);
-                waits || object.metadata.deletion_timestamp.is_none()
-            })
-            .map(|(form, object)| self.definition(form, &object, grounds))
-            .collect();
-        definitions.sort_by(|left, right| (left.created, &left.name).cmp(&(right.created, &right.name)));
-        let alive: HashSet<&str> = definitions.iter().map(|definition| definition.uid.as_str()).collect();
-        self.known.retain(|uid, _| alive.contains(uid.as_str()));
+    ) -> Vec<Arc<Definition>> {
+        let look = self.last.look.wrapping_add(1);
+        let records = grounds.records.as_ref().map(|records| records.changes());
+        let same_answers = self.last.answers == grounds.answers;
+        let same_progress = Arc::ptr_eq(&self.last.progress, &grounds.progress);
+        let same_records = self.last.records == records;
+        let mut news = Vec::new();
+        let mut alive = 0_usize;
+        for (form, object) in objects {
+            let waits = form.has_status() && object.finalizers().iter().any(|finalizer| finalizer == FINALIZER);
+            if !waits && object.metadata.deletion_timestamp.is_some() {
+                continue;
+            }
+            alive += 1;
+            let uid = object.metadata.uid.as_deref().unwrap_or_default();
+            let recorded = || grounds.recorded(uid);
+            if let Some(seen) = self.seen.get_mut(uid) {
+                let is_same = Arc::ptr_eq(&seen.object, &object)
+                    && same_answers
+                    && (same_records || seen.recorded == recorded())
+                    && (same_progress || seen.definition.rollout == grounds.progress.get(uid).copied());
+                if is_same {
+                    seen.look = look;
+                    continue;
+                }
+            }
+            let recorded = recorded();
+            let mut definition = self.definition(form, &object, grounds);
+            let before = self.seen.get(&definition.uid);
+            definition.conflict = before.and_then(|before| before.definition.conflict.clone());
+            let definition = match before {
+                Some(before) if before.definition.is_same(&definition) => Arc::clone(&before.definition),
+                _ => {
+                    let definition = Arc::new(definition);
+                    news.push(Arc::clone(&definition));
+                    definition
+                }
+            };
+            self.seen.insert(definition.uid.clone(), Seen { object, recorded, definition, look });
+        }
+        let mut definitions = std::mem::take(&mut self.last.definitions);
+        if !news.is_empty() || alive != definitions.len() {
+            self.seen.retain(|_, seen| seen.look == look);
+            let seen = &self.seen;
+            self.known.retain(|uid, _| seen.contains_key(uid));
+            let is_current =
+                |it: &Arc<Definition>| seen.get(&it.uid).is_some_and(|seen| Arc::ptr_eq(&seen.definition, it));
+            definitions.retain(is_current);
+            definitions.extend(news);
+            // What is ordered already costs little.
+            definitions.sort_by(|left, right| (left.created, &left.name).cmp(&(right.created, &right.name)));
+            self.settle_conflicts(&mut definitions);
+        }
+        let (answers, progress) = (grounds.answers.clone(), Arc::clone(&grounds.progress));
+        self.last = Last { look, records, answers, progress, definitions: definitions.clone() };
         definitions
+    }
+
+    /// Finds out which definitions may not have the names and the prefix they ask for.
+    fn settle_conflicts(&mut self, definitions: &mut [Arc<Definition>]) {
+        let kinds = definitions.iter().filter_map(|it| it.verdict.kind.clone());
+        let kinds: Vec<Arc<KindOutline>> = kinds.collect();
+        let mut found = self.holders.judge(&kinds);
+        for definition in definitions {
+            let denied = definition.verdict.kind.as_ref().and_then(|_| found.next());
+            let conflict = denied.and_then(|denied| match &denied.overlap {
+                _ if !denied.names.is_empty() => Some(describe(&denied.names)),
+                overlap => overlap.as_ref().map(ToString::to_string),
+            });
+            if definition.conflict != conflict {
+                Arc::make_mut(definition).conflict = conflict;
+                if let Some(seen) = self.seen.get_mut(&definition.uid) {
+                    seen.definition = Arc::clone(definition);
+                }
+            }
+        }
     }
 
     fn definition(&mut self, form: DefinitionForm, object: &Arc<WatchedDefinition>, grounds: &Grounds) -> Definition {
@@ -226,7 +360,8 @@ impl Judge {
             finalizers: object.finalizers().to_vec(),
             deletion: Deletion::NotAsked,
             aggregates_roles: object.annotations().get(AGGREGATE_ROLES_ANNOTATION).is_none_or(|it| it != "false"),
-            rollout: None,
+            rollout: metadata.uid.as_ref().and_then(|uid| grounds.progress.get(uid).copied()),
+            conflict: None,
         };
         let known = self.known(&definition, object, grounds);
         definition.claimed = Arc::clone(&known.claimed);
@@ -383,31 +518,25 @@ fn described(error: DefinitionError) -> String {
     }
 }
 
-/// Which definitions may not have the names they ask for, and why. One entry a definition, in the order given.
-pub(crate) fn name_conflicts(definitions: &[Definition]) -> Vec<Option<String>> {
-    let (with_kind, kinds): (Vec<usize>, Vec<&KindOutline>) = definitions
-        .iter()
-        .enumerate()
-        .filter_map(|(index, definition)| Some((index, definition.verdict.kind.as_deref()?)))
-        .unzip();
-    let mut found = vec![None; definitions.len()];
-    let overlaps = with_kind.iter().copied().zip(overlaps(&kinds));
-    let overlapping: Vec<_> = overlaps.filter_map(|(index, overlap)| Some((index, overlap?))).collect();
-    for (index, conflicts) in with_kind.into_iter().zip(names::conflicts(&kinds)) {
-        if !conflicts.is_empty() {
-            found[index] = Some(describe(&conflicts));
-        }
-    }
-    for (index, overlap) in overlapping {
-        found[index].get_or_insert_with(|| overlap.to_string());
-    }
-    found
-}
-
 fn describe<T: std::fmt::Display>(faults: &[T]) -> String {
     let mut text = faults.iter().take(FAULTS_MAX).map(ToString::to_string).collect::<Vec<_>>().join("; ");
     if let Some(more) = faults.len().checked_sub(FAULTS_MAX).filter(|more| *more > 0) {
         text.push_str(&format!("; and {more} more"));
     }
     text
+}
+
+#[cfg(test)]
+impl Judge {
+    /// One that knows as much, and has looked at nothing yet.
+    pub(crate) fn before_any_look(&self) -> Self {
+        Self { own_storage: self.own_storage, known: self.known.clone(), ..Self::default() }
+    }
+}
+
+#[cfg(test)]
+impl PartialEq for Definition {
+    fn eq(&self, other: &Self) -> bool {
+        self.is_same(other)
+    }
 }

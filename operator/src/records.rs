@@ -2,7 +2,10 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use futures::StreamExt as _;
@@ -27,6 +30,7 @@ type Revisions = BTreeMap<i64, Arc<AcceptedGeneration>>;
 /// All records there are.
 pub(crate) struct Records {
     held: Mutex<HashMap<String, Revisions>>,
+    changes: AtomicU64,
     ready: watch::Sender<bool>,
     bell: Arc<Notify>,
 }
@@ -34,7 +38,7 @@ pub(crate) struct Records {
 impl Records {
     /// No records; `bell` rings when they change.
     pub(crate) fn new(bell: Arc<Notify>) -> Arc<Self> {
-        Arc::new(Self { held: Mutex::default(), ready: watch::channel(false).0, bell })
+        Arc::new(Self { held: Mutex::default(), changes: AtomicU64::new(0), ready: watch::channel(false).0, bell })
     }
 
     fn held(&self) -> MutexGuard<'_, HashMap<String, Revisions>> {
@@ -45,6 +49,17 @@ impl Records {
     pub(crate) async fn ready(&self) {
         // The sender is our own, so this ends when they were.
         let _ = self.ready.subscribe().wait_for(|ready| *ready).await;
+    }
+
+    /// Changes what is held, and counts that.
+    fn change(&self, change: impl FnOnce(&mut HashMap<String, Revisions>)) {
+        change(&mut self.held());
+        self.changes.fetch_add(1, Ordering::Release);
+    }
+
+    /// How often they changed. Read before the records, it is never newer than these.
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
     }
 
     /// The record of a definition that is in force.
@@ -69,16 +84,16 @@ impl Records {
                 Ok(watcher::Event::Init) => listed.clear(),
                 Ok(watcher::Event::InitApply(object)) => insert(&mut listed, &object),
                 Ok(watcher::Event::InitDone) => {
-                    *self.held() = std::mem::take(&mut listed);
+                    self.change(|held| *held = std::mem::take(&mut listed));
                     self.ready.send_replace(true);
                     self.bell.notify_one();
                 }
                 Ok(watcher::Event::Apply(object)) => {
-                    insert(&mut self.held(), &object);
+                    self.change(|held| insert(held, &object));
                     self.bell.notify_one();
                 }
                 Ok(watcher::Event::Delete(object)) => {
-                    remove(&mut self.held(), &object);
+                    self.change(|held| remove(held, &object));
                     self.bell.notify_one();
                 }
                 Err(error) => tracing::warn!(%error, "cannot watch the records of accepted generations; trying again"),
@@ -120,14 +135,18 @@ pub(crate) mod testing {
     impl Records {
         /// Puts a record where the watch would.
         pub(crate) fn put(&self, record: AcceptedGeneration) {
-            self.held().entry(record.uid.clone()).or_default().insert(record.revision, Arc::new(record));
+            self.change(|held| {
+                held.entry(record.uid.clone()).or_default().insert(record.revision, Arc::new(record));
+            });
         }
 
         /// Takes one away.
         pub(crate) fn take(&self, name: &str) {
-            for revisions in self.held().values_mut() {
-                revisions.retain(|_, record| record.object_name() != name);
-            }
+            self.change(|held| {
+                for revisions in held.values_mut() {
+                    revisions.retain(|_, record| record.object_name() != name);
+                }
+            });
         }
     }
 }

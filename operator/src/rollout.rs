@@ -40,7 +40,7 @@ pub(crate) struct Progress {
 #[derive(Default)]
 struct State {
     kinds: Vec<(String, Arc<KindOutline>)>,
-    progress: BTreeMap<String, Progress>,
+    progress: Arc<BTreeMap<String, Progress>>,
 }
 
 /// The rollouts of all definitions.
@@ -69,9 +69,19 @@ impl Rollouts {
         self.state().kinds = kinds;
     }
 
-    /// How far the definition with the uid has come; none until releases were seen.
-    pub(crate) fn progress(&self, uid: &str) -> Option<Progress> {
-        self.state().progress.get(uid).copied()
+    /// How far definitions have come, by uid; none until releases were seen.
+    pub(crate) fn progress(&self) -> Arc<BTreeMap<String, Progress>> {
+        Arc::clone(&self.state().progress)
+    }
+
+    /// Notes how far definitions have come. Whether that is another than before.
+    fn progressed(&self, progress: BTreeMap<String, Progress>) -> bool {
+        let mut state = self.state();
+        let changed = *state.progress != progress;
+        if changed {
+            state.progress = Arc::new(progress);
+        }
+        changed
     }
 
     /// Goes on until the task is ended.
@@ -84,8 +94,7 @@ impl Rollouts {
             tokio::time::sleep(STEP).await;
             let kinds = self.state().kinds.clone();
             let (progress, pending) = assess(&kinds, &self.releases.state(), &mut settled);
-            let changed = std::mem::replace(&mut self.state().progress, progress.clone()) != progress;
-            if changed {
+            if self.progressed(progress) {
                 self.bell.notify_one();
             }
             patcher.send(pending).await;

@@ -1,6 +1,9 @@
 //! One APIService for each served group-version: which there should be, and what is to be done about the difference.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use k8s_openapi::{
     ByteString,
@@ -63,11 +66,61 @@ struct Wanted {
     digest: String,
 }
 
-pub(super) fn actions(definitions: &[Definition], names: &[Finding], cluster: &Cluster) -> Vec<Action> {
-    let wanted = wanted(definitions, names);
+/// What is wanted of all definitions: it changes when a kind does, or who may have its names.
+#[derive(Default)]
+pub(super) struct Registrations(BTreeMap<GroupVersion, Wanted>);
+
+impl Registrations {
+    /// Group-versions that an accepted definition serves, its last good generation included.
+    pub(super) fn of(definitions: &[Arc<Definition>], names: &[Finding]) -> Self {
+        let mut sources: BTreeMap<GroupVersion, Vec<(&str, i64, &str)>> = BTreeMap::new();
+        for (definition, names) in definitions.iter().zip(names) {
+            if definition.deletion == Deletion::LetGo {
+                continue;
+            }
+            let Some(kind) = definition.verdict.kind.as_ref().filter(|_| names.holds()) else { continue };
+            for group_version in definition.served() {
+                let source = (definition.uid.as_str(), kind.origin.generation, kind.names.plural.as_str());
+                sources.entry(group_version).or_default().push(source);
+            }
+        }
+        let wanted = |mut sources: Vec<(&str, i64, &str)>| {
+            sources.sort_unstable();
+            let mut digest = Sha256::new();
+            for (uid, generation, _) in &sources {
+                digest.update(format!("{uid}:{generation}\n"));
+            }
+            let mut digest = format!("{:x}", digest.finalize());
+            digest.truncate(DIGEST_DIGITS);
+            let resources = sources.iter().map(|(.., plural)| (*plural).to_owned()).collect();
+            Wanted { resources, digest }
+        };
+        Self(sources.into_iter().map(|(group_version, sources)| (group_version, wanted(sources))).collect())
+    }
+
+    /// Whether a definition adds the same to them as the other.
+    pub(super) fn are_same(left: (&Definition, &Finding), right: (&Definition, &Finding)) -> bool {
+        let ((left, left_names), (right, right_names)) = (left, right);
+        let kinds = match (&left.verdict.kind, &right.verdict.kind) {
+            (None, None) => true,
+            (Some(left), Some(right)) => Arc::ptr_eq(left, right),
+            _ => false,
+        };
+        kinds
+            && left.uid == right.uid
+            && left_names.holds() == right_names.holds()
+            && (left.deletion == Deletion::LetGo) == (right.deletion == Deletion::LetGo)
+    }
+}
+
+pub(super) fn actions(
+    Registrations(wanted): &Registrations,
+    definitions: &[Arc<Definition>],
+    cluster: &Cluster,
+) -> Vec<Action> {
     let priorities = priorities(wanted.keys());
     let mut actions = Vec::new();
-    for (group_version, wanted) in &wanted {
+    for (group_version, wanted) in wanted {
         let priority = priorities.get(group_version).copied().unwrap_or(VERSION_PRIORITY_MINIMUM);
         let Some(bundle) = &cluster.bundle else { continue };
         let desired = desired(group_version, priority, bundle, cluster);
@@ -82,42 +135,30 @@ pub(super) fn actions(definitions: &[Definition], names: &[Finding], cluster: &C
             Some(existing) => actions.extend(refresh(group_version, existing, wanted)),
         }
     }
-    actions.extend(surplus(&wanted, definitions, cluster));
+    actions.extend(surplus(wanted, definitions, cluster));
     actions
 }
 
-/// Group-versions that an accepted definition serves, its last good generation included.
-fn wanted(definitions: &[Definition], names: &[Finding]) -> BTreeMap<GroupVersion, Wanted> {
-    let mut sources: BTreeMap<GroupVersion, Vec<(&str, i64, &str)>> = BTreeMap::new();
-    for (definition, names) in definitions.iter().zip(names) {
-        if definition.deletion == Deletion::LetGo {
-            continue;
-        }
-        let Some(kind) = definition.verdict.kind.as_ref().filter(|_| names.holds()) else { continue };
-        for group_version in definition.served() {
-            let source = (definition.uid.as_str(), kind.origin.generation, kind.names.plural.as_str());
-            sources.entry(group_version).or_default().push(source);
-        }
-    }
-    sources
-        .into_iter()
-        .map(|(group_version, mut sources)| {
-            sources.sort_unstable();
-            let mut digest = Sha256::new();
-            for (uid, generation, _) in &sources {
-                digest.update(format!("{uid}:{generation}\n"));
-            }
-            let mut digest = format!("{:x}", digest.finalize());
-            digest.truncate(DIGEST_DIGITS);
-            let resources = sources.iter().map(|(.., plural)| (*plural).to_owned()).collect();
-            (group_version, Wanted { resources, digest })
+/// Whether definitions are told the same of both, and decided about in the same way.
+pub(super) fn are_same(left: &[Arc<APIService>], right: &[Arc<APIService>]) -> bool {
+    let said = |condition: Option<&'_ APIServiceCondition>| {
+        condition.map(|it| (it.status.clone(), it.reason.clone(), it.message.clone()))
+    };
+    let of_spec = |it: &APIService| it.spec.as_ref().map(|spec| (spec.ca_bundle.clone(), spec.service.clone()));
+    left.len() == right.len()
+        && left.iter().zip(right).all(|(left, right)| {
+            Arc::ptr_eq(left, right)
+                || (left.metadata.name == right.metadata.name
+                    && is_ours(left) == is_ours(right)
+                    && said(available(left)) == said(available(right))
+                    && of_spec(left) == of_spec(right))
         })
-        .collect()
 }
 
 /// Group-versions that definitions which stay are served under.
-pub(super) fn kept(definitions: &[Definition], names: &[Finding]) -> BTreeSet<GroupVersion> {
-    let stays = |(definition, names): &(&Definition, &Finding)| definition.deletion != Deletion::LetGo && names.holds();
+pub(super) fn kept(definitions: &[Arc<Definition>], names: &[Finding]) -> BTreeSet<GroupVersion> {
+    let stays =
+        |(definition, names): &(&Arc<Definition>, &Finding)| definition.deletion != Deletion::LetGo && names.holds();
     definitions.iter().zip(names).filter(stays).flat_map(|(definition, _)| definition.served()).collect()
 }
 
@@ -190,7 +231,7 @@ fn refresh(group_version: &GroupVersion, existing: &APIService, wanted: &Wanted)
 /// APIServices of ours that nothing is served under any more.
 fn surplus<'a>(
     wanted: &'a BTreeMap<GroupVersion, Wanted>,
-    definitions: &'a [Definition],
+    definitions: &'a [Arc<Definition>],
     cluster: &'a Cluster,
 ) -> impl Iterator<Item = Action> + 'a {
     let kept: BTreeSet<String> = wanted.keys().map(GroupVersion::api_service_name).collect();

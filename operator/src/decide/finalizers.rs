@@ -5,13 +5,14 @@ use std::collections::BTreeSet;
 
 use kindsmith_crds::FINALIZER;
 
-use super::{Action, Finding, Surroundings, World, api_services};
-use crate::judge::{Definition, Deletion};
+use super::{Action, Considered, Finding, Surroundings, World, api_services};
+use crate::judge::Deletion;
 
-pub(super) fn actions(world: &World, names: &[Finding]) -> Vec<Action> {
+/// The actions on what is considered; `names` are those of all definitions.
+pub(super) fn actions(world: &World, names: &[Finding], considered: &[Considered<'_>]) -> Vec<(usize, Action)> {
     let leaving = world.definitions.iter().any(|definition| definition.deletion == Deletion::LetGo);
     let kept = if leaving { api_services::kept(&world.definitions, names) } else { BTreeSet::new() };
-    let action = |definition: &Definition| {
+    let action = |Considered { index, definition, .. }: &Considered<'_>| {
         let has = definition.finalizers.iter().any(|finalizer| finalizer == FINALIZER);
         let others = || definition.finalizers.iter().filter(|finalizer| *finalizer != FINALIZER).cloned();
         let finalizers: Vec<String> = match (&world.surroundings, &definition.deletion) {
@@ -31,11 +32,12 @@ pub(super) fn actions(world: &World, names: &[Finding]) -> Vec<Action> {
                 others().collect()
             }
         };
-        Some(Action::SetFinalizers {
+        let action = Action::SetFinalizers {
             name: definition.name.clone(),
             basis: definition.resource_version.clone(),
             finalizers,
-        })
+        };
+        Some((*index, action))
     };
-    world.definitions.iter().filter(|it| it.form.has_status()).filter_map(action).collect()
+    considered.iter().filter(|it| it.definition.form.has_status()).filter_map(action).collect()
 }

@@ -5,7 +5,7 @@
 use jiff::Timestamp;
 
 use super::{Cluster, Finding, Surroundings, Truth, World, api_services};
-use crate::judge::{Definition, name_conflicts};
+use crate::judge::Definition;
 
 /// A CustomResourceDefinition, as far as it matters here.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,30 +20,27 @@ pub(crate) struct CrdClaim {
     pub created: Timestamp,
 }
 
-/// What is found about the names of each definition, in their order.
-pub(super) fn names(world: &World) -> Vec<Finding> {
-    let conflicts = name_conflicts(&world.definitions);
-    world
-        .definitions
-        .iter()
-        .zip(conflicts)
-        .map(|(definition, conflict)| {
-            if definition.verdict.kind.is_none() {
-                return Finding::new(
-                    Truth::Unknown,
-                    "InvalidDefinition",
-                    "names are looked at once the definition is accepted",
-                );
-            }
-            if let Some(conflict) = conflict {
-                return Finding::new(Truth::False, "NameConflict", conflict);
-            }
-            match &world.surroundings {
-                Surroundings::Registered(cluster) => group_versions(definition, cluster),
-                Surroundings::StandAlone => Finding::new(Truth::True, "NoConflicts", "no conflicts found"),
-            }
-        })
-        .collect()
+/// What is found about the names of a definition.
+pub(super) fn names(definition: &Definition, surroundings: &Surroundings) -> Finding {
+    if definition.verdict.kind.is_none() {
+        return Finding::new(
+            Truth::Unknown,
+            "InvalidDefinition",
+            "names are looked at once the definition is accepted",
+        );
+    }
+    if let Some(conflict) = &definition.conflict {
+        return Finding::new(Truth::False, "NameConflict", conflict.clone());
+    }
+    match surroundings {
+        Surroundings::Registered(cluster) => group_versions(definition, cluster),
+        Surroundings::StandAlone => Finding::new(Truth::True, "NoConflicts", "no conflicts found"),
+    }
+}
+
+/// The same of all, in their order.
+pub(super) fn all_names(world: &World) -> Vec<Finding> {
+    world.definitions.iter().map(|definition| names(definition, &world.surroundings)).collect()
 }
 
 fn group_versions(definition: &Definition, cluster: &Cluster) -> Finding {
@@ -102,7 +99,7 @@ mod tests {
     };
 
     fn reasons(world: &World) -> Vec<String> {
-        names(world).into_iter().map(|finding| finding.reason).collect()
+        all_names(world).into_iter().map(|finding| finding.reason).collect()
     }
 
     #[test]
@@ -110,7 +107,7 @@ mod tests {
         let mut younger = definition("caches", "Redis");
         younger["metadata"]["creationTimestamp"] = "2026-02-01T00:00:00Z".into();
         let world = WorldBuilder::registered().define(&younger).define(&definition("redises", "Redis")).build();
-        let found = names(&world);
+        let found = all_names(&world);
         assert_eq!(reasons(&world), ["NoConflicts", "NameConflict"]);
         assert!(found[1].message.contains("redises.apps.example.com"), "{}", found[1].message);
     }
@@ -130,7 +127,7 @@ mod tests {
         let mut foreign = api_service(&GroupVersion::new("apps.example.com", "v1"));
         foreign.metadata.labels = None;
         let world = WorldBuilder::registered().define(&definition("redises", "Redis")).api_service(foreign).build();
-        let found = names(&world).remove(0);
+        let found = all_names(&world).remove(0);
         assert_eq!((found.truth, found.reason.as_str()), (Truth::False, "ServedByOther"));
         assert!(
             found.message.contains("v1.apps.example.com") && found.message.contains("Service kindsmith-system/api")
@@ -148,7 +145,7 @@ mod tests {
         let with = |crd| WorldBuilder::registered().define(&definition("redises", "Redis")).crd(crd).build();
         assert_eq!(reasons(&with(crd("2020-01-01T00:00:00Z", "v1"))), ["ServedByOther"]);
         assert_eq!(reasons(&with(crd("2020-01-01T00:00:00Z", "v2"))), ["NoConflicts"], "another version");
-        let newer = names(&with(crd("2030-01-01T00:00:00Z", "v1"))).remove(0);
+        let newer = all_names(&with(crd("2030-01-01T00:00:00Z", "v1"))).remove(0);
         assert!(newer.holds() && newer.message.contains("which is newer"), "{newer:?}");
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! # Flow
 //! `holders` says who else holds a group-version, `api_services` what should be registered, `status` what each
-//! definition is told. Each gives actions; none knows how they are carried out.
+//! definition is told. Each gives actions; none knows how they are carried out. `decider` leaves out the definitions
+//! about which it had nothing to do in a world that was the same to them.
 //!
 //! # Guarantees
 //! The same world gives the same actions, and a world in which they were carried out gives none. A definition's fault
@@ -35,6 +36,9 @@ mod status;
 /// What is said with Events.
 mod transitions;
 
+/// What is decided again after a change.
+mod decider;
+
 /// A world to test with.
 #[cfg(test)]
 pub(crate) mod testing;
@@ -43,6 +47,7 @@ pub(crate) mod testing;
 mod tests;
 
 pub(crate) use api_services::{MANAGED_BY_LABEL, MANAGED_BY_VALUE, REGISTRY_DIGEST_ANNOTATION, carries, is_ours};
+pub(crate) use decider::Decider;
 pub(crate) use holders::CrdClaim;
 pub(crate) use replicas::Replica;
 pub(crate) use roles::ROLES_LABEL;
@@ -111,8 +116,8 @@ pub(crate) enum Surroundings {
 pub(crate) struct World {
     /// The time.
     pub now: Timestamp,
-    /// The definitions, the oldest first.
-    pub definitions: Vec<Definition>,
+    /// The definitions, the oldest first. The same `Arc` as in the world before is the same definition.
+    pub definitions: Vec<Arc<Definition>>,
     /// What is around them.
     pub surroundings: Surroundings,
 }
@@ -298,6 +303,14 @@ impl Action {
     }
 }
 
+/// A definition that is looked at: its index in the world, and what was found about its names.
+#[derive(Clone, Copy)]
+struct Considered<'w> {
+    index: usize,
+    definition: &'w Definition,
+    names: &'w Finding,
+}
+
 /// What was found about one thing: a condition without its times.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Finding {
@@ -339,20 +352,4 @@ impl Finding {
     fn holds(&self) -> bool {
         self.truth == Truth::True
     }
-}
-
-/// Decides what is to be done.
-pub(crate) fn decide(world: &World) -> Vec<Action> {
-    let names = holders::names(world);
-    let mut actions = finalizers::actions(world, &names);
-    if let Surroundings::Registered(cluster) = &world.surroundings {
-        actions.extend(records::actions(&world.definitions, &cluster.records));
-        actions.extend(api_services::actions(&world.definitions, &names, cluster));
-    }
-    actions.extend(status::actions(world, &names));
-    // The last: nobody waits for them, and of 1,000 definitions they are the most.
-    if let Surroundings::Registered(cluster) = &world.surroundings {
-        actions.extend(roles::actions(&world.definitions, &names, cluster));
-    }
-    actions
 }

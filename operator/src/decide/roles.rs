@@ -3,7 +3,10 @@
 //! Each is whole in itself, so that it can be bound alone. The labels are those of
 //! k8s.io/kubernetes/plugin/pkg/auth/authorizer/rbac/bootstrappolicy/policy.go; read and write are told apart as there.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use k8s_openapi::{
     api::rbac::v1::{ClusterRole, PolicyRule},
@@ -57,7 +60,7 @@ impl Role {
     }
 }
 
-pub(super) fn actions(definitions: &[Definition], names: &[Finding], cluster: &Cluster) -> Vec<Action> {
+pub(super) fn actions(definitions: &[Arc<Definition>], names: &[Finding], cluster: &Cluster) -> Vec<Action> {
     let mut there: BTreeMap<String, &ClusterRole> =
         cluster.roles.iter().map(|role| (role.name_any(), role.as_ref())).collect();
     let mut actions = Vec::new();
@@ -79,7 +82,7 @@ pub(super) fn actions(definitions: &[Definition], names: &[Finding], cluster: &C
     }
     // One that is refused, and whose last good generation is not known here, may be served all the same.
     let unknown =
-        |definition: &&Definition| definition.verdict.kind.is_none() && definition.deletion != Deletion::LetGo;
+        |definition: &&Arc<Definition>| definition.verdict.kind.is_none() && definition.deletion != Deletion::LetGo;
     let unknown: BTreeSet<&str> = definitions.iter().filter(unknown).map(|it| it.uid.as_str()).collect();
     there.retain(|_, role| role.labels().get(ROLES_LABEL).is_none_or(|uid| !unknown.contains(uid.as_str())));
     actions.extend(
@@ -89,6 +92,33 @@ pub(super) fn actions(definitions: &[Definition], names: &[Finding], cluster: &C
             .map(|role| Action::DeleteRole { name: role.name_any(), uid: role.uid().unwrap_or_default() }),
     );
     actions
+}
+
+/// Whether both have the same roles, or none.
+pub(super) fn are_same(left: (&Definition, &Finding), right: (&Definition, &Finding)) -> bool {
+    let ((left, left_names), (right, right_names)) = (left, right);
+    let stays = |definition: &Definition| definition.deletion != Deletion::LetGo;
+    let kinds = match (&left.verdict.kind, &right.verdict.kind) {
+        (None, None) => true,
+        (Some(left), Some(right)) => {
+            Arc::ptr_eq(left, right)
+                || ((&left.group, &left.names.plural) == (&right.group, &right.names.plural)
+                    && subresources(left) == subresources(right))
+        }
+        _ => false,
+    };
+    kinds
+        && stays(left) == stays(right)
+        && left_names.holds() == right_names.holds()
+        && left.aggregates_roles == right.aggregates_roles
+        && (left.form, &left.name, &left.uid) == (right.form, &right.name, &right.uid)
+}
+
+/// Whether a kind has a status and a scale to be written.
+fn subresources(kind: &KindOutline) -> (bool, bool) {
+    let status = kind.versions.iter().any(|version| version.status != StatusRole::Field);
+    let scale = kind.versions.iter().any(|version| version.scale.is_some());
+    (status, scale)
 }
 
 /// Whether a role says what it should; what others put on it besides may stay.
@@ -135,8 +165,7 @@ fn wanted(role: Role, definition: &Definition, kind: &KindOutline) -> ClusterRol
 
 fn rules(role: Role, kind: &KindOutline) -> Vec<PolicyRule> {
     let plural = &kind.names.plural;
-    let status = kind.versions.iter().any(|version| version.status != StatusRole::Field);
-    let scale = kind.versions.iter().any(|version| version.scale.is_some());
+    let (status, scale) = subresources(kind);
     let status = status.then(|| format!("{plural}/status"));
     let scale = scale.then(|| format!("{plural}/scale"));
     let rule = |resources: Vec<String>, verbs: &[&str]| PolicyRule {
@@ -169,7 +198,7 @@ mod tests {
 
     fn of(world: &World) -> Vec<Action> {
         let Surroundings::Registered(cluster) = &world.surroundings else { panic!("there is no cluster") };
-        actions(&world.definitions, &holders::names(world), cluster)
+        actions(&world.definitions, &holders::all_names(world), cluster)
     }
 
     fn written(actions: &[Action]) -> Vec<&ClusterRole> {

@@ -7,7 +7,7 @@ use kindsmith_crds::{
 };
 use serde_json::{Map, Value};
 
-use super::{Action, Finding, Surroundings, Truth, World, api_services, conditions, replicas, transitions};
+use super::{Action, Considered, Finding, Surroundings, Truth, World, api_services, conditions, replicas, transitions};
 use crate::{
     discoverable::Visible,
     inspection::Answer,
@@ -16,26 +16,22 @@ use crate::{
 };
 
 /// The status writes that are needed.
-pub(super) fn actions(world: &World, names: &[Finding]) -> Vec<Action> {
-    let write = |(definition, names): (&Definition, &Finding)| {
+pub(super) fn actions(world: &World, considered: &[Considered<'_>]) -> Vec<(usize, Action)> {
+    let write = |Considered { index, definition, names }: &Considered<'_>| {
         let status = status(definition, names, world);
         let patch = patch(&definition.status, &status)?;
-        Some(Action::WriteStatus {
+        let action = Action::WriteStatus {
             transitions: transitions::transitions(&definition.status.conditions, &status.conditions),
             uid: definition.uid.clone(),
             name: definition.name.clone(),
             basis: definition.resource_version.clone(),
             patch: with_resource_version(&patch, definition.resource_version.as_deref()),
-        })
+        };
+        Some((*index, action))
     };
     // What other forms do not have room for is in the log.
-    world
-        .definitions
-        .iter()
-        .zip(names)
-        .filter(|(it, _)| it.form.has_status() && it.deletion != Deletion::LetGo)
-        .filter_map(write)
-        .collect()
+    let told = |it: &&Considered<'_>| it.definition.form.has_status() && it.definition.deletion != Deletion::LetGo;
+    considered.iter().filter(told).filter_map(write).collect()
 }
 
 fn status(definition: &Definition, names: &Finding, world: &World) -> ApplicationDefinitionStatus {

@@ -14,12 +14,13 @@ use kindsmith_schema::{form::DefinitionForm, succession::AcceptedGeneration};
 use kube::ResourceExt;
 use serde_json::{Value, json};
 
-use super::{Action, Cluster, CrdClaim, REGISTRY_DIGEST_ANNOTATION, ServiceTarget, Surroundings, World, decide};
+use super::{Action, Cluster, CrdClaim, Decider, REGISTRY_DIGEST_ANNOTATION, ServiceTarget, Surroundings, World};
 use crate::{
     group_version::GroupVersion,
     inspection::Answer,
     judge::{Grounds, Judge},
     records::Records,
+    watched::WatchedDefinition,
 };
 
 /// An ApplicationDefinition `<plural>.apps.example.com` with one version, v1.
@@ -82,6 +83,11 @@ pub(crate) fn set_available(api_service: &mut APIService, status: &str, reason: 
     api_service.status = Some(APIServiceStatus { conditions: Some(vec![condition]) });
 }
 
+/// What is to be done in a world that nothing is known of before.
+pub(crate) fn decide(world: &World) -> Vec<Action> {
+    Decider::default().decide(world.clone())
+}
+
 /// A world with what is put into it. It remembers verdicts, as the controller does.
 pub(crate) struct WorldBuilder {
     pub(crate) judge: Judge,
@@ -89,6 +95,9 @@ pub(crate) struct WorldBuilder {
     pub(crate) cluster: Option<Cluster>,
     /// What is found about instances, by uid and state.
     pub(crate) answers: HashMap<(String, String), Answer>,
+    /// The objects as they were seen last: what stays is the same, as in a store.
+    seen: HashMap<String, (Value, Arc<WatchedDefinition>)>,
+    decider: Decider,
 }
 
 impl WorldBuilder {
@@ -103,11 +112,18 @@ impl WorldBuilder {
             roles: Vec::new(),
             visible: None,
         };
-        Self { judge: Judge::default(), objects: Vec::new(), cluster: Some(cluster), answers: HashMap::new() }
+        Self { cluster: Some(cluster), ..Self::stand_alone() }
     }
 
     pub(crate) fn stand_alone() -> Self {
-        Self { judge: Judge::default(), objects: Vec::new(), cluster: None, answers: HashMap::new() }
+        Self {
+            judge: Judge::default(),
+            objects: Vec::new(),
+            cluster: None,
+            answers: HashMap::new(),
+            seen: HashMap::new(),
+            decider: Decider::default(),
+        }
     }
 
     pub(crate) fn define(mut self, definition: &Value) -> Self {
@@ -133,15 +149,27 @@ impl WorldBuilder {
         if let Some(cluster) = &mut self.cluster {
             cluster.api_services.sort_by(|left, right| left.metadata.name.cmp(&right.metadata.name));
         }
-        let objects = self.objects.iter().map(|object| {
-            let object = serde_json::from_value(object.clone()).unwrap();
-            (DefinitionForm::Kindsmith, Arc::new(object))
-        });
+        let seen = &mut self.seen;
+        let objects: Vec<_> = self
+            .objects
+            .iter()
+            .map(|object| {
+                let name = object["metadata"]["name"].as_str().unwrap();
+                if seen.get(name).is_none_or(|(held, _)| held != object) {
+                    let parsed = Arc::new(serde_json::from_value(object.clone()).unwrap());
+                    seen.insert(name.to_owned(), (object.clone(), parsed));
+                }
+                (DefinitionForm::Kindsmith, Arc::clone(&seen[name].1))
+            })
+            .collect();
         let records = self.cluster.as_ref().map(|cluster| Arc::clone(&cluster.records));
-        let grounds = Grounds { records, answers: self.answers.clone() };
+        let grounds = Grounds { records, answers: self.answers.clone(), progress: Arc::default() };
+        let definitions = self.judge.judge(objects.clone(), &grounds);
+        let anew = self.judge.before_any_look().judge(objects, &grounds);
+        assert_eq!(definitions, anew, "what was seen before matters");
         World {
             now: "2026-11-23T00:00:00Z".parse().unwrap(),
-            definitions: self.judge.judge(objects, &grounds),
+            definitions,
             surroundings: self.cluster.clone().map_or(Surroundings::StandAlone, Surroundings::Registered),
         }
     }
@@ -150,11 +178,20 @@ impl WorldBuilder {
         self.look()
     }
 
+    /// Decides about the world as it is now, which must be the same whatever was decided before.
+    pub(crate) fn decide(&mut self) -> Vec<Action> {
+        let world = self.look();
+        let anew = decide(&world);
+        let actions = self.decider.decide(world);
+        assert_eq!(actions, anew, "what was decided before matters");
+        actions
+    }
+
     /// Decides, and does what was decided, until nothing is left to do; returns all that was done.
     pub(crate) fn settle(&mut self) -> Vec<Action> {
         let mut done = Vec::new();
         for _ in 0..20 {
-            let actions = decide(&self.look());
+            let actions = self.decide();
             if actions.is_empty() {
                 return done;
             }
@@ -170,10 +207,23 @@ impl WorldBuilder {
         panic!("decisions never settle: {done:#?}");
     }
 
+    /// Does some of what was decided: `taken` has a bit for each.
+    pub(crate) fn act(&mut self, actions: &[Action], taken: u64) {
+        let mut busy = HashSet::new();
+        for (_, action) in actions.iter().enumerate().filter(|(at, _)| taken >> (at % 64) & 1 == 1) {
+            if busy.insert(action.subject()) {
+                self.carry_out(action);
+            }
+        }
+    }
+
+    /// Does one thing. What it is about may be gone by now.
     fn carry_out(&mut self, action: &Action) {
         match action {
             Action::WriteStatus { name, patch, .. } => {
-                let object = self.objects.iter_mut().find(|object| object["metadata"]["name"] == *name).unwrap();
+                let Some(object) = self.objects.iter_mut().find(|object| object["metadata"]["name"] == *name) else {
+                    return;
+                };
                 json_merge(object, &json!({"status": patch["status"]}));
             }
             Action::ApplyApiService { object, .. } => {
@@ -188,17 +238,21 @@ impl WorldBuilder {
             }
             Action::Refresh { group_version, digest, .. } => {
                 let name = group_version.api_service_name();
-                let found = self.cluster().api_services.iter_mut().find(|it| it.name_any() == name).unwrap();
+                let found = self.cluster().api_services.iter_mut().find(|it| it.name_any() == name);
+                let Some(found) = found else { return };
                 Arc::make_mut(found).annotations_mut().insert(REGISTRY_DIGEST_ANNOTATION.to_owned(), digest.clone());
             }
             Action::Record { name, revision, .. } => {
-                let object = self.objects.iter().find(|object| object["metadata"]["name"] == *name).unwrap();
+                let Some(object) = self.objects.iter().find(|object| object["metadata"]["name"] == *name) else {
+                    return;
+                };
                 let record = AcceptedGeneration::pack(DefinitionForm::Kindsmith, object, *revision).unwrap();
                 self.cluster().records.put(record);
             }
             Action::ForgetRecords { names, .. } => names.iter().for_each(|name| self.cluster().records.take(name)),
             Action::SetFinalizers { name, finalizers, .. } => {
-                let at = self.objects.iter().position(|object| object["metadata"]["name"] == *name).unwrap();
+                let at = self.objects.iter().position(|object| object["metadata"]["name"] == *name);
+                let Some(at) = at else { return };
                 self.objects[at]["metadata"]["finalizers"] = json!(finalizers);
                 if finalizers.is_empty() && self.objects[at]["metadata"].get("deletionTimestamp").is_some() {
                     self.objects.remove(at);

@@ -8,8 +8,8 @@ use rstest::rstest;
 use serde_json::json;
 
 use super::{
-    Action, REGISTRY_DIGEST_ANNOTATION, Refresh, decide,
-    testing::{WorldBuilder, api_service, definition, set_available},
+    Action, REGISTRY_DIGEST_ANNOTATION, Refresh,
+    testing::{WorldBuilder, api_service, decide, definition, set_available},
 };
 use crate::{group_version::GroupVersion, inspection::Answer};
 
