@@ -17,14 +17,6 @@ pub struct Denied {
     pub overlap: Option<Overlap>,
 }
 
-impl Denied {
-    /// Whether it may have all that it asks for.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.names.is_empty() && self.overlap.is_none()
-    }
-}
-
 /// The kinds that were judged last, and what was found.
 #[derive(Debug)]
 pub struct Holders<K> {

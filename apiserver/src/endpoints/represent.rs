@@ -10,7 +10,6 @@ use serde_json::{Value, json};
 use crate::{
     encode::{
         deflated::{self, Part},
-        response::COMPRESSED_BYTES_MIN,
         status::ApiError,
     },
     request::{As, Format, IncludeObject, MetaVersion, Pretty, Representation},
@@ -224,7 +223,7 @@ pub fn list(
     }
 }
 
-/// A list as a gzip file. Its objects were compressed before, one by one; none where that is not so, or not worth it.
+/// A list as a gzip file. Its objects were compressed before, one by one; none where that is not so.
 #[must_use]
 pub fn gzipped_list(
     representation: &Representation,
@@ -232,9 +231,7 @@ pub fn gzipped_list(
     items: &[Item],
     meta: &ListMeta,
 ) -> Option<Bytes> {
-    if (representation.as_, representation.format) != (As::Object, Format::Json { pretty: Pretty::No })
-        || bytes_expected(items) < COMPRESSED_BYTES_MIN
-    {
+    if (representation.as_, representation.format) != (As::Object, Format::Json { pretty: Pretty::No }) {
         return None;
     }
     let mut entries = items.iter().map(|item| match item {

@@ -66,7 +66,8 @@ pub(super) async fn answer(
     let large = represent::bytes_expected(&items) >= COMPRESSED_BYTES_MIN;
     let make = move || -> Result<(Bytes, Option<HeaderValue>), ApiError> {
         let accept_encoding = accept_encoding.as_deref();
-        if response::takes_gzip(accept_encoding)
+        if large
+            && response::takes_gzip(accept_encoding)
             && let Some(file) = represent::gzipped_list(&representation, &projection, &items, &meta)
         {
             return Ok((file, Some(HeaderValue::from_static("gzip"))));
