@@ -48,6 +48,15 @@ pub(crate) struct Failure {
     what: String,
 }
 
+impl Failure {
+    /// Whether kube-apiserver gave the request up before a byte of it was sent. Its Go transport had taken it for a
+    /// connection on which GOAWAY came in that moment, and closes a body that it has not read (`net/http`:
+    /// `cleanupWriteRequest`, `rewindBody`). No server can tell or help it.
+    pub(crate) fn was_never_sent(&self) -> bool {
+        self.what.contains("net/http: cannot rewind body after connection loss")
+    }
+}
+
 /// What a watch has told of each instance, in order.
 type Told = BTreeMap<String, Vec<u64>>;
 
