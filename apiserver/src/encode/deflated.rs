@@ -5,7 +5,8 @@
 
 use std::io::Write as _;
 
-use flate2::{Compression, Crc, write::DeflateEncoder};
+use bytes::Bytes;
+use flate2::{Compression, Crc, Decompress, FlushDecompress, write::DeflateEncoder};
 
 /// Deflate, no flags, no time, no hint, unknown system.
 const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
@@ -32,6 +33,43 @@ impl Part {
         let _ = encoder.write_all(text).and_then(|()| encoder.flush());
         Self { blocks: std::mem::take(encoder.get_mut()).into_boxed_slice(), sum }
     }
+
+    /// The text; none if the blocks are not those of a text with this sum.
+    #[must_use]
+    pub fn text(&self) -> Option<Bytes> {
+        let mut text = Vec::with_capacity(usize::try_from(self.sum.amount()).ok()?);
+        Decompress::new(false).decompress_vec(&self.blocks, &mut text, FlushDecompress::Sync).ok()?;
+        let mut sum = Crc::new();
+        sum.update(&text);
+        ((sum.sum(), sum.amount()) == (self.sum.sum(), self.sum.amount())).then(|| Bytes::from(text))
+    }
+}
+
+/// A gzip file that is written part by part.
+#[derive(Debug)]
+pub struct Joined {
+    sum: Crc,
+}
+
+impl Joined {
+    /// Begins a file.
+    pub fn begin(file: &mut Vec<u8>) -> Self {
+        file.extend_from_slice(&HEADER);
+        Self { sum: Crc::new() }
+    }
+
+    /// Goes on with a part.
+    pub fn add(&mut self, part: &Part, file: &mut Vec<u8>) {
+        file.extend_from_slice(&part.blocks);
+        self.sum.combine(&part.sum);
+    }
+
+    /// Ends the file.
+    pub fn end(&self, file: &mut Vec<u8>) {
+        file.extend_from_slice(&END);
+        file.extend_from_slice(&self.sum.sum().to_le_bytes());
+        file.extend_from_slice(&self.sum.amount().to_le_bytes());
+    }
 }
 
 /// A gzip file of parts.
@@ -40,15 +78,11 @@ pub fn gzip<'p>(parts: impl IntoIterator<Item = &'p Part>) -> Vec<u8> {
     let parts: Vec<&Part> = parts.into_iter().collect();
     let bytes = parts.iter().map(|part| part.blocks.len()).sum::<usize>();
     let mut file = Vec::with_capacity(HEADER.len() + bytes + END.len() + 8);
-    let mut sum = Crc::new();
-    file.extend_from_slice(&HEADER);
+    let mut joined = Joined::begin(&mut file);
     for part in parts {
-        file.extend_from_slice(&part.blocks);
-        sum.combine(&part.sum);
+        joined.add(part, &mut file);
     }
-    file.extend_from_slice(&END);
-    file.extend_from_slice(&sum.sum().to_le_bytes());
-    file.extend_from_slice(&sum.amount().to_le_bytes());
+    joined.end(&mut file);
     file
 }
 

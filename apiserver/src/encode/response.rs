@@ -4,18 +4,26 @@ use std::io::Write as _;
 
 use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
+use futures::{Stream, TryStreamExt as _};
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::{BodyExt as _, Full, StreamBody};
+use hyper::body::Frame;
 use serde_json::Value;
 
 use super::{protobuf, status::ApiError};
 use crate::{
     request::{Pretty, StatusFormat},
-    server::Body,
+    server::{Body, BoxError},
 };
 
 /// Answers below this many bytes are not compressed, as in k8s.io/apiserver.
 pub const COMPRESSED_BYTES_MIN: usize = 128 * 1024;
+
+/// A body that is sent piece by piece, as it is made. An error ends it, and the client can tell that it is not whole.
+#[must_use]
+pub fn stream(pieces: impl Stream<Item = Result<Bytes, BoxError>> + Send + 'static) -> Body {
+    StreamBody::new(pieces.map_ok(Frame::data)).boxed_unsync()
+}
 
 /// A whole body.
 #[must_use]
@@ -26,7 +34,13 @@ pub fn full(bytes: Bytes) -> Body {
 /// An answer with a body of a content type.
 #[must_use]
 pub fn answer(code: StatusCode, content_type: &str, body: Bytes) -> Response<Body> {
-    let mut response = Response::new(full(body));
+    answer_with(code, content_type, full(body))
+}
+
+/// An answer with any body of a content type.
+#[must_use]
+pub fn answer_with(code: StatusCode, content_type: &str, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
     *response.status_mut() = code;
     if let Ok(value) = HeaderValue::from_str(content_type) {
         response.headers_mut().insert(header::CONTENT_TYPE, value);

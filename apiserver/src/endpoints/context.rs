@@ -261,13 +261,13 @@ impl Context {
     #[must_use]
     pub fn body(&self, code: StatusCode, content_type: &str, body: Bytes) -> Response<Body> {
         let (body, encoding) = response::compress(self.header(header::ACCEPT_ENCODING), body);
-        Self::encoded(code, content_type, body, encoding)
+        Self::encoded(code, content_type, response::full(body), encoding)
     }
 
     /// An answer with a body that is compressed already, or is not to be.
     #[must_use]
-    pub fn encoded(code: StatusCode, content_type: &str, body: Bytes, encoding: Option<HeaderValue>) -> Response<Body> {
-        let mut answer = response::answer(code, content_type, body);
+    pub fn encoded(code: StatusCode, content_type: &str, body: Body, encoding: Option<HeaderValue>) -> Response<Body> {
+        let mut answer = response::answer_with(code, content_type, body);
         if let Some(encoding) = encoding {
             answer.headers_mut().insert(header::CONTENT_ENCODING, encoding);
             answer.headers_mut().insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));

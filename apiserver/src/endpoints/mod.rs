@@ -14,3 +14,6 @@ pub mod context;
 
 /// Objects and lists as the client asked for them.
 pub mod represent;
+
+/// Lists of objects as JSON, piece by piece.
+pub mod pieces;

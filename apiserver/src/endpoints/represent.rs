@@ -2,32 +2,25 @@
 
 use std::sync::Arc;
 
-use bytes::{BufMut as _, Bytes, BytesMut};
+use bytes::Bytes;
 use jiff::Timestamp;
 use kindsmith_schema::table::{self, Columns, Headers};
 use serde_json::{Value, json};
 
+use super::pieces::{Coding, Pieces};
 use crate::{
-    encode::{
-        deflated::{self, Part},
-        status::ApiError,
-    },
+    encode::status::ApiError,
     request::{As, Format, IncludeObject, MetaVersion, Pretty, Representation},
-    storage::{cache::Entry, projection::Projection},
+    storage::{cache::Entry, host::tree, projection::Projection},
 };
 
 /// An object of a list: already encoded, or not yet.
 pub enum Item {
     /// The object as the cache holds it.
     Held(Arc<Entry>),
-    /// The object as JSON.
-    Encoded(Bytes),
     /// The object as the host gave it.
     Tree(Value),
 }
-
-/// Room for what is around the items of a list.
-const LIST_FRAME_BYTES: usize = 512;
 
 /// What an object that is not encoded yet takes, roughly.
 const TREE_BYTES: usize = 1024;
@@ -36,8 +29,7 @@ impl Item {
     /// How much room it takes in a list, with its comma; a guess where it is not encoded yet.
     fn bytes_expected(&self) -> usize {
         match self {
-            Self::Held(entry) => entry.json.len() + 1,
-            Self::Encoded(bytes) => bytes.len() + 1,
+            Self::Held(entry) => entry.json.bytes() + 1,
             Self::Tree(_) => TREE_BYTES,
         }
     }
@@ -48,20 +40,30 @@ impl Item {
     /// When the cache's bytes are no JSON, which is a fault of ours.
     pub fn into_tree(self) -> Result<Value, ApiError> {
         match self {
-            Self::Held(entry) => tree(&entry.json),
-            Self::Encoded(bytes) => tree(&bytes),
+            Self::Held(entry) => held_tree(&entry),
             Self::Tree(value) => Ok(value),
         }
     }
 }
 
-/// Bytes of the cache as a tree.
+fn unreadable() -> ApiError {
+    ApiError::Internal("a cached object cannot be read".to_owned())
+}
+
+/// The JSON of an object of the cache.
 ///
 /// # Errors
-/// When they are no JSON, which is a fault of ours.
-pub fn tree(bytes: &[u8]) -> Result<Value, ApiError> {
-    serde_json::from_slice(bytes)
-        .map_err(|error| ApiError::Internal(format!("a cached object cannot be read: {error}")))
+/// When it cannot be read, which is a fault of ours.
+pub(super) fn held_text(entry: &Entry) -> Result<Bytes, ApiError> {
+    entry.json.text().ok_or_else(unreadable)
+}
+
+/// An object of the cache as a tree.
+///
+/// # Errors
+/// When it cannot be read, which is a fault of ours.
+pub fn held_tree(entry: &Entry) -> Result<Value, ApiError> {
+    tree(&held_text(entry)?).ok_or_else(unreadable)
 }
 
 /// `metadata` of a list.
@@ -76,7 +78,7 @@ pub struct ListMeta {
 }
 
 impl ListMeta {
-    fn to_value(&self) -> Value {
+    pub(super) fn to_value(&self) -> Value {
         let mut meta = json!({"resourceVersion": self.resource_version});
         if let Some(token) = &self.continue_token {
             meta["continue"] = json!(token);
@@ -142,15 +144,15 @@ pub fn object(representation: &Representation, columns: &Columns, instance: &Val
     encode(representation, &object_tree(representation, columns, instance, Headers::Included))
 }
 
-/// One object that is encoded already. As plain JSON it goes out as it is.
+/// One object of the cache. As plain JSON it goes out as it is.
 ///
 /// # Errors
-/// When it cannot be encoded otherwise, which is a fault of ours.
-pub fn encoded_object(representation: &Representation, columns: &Columns, json: Bytes) -> Result<Bytes, ApiError> {
-    match (representation.as_, representation.format) {
-        (As::Object, Format::Json { pretty: Pretty::No }) => Ok(json),
-        _ => object(representation, columns, &tree(&json)?),
+/// When it cannot be read or encoded otherwise, which is a fault of ours.
+pub fn held_object(representation: &Representation, columns: &Columns, entry: &Entry) -> Result<Bytes, ApiError> {
+    if representation.is_compact() {
+        return held_text(entry);
     }
+    object(representation, columns, &held_tree(entry)?)
 }
 
 /// One object as a tree. On a watch, only the first Table has headers.
@@ -180,24 +182,10 @@ pub fn list(
 ) -> Result<Bytes, ApiError> {
     let kind = projection.kind();
     let api_version = kind.api_version(&projection.version().name);
+    if representation.is_compact() {
+        return Pieces::new(projection, items, meta, Coding::Identity).whole();
+    }
     match (representation.as_, representation.format) {
-        (As::Object, Format::Json { pretty: Pretty::No }) => {
-            // The common case: the bytes of the cache, one after another.
-            let mut body = BytesMut::with_capacity(LIST_FRAME_BYTES + bytes_expected(&items));
-            body.put_slice(list_begin(projection).as_bytes());
-            for (index, item) in items.into_iter().enumerate() {
-                if index > 0 {
-                    body.put_u8(b',');
-                }
-                match item {
-                    Item::Held(entry) => body.put_slice(&entry.json),
-                    Item::Encoded(bytes) => body.put_slice(&bytes),
-                    Item::Tree(value) => body.put_slice(value.to_string().as_bytes()),
-                }
-            }
-            body.put_slice(list_end(projection, meta).as_bytes());
-            Ok(body.freeze())
-        }
         (As::Object | As::AggregatedDiscovery, _) => {
             let items = trees(items)?;
             let list = json!({"apiVersion": api_version, "kind": kind.names.list_kind, "items": items,
@@ -223,42 +211,10 @@ pub fn list(
     }
 }
 
-/// A list as a gzip file. Its objects were compressed before, one by one; none where that is not so.
-#[must_use]
-pub fn gzipped_list(
-    representation: &Representation,
-    projection: &Projection,
-    items: &[Item],
-    meta: &ListMeta,
-) -> Option<Bytes> {
-    if (representation.as_, representation.format) != (As::Object, Format::Json { pretty: Pretty::No }) {
-        return None;
-    }
-    let mut entries = items.iter().map(|item| match item {
-        Item::Held(entry) => Some(entry),
-        Item::Encoded(_) | Item::Tree(_) => None,
-    });
-    // The first one has no comma in front.
-    let first = entries.next()??;
-    let before = Part::of([list_begin(projection).as_bytes(), first.json.as_ref()].concat());
-    let parts = entries.map(|entry| Some(entry?.part())).collect::<Option<Vec<&Part>>>()?;
-    let after = Part::of(list_end(projection, meta));
-    Some(Bytes::from(deflated::gzip([&before].into_iter().chain(parts).chain([&after]))))
-}
-
 /// How many bytes a list of such objects has, roughly.
 #[must_use]
 pub fn bytes_expected(items: &[Item]) -> usize {
     items.iter().map(Item::bytes_expected).sum()
-}
-
-fn list_begin(projection: &Projection) -> String {
-    let api_version = projection.kind().api_version(&projection.version().name);
-    format!("{{\"apiVersion\":{},\"items\":[", json!(api_version))
-}
-
-fn list_end(projection: &Projection, meta: &ListMeta) -> String {
-    format!("],\"kind\":{},\"metadata\":{}}}\n", json!(projection.kind().names.list_kind), meta.to_value())
 }
 
 fn trees(items: Vec<Item>) -> Result<Vec<Value>, ApiError> {

@@ -130,6 +130,12 @@ impl Representation {
         Ok(Self { format, as_ })
     }
 
+    /// Whether objects are asked for as they are held: themselves, as JSON without white space.
+    #[must_use]
+    pub fn is_compact(&self) -> bool {
+        (self.as_, self.format) == (As::Object, Format::Json { pretty: Pretty::No })
+    }
+
     /// The Content-Type of the answer.
     pub fn content_type(&self) -> &'static str {
         match (self.format, self.as_) {

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::{
     cache::{Change, Entry, WatchCache},
     feed::{Key, Objects, View, key_of},
+    host::tree,
     packed::Packed,
     projection::Projection,
 };
@@ -103,7 +104,7 @@ impl View for KindView {
             return;
         };
         if !projection.matches(last) {
-            instance = serde_json::from_slice(&held.json).unwrap_or(instance);
+            instance = held.json.text().as_ref().and_then(tree).unwrap_or(instance);
         }
         instance["metadata"]["resourceVersion"] = json!(revision.to_string());
         let last = Arc::new(projection.encode(&instance, revision));

@@ -7,7 +7,7 @@ use kindsmith_schema::kind::{Kind, KindBackend, KindVersion};
 use serde_json::{Value, json};
 
 use super::{
-    cache::{Deflated, Entry},
+    cache::{Entry, HeldJson},
     host::encoded,
     texts::Texts,
     verdicts::Verdicts,
@@ -97,8 +97,8 @@ impl Projection {
     #[must_use]
     pub fn entry(&self, host: &Value, json: Option<&Bytes>, revision: u64) -> Arc<Entry> {
         let mut entry = self.encode(&self.instance(host), revision);
-        if let Some(json) = json.filter(|json| **json == entry.json) {
-            entry.json = json.clone();
+        if let Some(json) = json.filter(|json| entry.json.text().as_ref() == Some(*json)) {
+            entry.json = HeldJson::shared(json.clone());
         }
         Arc::new(entry)
     }
@@ -132,8 +132,7 @@ impl Projection {
             revision,
             labels,
             fields,
-            json: encoded(instance),
-            deflated: Deflated::default(),
+            json: encoded(instance).into(),
         }
     }
 }

@@ -23,10 +23,7 @@ const FRESHNESS_WAIT: Duration = Duration::from_secs(3);
 pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
     let representation = context.representation(Purpose::Object)?;
     let body = match item(context).await? {
-        Item::Held(entry) => {
-            represent::encoded_object(&representation, &context.projection.version().columns, entry.json.clone())?
-        }
-        Item::Encoded(json) => represent::encoded_object(&representation, &context.projection.version().columns, json)?,
+        Item::Held(entry) => represent::held_object(&representation, &context.projection.version().columns, &entry)?,
         Item::Tree(instance) => represent::object(&representation, &context.projection.version().columns, &instance)?,
     };
     Ok(context.body(StatusCode::OK, representation.content_type(), body))

@@ -4,7 +4,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bytes::Bytes;
+use futures::{TryStreamExt as _, stream};
 use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::Value;
 use tokio::time::Instant;
@@ -16,13 +16,14 @@ use crate::{
     },
     endpoints::{
         context::Context,
+        pieces::{Coding, Pieces},
         represent::{self, Item, ListMeta},
     },
     request::{
         ContinueRevision, ContinueToken, Expected as Purpose, ListOptions, Representation, ResourceVersion,
         ResourceVersionMatch,
     },
-    server::Body,
+    server::{Body, BoxError},
     storage::{
         cache::{self, CacheError, CacheListAt},
         host::{ListAt, Progress},
@@ -53,7 +54,7 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
     answer(context, representation, items, meta).await
 }
 
-/// The answer with a list. A large one is made where it keeps no other request waiting.
+/// The answer with a list. A large one keeps no other request waiting: it is sent piece by piece, or made aside.
 pub(super) async fn answer(
     context: &Context,
     representation: Representation,
@@ -61,22 +62,29 @@ pub(super) async fn answer(
     meta: ListMeta,
 ) -> Result<Response<Body>, ApiError> {
     let content_type = representation.content_type();
+    let projection = Arc::clone(&context.projection);
+    if represent::bytes_expected(&items) < COMPRESSED_BYTES_MIN {
+        let body = represent::list(&representation, &projection, items, &meta)?;
+        return Ok(context.body(StatusCode::OK, content_type, body));
+    }
     let accept_encoding = context.header(header::ACCEPT_ENCODING).map(str::to_owned);
-    let projection = context.projection.clone();
-    let large = represent::bytes_expected(&items) >= COMPRESSED_BYTES_MIN;
-    let make = move || -> Result<(Bytes, Option<HeaderValue>), ApiError> {
-        let accept_encoding = accept_encoding.as_deref();
-        if large
-            && response::takes_gzip(accept_encoding)
-            && let Some(file) = represent::gzipped_list(&representation, &projection, &items, &meta)
-        {
-            return Ok((file, Some(HeaderValue::from_static("gzip"))));
-        }
-        Ok(response::compress(accept_encoding, represent::list(&representation, &projection, items, &meta)?))
+    if representation.is_compact() {
+        let gzip = response::takes_gzip(accept_encoding.as_deref());
+        let (coding, encoding) = match gzip {
+            true => (Coding::Gzip, Some(HeaderValue::from_static("gzip"))),
+            false => (Coding::Identity, None),
+        };
+        let pieces = Pieces::new(&projection, items, &meta, coding);
+        let body = response::stream(stream::iter(pieces).map_err(BoxError::from));
+        return Ok(Context::encoded(StatusCode::OK, content_type, body, encoding));
+    }
+    let make = move || {
+        let body = represent::list(&representation, &projection, items, &meta)?;
+        Ok::<_, ApiError>(response::compress(accept_encoding.as_deref(), body))
     };
-    let made = if large { tokio::task::spawn_blocking(make).await } else { Ok(make()) };
+    let made = tokio::task::spawn_blocking(make).await;
     let (body, encoding) = made.map_err(|error| ApiError::Internal(format!("the list cannot be made: {error}")))??;
-    Ok(Context::encoded(StatusCode::OK, content_type, body, encoding))
+    Ok(Context::encoded(StatusCode::OK, content_type, response::full(body), encoding))
 }
 
 /// Whether objects can be selected by a field.
@@ -185,7 +193,7 @@ async fn from_host(context: &Context, options: &ListOptions, at: ListAt) -> Resu
             let entry = context.projection.encode(&instance, 0);
             let key = cache::key(entry.namespace.as_deref(), &entry.name);
             selected(options, &entry.name, entry.namespace.as_deref(), &entry.labels, &entry.fields)
-                .then_some((key, Item::Encoded(entry.json)))
+                .then(|| (key, Item::Held(Arc::new(entry))))
         })
         .collect();
     items.sort_by(|(left, _), (right, _)| left.cmp(right));

@@ -11,9 +11,7 @@ use futures::{
     future::BoxFuture,
     stream::{self, BoxStream},
 };
-use http::Response;
-use http_body_util::{BodyExt as _, StreamBody};
-use hyper::body::Frame;
+use http::{Response, StatusCode};
 use kindsmith_schema::{kind::Kind, table::Headers};
 use rand::Rng as _;
 use serde_json::{Value, json};
@@ -24,13 +22,13 @@ use super::{
     websocket,
 };
 use crate::{
-    encode::status::ApiError,
+    encode::{response, status::ApiError},
     endpoints::{context::Context, represent},
     metrics::WatchRecord,
     request::{As, Bookmarks, Expected as Purpose, InitialEvents, ListOptions, Representation, ResourceVersion},
     server::Body,
     storage::{
-        cache::{CacheError, CacheEvent, Entry, EventKind, WatchStart, Watcher, WatcherItem},
+        cache::{CacheError, CacheEvent, Entry, EventKind, WatchStart, Watcher, WatcherItem, frame},
         projection::Projection,
     },
 };
@@ -128,12 +126,7 @@ fn deliver(context: &Context, content_type: &str, events: BoxStream<'static, Byt
     if websocket::is_wanted(&context.headers) {
         return websocket::run(context, events);
     }
-    let frames = events.map(|bytes| Ok::<_, crate::server::BoxError>(Frame::data(bytes)));
-    let mut answer = Response::new(StreamBody::new(frames).boxed_unsync());
-    if let Ok(value) = http::HeaderValue::from_str(content_type) {
-        answer.headers_mut().insert(http::header::CONTENT_TYPE, value);
-    }
-    answer
+    response::answer_with(StatusCode::OK, content_type, response::stream(events.map(Ok)))
 }
 
 fn next_bookmark(now: Instant, end: Instant) -> Instant {
@@ -193,7 +186,7 @@ impl Follow {
 
     fn item(&mut self, item: &WatcherItem) -> Option<Bytes> {
         match item {
-            WatcherItem::Initial(entry) => self.selects(entry).then(|| self.event("ADDED", &entry.json)).flatten(),
+            WatcherItem::Initial(entry) => self.selects(entry).then(|| self.event(EventKind::Added, entry)).flatten(),
             WatcherItem::InitialEnd { revision } => (self.mark_initial_end && self.bookmarks == Bookmarks::Wanted)
                 .then(|| self.bookmark(*revision, json!({"k8s.io/initial-events-end": "true"}))),
             WatcherItem::Event(event) => self.change(event),
@@ -210,44 +203,40 @@ impl Follow {
         let after = event.kind != EventKind::Deleted && self.selects(&event.entry);
         match (before, after) {
             (false, false) => None,
-            (false, true) if event.kind == EventKind::Added => self.whole("ADDED", event),
-            (true, true) if event.kind == EventKind::Modified => self.whole("MODIFIED", event),
-            (false, true) => self.event("ADDED", &event.entry.json),
-            (true, true) => self.event("MODIFIED", &event.entry.json),
-            (true, false) if event.kind == EventKind::Deleted => self.whole("DELETED", event),
+            (false, true) if event.kind == EventKind::Added => self.whole(EventKind::Added, event),
+            (true, true) if event.kind == EventKind::Modified => self.whole(EventKind::Modified, event),
+            (false, true) => self.event(EventKind::Added, &event.entry),
+            (true, true) => self.event(EventKind::Modified, &event.entry),
+            (true, false) if event.kind == EventKind::Deleted => self.whole(EventKind::Deleted, event),
             (true, false) => {
                 // What the client knew, at the revision at which it ceased to be selected.
-                let mut last = represent::tree(&event.previous.as_ref()?.json).ok()?;
+                let mut last = represent::held_tree(event.previous.as_ref()?).ok()?;
                 last["metadata"]["resourceVersion"] = json!(event.revision.to_string());
-                self.tree("DELETED", &last)
+                self.tree(EventKind::Deleted, &last)
             }
         }
     }
 
     /// An event as it is, encoded once for all watchers.
-    fn whole(&mut self, kind: &str, event: &CacheEvent) -> Option<Bytes> {
+    fn whole(&mut self, kind: EventKind, event: &CacheEvent) -> Option<Bytes> {
         if self.representation.as_ == As::Object {
-            return Some(event.frame());
+            return event.frame();
         }
-        self.event(kind, &event.entry.json)
+        self.event(kind, &event.entry)
     }
 
-    fn event(&mut self, kind: &str, object: &[u8]) -> Option<Bytes> {
+    fn event(&mut self, kind: EventKind, entry: &Entry) -> Option<Bytes> {
         if self.representation.as_ == As::Object {
-            let mut frame = Vec::with_capacity(object.len() + 32);
-            frame.extend_from_slice(format!("{{\"type\":\"{kind}\",\"object\":").as_bytes());
-            frame.extend_from_slice(object);
-            frame.extend_from_slice(b"}\n");
-            return Some(Bytes::from(frame));
+            return frame(kind, entry);
         }
-        self.tree(kind, &represent::tree(object).ok()?)
+        self.tree(kind, &represent::held_tree(entry).ok()?)
     }
 
-    fn tree(&mut self, kind: &str, object: &Value) -> Option<Bytes> {
+    fn tree(&mut self, kind: EventKind, object: &Value) -> Option<Bytes> {
         let object =
             represent::object_tree(&self.representation, &self.projection.version().columns, object, self.headers);
         self.headers = Headers::Omitted;
-        let event = json!({"type": kind, "object": object});
+        let event = json!({"type": kind.name(), "object": object});
         Some(Bytes::from(format!("{event}\n")))
     }
 

@@ -7,21 +7,25 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Instant,
 };
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, watch};
 
-use super::{host::encoded, texts::Texts};
-use crate::encode::deflated::Part;
+use super::{
+    host::{encoded, tree},
+    texts::Texts,
+};
 
+mod held_json;
 mod watcher;
 
 #[cfg(test)]
 mod tests;
 
+pub use held_json::HeldJson;
 pub use watcher::{Watcher, WatcherItem};
 
 /// An object as it is served, encoded once.
@@ -38,28 +42,7 @@ pub struct Entry {
     /// Selectable fields, for selectors.
     pub fields: Texts,
     /// The object as compact JSON.
-    pub json: Bytes,
-    /// The same, deflated, from the first list on that is asked for so.
-    pub deflated: Deflated,
-}
-
-impl Entry {
-    /// The object behind a comma, as a part of a list that is a gzip file. It is compressed once for all lists.
-    #[must_use]
-    pub fn part(&self) -> &Part {
-        self.deflated.0.get_or_init(|| Part::of([b",", self.json.as_ref()].concat()))
-    }
-}
-
-/// An object deflated, or not yet.
-#[derive(Debug, Default)]
-pub struct Deflated(OnceLock<Part>);
-
-impl Clone for Deflated {
-    /// A copy of an entry is made to be changed: what was deflated is not that of the copy.
-    fn clone(&self) -> Self {
-        Self::default()
-    }
+    pub json: HeldJson,
 }
 
 /// A change of the host.
@@ -87,6 +70,18 @@ pub enum EventKind {
     Deleted,
 }
 
+impl EventKind {
+    /// As watches say it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Added => "ADDED",
+            Self::Modified => "MODIFIED",
+            Self::Deleted => "DELETED",
+        }
+    }
+}
+
 /// A change as watchers get it.
 #[derive(Debug)]
 pub struct CacheEvent {
@@ -98,29 +93,55 @@ pub struct CacheEvent {
     pub entry: Arc<Entry>,
     /// The object before the change.
     pub previous: Option<Arc<Entry>>,
-    frame: OnceLock<Bytes>,
+    frame: Mutex<Frame>,
+}
+
+/// An event as a line of a watch.
+#[derive(Debug)]
+enum Frame {
+    Unmade,
+    Made(Bytes),
+    /// Most watchers have it by now. For those that come late it is made again, each time.
+    Forgotten,
 }
 
 impl CacheEvent {
-    /// The event as a line of a JSON watch, encoded once for all watchers.
+    fn new(revision: u64, kind: EventKind, entry: Arc<Entry>, previous: Option<Arc<Entry>>) -> Self {
+        Self { revision, kind, entry, previous, frame: Mutex::new(Frame::Unmade) }
+    }
+
+    fn held_frame(&self) -> MutexGuard<'_, Frame> {
+        self.frame.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The event as a line of a JSON watch, made once for all watchers that follow closely; see [`frame`].
     #[must_use]
-    pub fn frame(&self) -> Bytes {
-        self.frame
-            .get_or_init(|| {
-                let kind = match self.kind {
-                    EventKind::Added => "ADDED",
-                    EventKind::Modified => "MODIFIED",
-                    EventKind::Deleted => "DELETED",
-                };
-                let mut frame = Vec::with_capacity(self.entry.json.len() + 32);
-                frame.extend_from_slice(format!("{{\"type\":\"{kind}\",\"object\":").as_bytes());
-                frame.extend_from_slice(&self.entry.json);
-                frame.extend_from_slice(b"}\n");
-                Bytes::from(frame)
-            })
-            .clone()
+    pub fn frame(&self) -> Option<Bytes> {
+        let mut held = self.held_frame();
+        if let Frame::Made(frame) = &*held {
+            return Some(frame.clone());
+        }
+        let frame = frame(self.kind, &self.entry)?;
+        if matches!(*held, Frame::Unmade) {
+            *held = Frame::Made(frame.clone());
+        }
+        Some(frame)
+    }
+
+    fn forget_frame(&self) {
+        *self.held_frame() = Frame::Forgotten;
     }
 }
+
+/// An event as a line of a JSON watch. None when the object cannot be read, which is a fault of ours.
+#[must_use]
+pub fn frame(kind: EventKind, entry: &Entry) -> Option<Bytes> {
+    let begin = format!("{{\"type\":\"{}\",\"object\":", kind.name());
+    Some(Bytes::from([begin.as_bytes(), &entry.json.text()?, b"}\n"].concat()))
+}
+
+/// For how many of the newest events the line of the watch is held.
+const FRAMES_MAX: usize = 256;
 
 /// Bounds of a cache.
 #[derive(Clone, Copy, Debug)]
@@ -311,21 +332,18 @@ impl WatchCache {
             Change::Applied(entry) => {
                 let previous = state.entries.insert(key_of(&entry), Arc::clone(&entry));
                 let kind = if previous.is_some() { EventKind::Modified } else { EventKind::Added };
-                CacheEvent { revision: entry.revision, kind, entry, previous, frame: OnceLock::new() }
+                CacheEvent::new(entry.revision, kind, entry, previous)
             }
             Change::Deleted { revision, last } => {
                 let Some(previous) = state.entries.remove(&key_of(&last)) else { return };
-                CacheEvent {
-                    revision,
-                    kind: EventKind::Deleted,
-                    entry: last,
-                    previous: Some(previous),
-                    frame: OnceLock::new(),
-                }
+                CacheEvent::new(revision, EventKind::Deleted, last, Some(previous))
             }
         };
         let event = Arc::new(event);
         state.history.push_back(Arc::clone(&event));
+        if let Some(late) = state.history.len().checked_sub(FRAMES_MAX + 1).and_then(|at| state.history.get(at)) {
+            late.forget_frame();
+        }
         while state.history.len() > self.limits.history_events_max {
             if let Some(forgotten) = state.history.pop_front() {
                 state.oldest = state.oldest.max(forgotten.revision);
@@ -482,9 +500,9 @@ fn is_in(namespace: Option<&str>, entry: &Entry) -> bool {
 /// An entry with another resourceVersion, for a deletion that was not seen.
 fn stamped(entry: &Entry, revision: u64) -> Arc<Entry> {
     let mut stamped = entry.clone();
-    if let Ok(mut object) = serde_json::from_slice::<serde_json::Value>(&entry.json) {
+    if let Some(mut object) = entry.json.text().as_ref().and_then(tree) {
         object["metadata"]["resourceVersion"] = serde_json::Value::String(revision.to_string());
-        stamped.json = encoded(&object);
+        stamped.json = encoded(&object).into();
     }
     stamped.revision = revision;
     Arc::new(stamped)

@@ -10,8 +10,7 @@ fn entry(name: &str, revision: u64) -> Arc<Entry> {
         revision,
         labels: Texts::default(),
         fields: Texts::default(),
-        json: Bytes::from(json),
-        deflated: Deflated::default(),
+        json: Bytes::from(json).into(),
     })
 }
 
