@@ -3,16 +3,24 @@
 //! Source: RFC 1951 and RFC 1952. Each part is a series of blocks that ends on a byte and refers to nothing before itself,
 //! so that parts may follow each other in any order; the sum of the whole is combined from theirs.
 
-use std::io::Write as _;
+use std::cell::RefCell;
 
 use bytes::Bytes;
-use flate2::{Compression, Crc, Decompress, FlushDecompress, write::DeflateEncoder};
+use flate2::{Compress, Compression, Crc, Decompress, FlushCompress, FlushDecompress};
 
 /// Deflate, no flags, no time, no hint, unknown system.
 const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
 
 /// An empty block that is the last.
 const END: [u8; 2] = [0x03, 0x00];
+
+/// More than a flush writes.
+const FLUSH_BYTES: usize = 64;
+
+thread_local! {
+    /// What deflating needs is large, and texts are small and many.
+    static DEFLATE: RefCell<Compress> = RefCell::new(Compress::new(Compression::fast(), false));
+}
 
 /// A text that was compressed.
 #[derive(Debug)]
@@ -28,10 +36,27 @@ impl Part {
         let text = text.as_ref();
         let mut sum = Crc::new();
         sum.update(text);
-        let mut encoder = DeflateEncoder::new(Vec::new(), Compression::fast());
-        // Writing into memory does not fail. A flush ends the block on a byte, and does not make it the last.
-        let _ = encoder.write_all(text).and_then(|()| encoder.flush());
-        Self { blocks: std::mem::take(encoder.get_mut()).into_boxed_slice(), sum }
+        let blocks = DEFLATE.with_borrow_mut(|deflate| {
+            deflate.reset();
+            let mut blocks = Vec::with_capacity(text.len() + text.len() / 8 + FLUSH_BYTES);
+            loop {
+                let read = usize::try_from(deflate.total_in()).unwrap_or(text.len()).min(text.len());
+                // A flush ends the block on a byte, and does not make it the last. It is complete when there is room left.
+                // Into memory, nothing can fail.
+                let done = deflate.compress_vec(&text[read..], &mut blocks, FlushCompress::Sync).is_err();
+                if done || blocks.len() < blocks.capacity() {
+                    return blocks.into_boxed_slice();
+                }
+                blocks.reserve(FLUSH_BYTES);
+            }
+        });
+        Self { blocks, sum }
+    }
+
+    /// How many bytes it takes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.blocks.len()
     }
 
     /// The text; none if the blocks are not those of a text with this sum.

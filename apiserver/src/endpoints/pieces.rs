@@ -79,7 +79,7 @@ impl Pieces {
         let begin = self.begin.take();
         match (item, &mut self.file, &begin) {
             // Compressed before, behind a comma.
-            (Item::Held(entry), Some(file), None) => file.add(&entry.json.part(), &mut self.piece),
+            (Item::Held(entry), Some(file), None) => file.add(entry.json.part(), &mut self.piece),
             (Item::Held(entry), None, _) => {
                 self.piece.extend_from_slice(begin.as_deref().unwrap_or(",").as_bytes());
                 self.piece.extend_from_slice(&held_text(entry)?);

@@ -47,9 +47,9 @@ impl KindView {
                 ((entry.namespace.clone(), entry.name.clone()), entry)
             })
             .collect();
-        self.cache.reproject(|entry: &Entry| match shown.remove(&(entry.namespace.clone(), entry.name.clone())) {
+        self.cache.reproject(|entry| match shown.remove(&(entry.namespace.clone(), entry.name.clone())) {
             Some(shown) if shown.revision == entry.revision => shown,
-            _ => Arc::new(entry.clone()),
+            _ => Arc::clone(entry),
         });
         self.projection.store(Arc::new(projection));
     }
@@ -107,7 +107,8 @@ impl View for KindView {
             instance = held.json.text().as_ref().and_then(tree).unwrap_or(instance);
         }
         instance["metadata"]["resourceVersion"] = json!(revision.to_string());
-        let last = Arc::new(projection.encode(&instance, revision));
+        let last = projection.encode(&instance, revision);
+        let last = Arc::new(Entry { json: last.json.deflated(), ..last });
         self.cache.apply(Change::Deleted { revision, last });
     }
 

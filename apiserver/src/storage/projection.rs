@@ -97,9 +97,8 @@ impl Projection {
     #[must_use]
     pub fn entry(&self, host: &Value, json: Option<&Bytes>, revision: u64) -> Arc<Entry> {
         let mut entry = self.encode(&self.instance(host), revision);
-        if let Some(json) = json.filter(|json| entry.json.text().as_ref() == Some(*json)) {
-            entry.json = HeldJson::shared(json.clone());
-        }
+        let shared = json.filter(|json| entry.json.text().as_ref() == Some(*json));
+        entry.json = shared.map_or_else(|| entry.json.deflated(), |json| HeldJson::from(json.clone()));
         Arc::new(entry)
     }
 

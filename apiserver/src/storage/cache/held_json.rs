@@ -1,9 +1,9 @@
-//! The JSON of an object in the cache: as text, until a list goes out compressed; from then on deflated.
+//! The JSON of an object in the cache: as text where the store has that text anyway, and deflated otherwise.
 //!
-//! Large lists are asked for compressed, again and again, and join what is held. Who wants one object as text then waits a
-//! few microseconds for it, and the object takes half the room.
+//! Large lists are asked for compressed, again and again, and join what is held. Who wants one object as text waits a few
+//! microseconds for it, and the object takes half the room.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::OnceLock;
 
 use bytes::Bytes;
 
@@ -12,43 +12,38 @@ use crate::encode::deflated::Part;
 /// What is in front of an object in a part.
 const COMMA: &[u8] = b",";
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 enum Form {
-    /// Nobody else holds this text.
-    Text(Bytes),
-    /// The text is held by the store too: to drop it would save nothing.
-    Shared(Bytes, Option<Arc<Part>>),
-    Deflated(Arc<Part>),
+    /// The text, and the part from the first list on that goes out compressed.
+    Text(Bytes, OnceLock<Part>),
+    Deflated(Part),
 }
 
 /// The JSON of an object.
 #[derive(Debug)]
 pub struct HeldJson {
     bytes: usize,
-    form: Mutex<Form>,
-}
-
-impl Clone for HeldJson {
-    fn clone(&self) -> Self {
-        Self { bytes: self.bytes, form: Mutex::new(self.form().clone()) }
-    }
+    form: Form,
 }
 
 impl From<Bytes> for HeldJson {
     fn from(text: Bytes) -> Self {
-        Self { bytes: text.len(), form: Mutex::new(Form::Text(text)) }
+        Self { bytes: text.len(), form: Form::Text(text, OnceLock::new()) }
     }
 }
 
 impl HeldJson {
-    /// Text that the store holds in any case.
+    /// The same, deflated, unless that would take more room.
     #[must_use]
-    pub fn shared(text: Bytes) -> Self {
-        Self { bytes: text.len(), form: Mutex::new(Form::Shared(text, None)) }
-    }
-
-    fn form(&self) -> MutexGuard<'_, Form> {
-        self.form.lock().unwrap_or_else(PoisonError::into_inner)
+    pub fn deflated(self) -> Self {
+        match self.form {
+            Form::Text(text, _) => {
+                let part = behind_comma(&text);
+                let form = if part.bytes() < text.len() { Form::Deflated(part) } else { Form::Text(text, part.into()) };
+                Self { bytes: self.bytes, form }
+            }
+            Form::Deflated(_) => self,
+        }
     }
 
     /// How long the text is, in bytes.
@@ -60,35 +55,30 @@ impl HeldJson {
     /// The text. None, with a line in the log, when what was deflated here cannot be inflated.
     #[must_use]
     pub fn text(&self) -> Option<Bytes> {
-        let part = match &*self.form() {
-            Form::Text(text) | Form::Shared(text, _) => return Some(text.clone()),
-            Form::Deflated(part) => Arc::clone(part),
-        };
-        let text = part.text();
-        if text.is_none() {
-            tracing::error!("an object that was deflated here cannot be inflated");
+        match &self.form {
+            Form::Text(text, _) => Some(text.clone()),
+            Form::Deflated(part) => {
+                let text = part.text();
+                if text.is_none() {
+                    tracing::error!("an object that was deflated here cannot be inflated");
+                }
+                Some(text?.slice(COMMA.len()..))
+            }
         }
-        Some(text?.slice(COMMA.len()..))
     }
 
     /// The object behind a comma, as a part of a list that is a gzip file. It is compressed once for all lists.
     #[must_use]
-    pub fn part(&self) -> Arc<Part> {
-        let mut form = self.form();
-        match &mut *form {
-            Form::Deflated(part) | Form::Shared(_, Some(part)) => Arc::clone(part),
-            Form::Shared(text, none) => Arc::clone(none.insert(behind_comma(text))),
-            Form::Text(text) => {
-                let part = behind_comma(text);
-                *form = Form::Deflated(Arc::clone(&part));
-                part
-            }
+    pub fn part(&self) -> &Part {
+        match &self.form {
+            Form::Text(text, part) => part.get_or_init(|| behind_comma(text)),
+            Form::Deflated(part) => part,
         }
     }
 }
 
-fn behind_comma(text: &[u8]) -> Arc<Part> {
-    Arc::new(Part::of([COMMA, text].concat()))
+fn behind_comma(text: &[u8]) -> Part {
+    Part::of([COMMA, text].concat())
 }
 
 #[cfg(test)]
@@ -99,23 +89,21 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_text_is_the_same_before_and_after_it_was_deflated(text in ".{0,400}") {
-            for held in [HeldJson::from(Bytes::from(text.clone())), HeldJson::shared(Bytes::from(text.clone()))] {
-                for _ in 0..2 {
-                    prop_assert_eq!(held.bytes(), text.len());
-                    prop_assert_eq!(held.text(), Some(Bytes::from(text.clone())));
-                    prop_assert_eq!(held.part().text(), Some(Bytes::from(format!(",{text}"))));
-                }
+        fn the_text_is_the_same_deflated_or_not(text in "[a-c]{0,400}|.{0,400}") {
+            let text = Bytes::from(text);
+            for held in [HeldJson::from(text.clone()), HeldJson::from(text.clone()).deflated()] {
+                prop_assert_eq!(held.bytes(), text.len());
+                prop_assert_eq!(held.text(), Some(text.clone()));
+                prop_assert_eq!(held.part().text(), Some(Bytes::from([b",", text.as_ref()].concat())));
+                prop_assert_eq!(held.text(), Some(text.clone()));
             }
         }
     }
 
     #[test]
-    fn text_that_nobody_shares_is_dropped_once_it_is_deflated() {
-        let text = Bytes::from("a".repeat(100));
-        let (alone, shared) = (HeldJson::from(text.clone()), HeldJson::shared(text));
-        let _ = (alone.part(), shared.part());
-        assert!(matches!(&*alone.form(), Form::Deflated(_)));
-        assert!(matches!(&*shared.form(), Form::Shared(_, Some(_))));
+    fn deflated_text_is_not_held_beside_unless_it_is_the_smaller() {
+        let held = |text: &str| HeldJson::from(Bytes::from(text.to_owned())).deflated();
+        assert!(matches!(held(&"a".repeat(100)).form, Form::Deflated(_)));
+        assert!(matches!(held("{}").form, Form::Text(_, _)));
     }
 }

@@ -29,7 +29,7 @@ pub use held_json::HeldJson;
 pub use watcher::{Watcher, WatcherItem};
 
 /// An object as it is served, encoded once.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Entry {
     /// The namespace, if the kind has one.
     pub namespace: Option<String>,
@@ -360,7 +360,7 @@ impl WatchCache {
     }
 
     /// Encodes all objects anew without telling anybody: nothing was written, they are only shown by another schema.
-    pub fn reproject(&self, mut show: impl FnMut(&Entry) -> Arc<Entry>) {
+    pub fn reproject(&self, mut show: impl FnMut(&Arc<Entry>) -> Arc<Entry>) {
         let mut state = self.state();
         for entry in state.entries.values_mut() {
             *entry = show(entry);
@@ -498,12 +498,16 @@ fn is_in(namespace: Option<&str>, entry: &Entry) -> bool {
 }
 
 /// An entry with another resourceVersion, for a deletion that was not seen.
-fn stamped(entry: &Entry, revision: u64) -> Arc<Entry> {
-    let mut stamped = entry.clone();
-    if let Some(mut object) = entry.json.text().as_ref().and_then(tree) {
-        object["metadata"]["resourceVersion"] = serde_json::Value::String(revision.to_string());
-        stamped.json = encoded(&object).into();
-    }
-    stamped.revision = revision;
-    Arc::new(stamped)
+fn stamped(entry: &Arc<Entry>, revision: u64) -> Arc<Entry> {
+    // What cannot be read, which is a fault of ours, is told as it was.
+    let Some(mut object) = entry.json.text().as_ref().and_then(tree) else { return Arc::clone(entry) };
+    object["metadata"]["resourceVersion"] = serde_json::Value::String(revision.to_string());
+    Arc::new(Entry {
+        namespace: entry.namespace.clone(),
+        name: entry.name.clone(),
+        revision,
+        labels: entry.labels.clone(),
+        fields: entry.fields.clone(),
+        json: HeldJson::from(encoded(&object)).deflated(),
+    })
 }

@@ -3,15 +3,19 @@ use proptest::prelude::*;
 use super::*;
 
 fn entry(name: &str, revision: u64) -> Arc<Entry> {
+    Arc::new(entry_in(None, name, revision))
+}
+
+fn entry_in(namespace: Option<&str>, name: &str, revision: u64) -> Entry {
     let json = serde_json::json!({"metadata": {"name": name, "resourceVersion": revision.to_string()}}).to_string();
-    Arc::new(Entry {
-        namespace: None,
+    Entry {
+        namespace: namespace.map(str::to_owned),
         name: name.to_owned(),
         revision,
         labels: Texts::default(),
         fields: Texts::default(),
         json: Bytes::from(json).into(),
-    })
+    }
 }
 
 fn names(listing: &Listing) -> Vec<(&str, u64)> {
@@ -159,10 +163,7 @@ proptest! {
 #[test]
 fn objects_come_in_the_order_of_their_keys_in_all_lists() {
     let cache = WatchCache::new(CacheLimits::default());
-    let within = |namespace: &str, name: &str, revision: u64| {
-        let held = Entry { namespace: Some(namespace.to_owned()), ..Entry::clone(&entry(name, revision)) };
-        Arc::new(held)
-    };
+    let within = |namespace: &str, name: &str, revision: u64| Arc::new(entry_in(Some(namespace), name, revision));
     let all = [within("team", "x", 1), within("team-a", "x", 2), within("team", "a", 3), within("tea", "z", 4)];
     cache.fill(all.to_vec(), 4);
     let keys = |namespace: Option<&str>, at| {
