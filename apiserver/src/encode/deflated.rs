@@ -17,9 +17,37 @@ const END: [u8; 2] = [0x03, 0x00];
 /// More than a flush writes.
 const FLUSH_BYTES: usize = 64;
 
+/// How much room each thread keeps for the next text.
+const BLOCKS_KEPT_BYTES: usize = 64 * 1024;
+
 thread_local! {
     /// What deflating needs is large, and texts are small and many.
-    static DEFLATE: RefCell<Compress> = RefCell::new(Compress::new(Compression::fast(), false));
+    static DEFLATER: RefCell<Deflater> =
+        RefCell::new(Deflater { state: Compress::new(Compression::fast(), false), blocks: Vec::new() });
+}
+
+struct Deflater {
+    state: Compress,
+    blocks: Vec<u8>,
+}
+
+impl Deflater {
+    /// The blocks of a text; the last one ends on a byte, and is not marked as the last.
+    fn blocks_of(&mut self, text: &[u8]) -> &[u8] {
+        let Self { state, blocks } = self;
+        state.reset();
+        blocks.clear();
+        loop {
+            blocks.reserve(text.len() / 4 + FLUSH_BYTES);
+            let read = usize::try_from(state.total_in()).unwrap_or(text.len()).min(text.len());
+            // All of it is written when there is room left. Into memory, nothing can fail.
+            let failed = state.compress_vec(&text[read..], blocks, FlushCompress::Sync).is_err();
+            if failed || blocks.len() < blocks.capacity() {
+                blocks.shrink_to(BLOCKS_KEPT_BYTES);
+                return blocks;
+            }
+        }
+    }
 }
 
 /// A text that was compressed.
@@ -36,20 +64,7 @@ impl Part {
         let text = text.as_ref();
         let mut sum = Crc::new();
         sum.update(text);
-        let blocks = DEFLATE.with_borrow_mut(|deflate| {
-            deflate.reset();
-            let mut blocks = Vec::with_capacity(text.len() + text.len() / 8 + FLUSH_BYTES);
-            loop {
-                let read = usize::try_from(deflate.total_in()).unwrap_or(text.len()).min(text.len());
-                // A flush ends the block on a byte, and does not make it the last. It is complete when there is room left.
-                // Into memory, nothing can fail.
-                let done = deflate.compress_vec(&text[read..], &mut blocks, FlushCompress::Sync).is_err();
-                if done || blocks.len() < blocks.capacity() {
-                    return blocks.into_boxed_slice();
-                }
-                blocks.reserve(FLUSH_BYTES);
-            }
-        });
+        let blocks = DEFLATER.with_borrow_mut(|deflater| Box::from(deflater.blocks_of(text)));
         Self { blocks, sum }
     }
 
