@@ -8,7 +8,7 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -93,6 +93,7 @@ pub struct CacheEvent {
     pub entry: Arc<Entry>,
     /// The object before the change.
     pub previous: Option<Arc<Entry>>,
+    at: Instant,
     frame: Mutex<Frame>,
 }
 
@@ -107,7 +108,7 @@ enum Frame {
 
 impl CacheEvent {
     fn new(revision: u64, kind: EventKind, entry: Arc<Entry>, previous: Option<Arc<Entry>>) -> Self {
-        Self { revision, kind, entry, previous, frame: Mutex::new(Frame::Unmade) }
+        Self { revision, kind, entry, previous, at: Instant::now(), frame: Mutex::new(Frame::Unmade) }
     }
 
     fn held_frame(&self) -> MutexGuard<'_, Frame> {
@@ -146,8 +147,12 @@ const FRAMES_MAX: usize = 256;
 /// Bounds of a cache.
 #[derive(Clone, Copy, Debug)]
 pub struct CacheLimits {
-    /// Changes that are remembered for watches that resume and for lists at an older revision.
+    /// The most changes that are remembered for watches that resume and for lists at an older revision.
     pub history_events_max: usize,
+    /// How many are remembered however old they are.
+    pub history_events_min: usize,
+    /// How long the others are remembered. A client that was away for longer lists again.
+    pub history_age_max: Duration,
     /// Watchers at once.
     pub watchers_max: usize,
     /// Events that wait for a slow watcher before it is ended.
@@ -156,7 +161,14 @@ pub struct CacheLimits {
 
 impl Default for CacheLimits {
     fn default() -> Self {
-        Self { history_events_max: 4096, watchers_max: 10_000, watcher_queue_events_max: 1024 }
+        Self {
+            history_events_max: 4096,
+            history_events_min: 128,
+            // As long as etcd remembers what kube-apiserver's clients ask for.
+            history_age_max: Duration::from_secs(5 * 60),
+            watchers_max: 10_000,
+            watcher_queue_events_max: 1024,
+        }
     }
 }
 
@@ -244,6 +256,19 @@ impl State {
         let first = namespace.map(|namespace| format!("{namespace}/")).unwrap_or_default();
         self.entries.range(first..).take_while(move |(_, entry)| is_in(namespace, entry))
     }
+
+    /// Forgets the oldest changes: those that are too many, and those that are too old.
+    fn forget(&mut self, limits: &CacheLimits, now: Instant) {
+        while let Some(first) = self.history.front() {
+            let old = now.saturating_duration_since(first.at) > limits.history_age_max;
+            let max = if old { limits.history_events_min } else { limits.history_events_max };
+            if self.history.len() <= max {
+                return;
+            }
+            self.oldest = self.oldest.max(first.revision);
+            self.history.pop_front();
+        }
+    }
 }
 
 /// The watch cache.
@@ -313,7 +338,8 @@ impl WatchCache {
 
     /// Nothing changed up to a revision.
     pub fn progress(&self, revision: u64) {
-        let _state = self.state();
+        let mut state = self.state();
+        state.forget(&self.limits, Instant::now());
         self.advance(revision);
     }
 
@@ -344,11 +370,7 @@ impl WatchCache {
         if let Some(late) = state.history.len().checked_sub(FRAMES_MAX + 1).and_then(|at| state.history.get(at)) {
             late.forget_frame();
         }
-        while state.history.len() > self.limits.history_events_max {
-            if let Some(forgotten) = state.history.pop_front() {
-                state.oldest = state.oldest.max(forgotten.revision);
-            }
-        }
+        state.forget(&self.limits, event.at);
         // A full queue or a client that left ends the watcher: dropping the sender ends its stream after what is queued.
         state.watchers.retain(|watcher| {
             if is_in(watcher.namespace.as_deref(), &event.entry) {

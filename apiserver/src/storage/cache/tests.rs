@@ -92,6 +92,26 @@ fn history_is_bounded_and_says_when_a_watch_is_too_old() {
 }
 
 #[test]
+fn old_changes_are_forgotten_but_for_a_few_even_when_nothing_changes_any_more() {
+    let limits = CacheLimits { history_events_min: 1, history_age_max: Duration::ZERO, ..CacheLimits::default() };
+    let remembered = |cache: &WatchCache, revision| cache.watch(None, WatchStart::After(revision)).is_ok();
+    let cache = WatchCache::new(limits);
+    cache.fill(Vec::new(), 1);
+    cache.apply(Change::Applied(entry("a", 2)));
+    cache.apply(Change::Applied(entry("a", 3)));
+    std::thread::sleep(Duration::from_millis(1));
+    cache.progress(4);
+    assert!(!remembered(&cache, 1));
+    assert!(remembered(&cache, 2));
+    let patient = WatchCache::new(CacheLimits { history_age_max: Duration::from_secs(60), ..limits });
+    patient.fill(Vec::new(), 1);
+    patient.apply(Change::Applied(entry("a", 2)));
+    patient.apply(Change::Applied(entry("a", 3)));
+    patient.progress(4);
+    assert!(remembered(&patient, 1));
+}
+
+#[test]
 fn closing_ends_watches() {
     let cache = WatchCache::new(CacheLimits::default());
     cache.fill(Vec::new(), 1);
