@@ -33,8 +33,9 @@ use crate::{
     election::{Election, Led},
     error::ActionError,
     group_version::GroupVersion,
-    inspection::Inspections,
+    inspection::{Inspections, Question},
     judge::{Definition, Grounds, Judge},
+    listed::{List, differing},
     metrics::Figures,
     pace::Pace,
     references::References,
@@ -234,13 +235,32 @@ struct Following {
 /// What was told of the definitions to those who go on beside the loop.
 #[derive(Default)]
 struct Told {
-    definitions: Vec<Arc<Definition>>,
-    /// Of each definition: the kind, whether it may be begun with, and whether it is served.
-    kinds: Vec<(Option<Arc<KindOutline>>, Sound, bool)>,
-    /// The groups that definitions ask for.
+    definitions: List<Definition>,
+    /// What was told of each definition.
+    each: Vec<ToldOf>,
+    /// The groups that definitions ask for, or have asked for.
     groups: HashSet<String>,
     /// Changes with the generations of all definitions.
     generations: u64,
+}
+
+/// What is told of one definition.
+#[derive(Default)]
+struct ToldOf {
+    /// Changes with its generation.
+    generation: u64,
+    question: Option<Question>,
+    kind: Option<Arc<KindOutline>>,
+    /// Whether the kind may be begun with.
+    sound: Option<Sound>,
+    served: bool,
+}
+
+/// Whether there is something to be told.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum News {
+    None,
+    Some,
 }
 
 /// Whether the last good generation of a definition is its own.
@@ -250,38 +270,71 @@ enum Sound {
     Refused,
 }
 
+impl ToldOf {
+    fn new(definition: &Definition) -> Self {
+        let mut hash = DefaultHasher::new();
+        (&definition.uid, definition.generation).hash(&mut hash);
+        Self {
+            generation: hash.finish(),
+            question: definition.question(),
+            kind: definition.verdict.kind.clone(),
+            sound: Some(if definition.verdict.refused.is_none() { Sound::Yes } else { Sound::Refused }),
+            served: definition.is_said_to_be_served(),
+        }
+    }
+
+    /// Whether the same was told of its kind.
+    fn has_same_kind(&self, other: &Self) -> bool {
+        let kind = |told: &Self| told.kind.as_ref().map(Arc::as_ptr);
+        kind(self) == kind(other) && (self.sound, self.served) == (other.sound, other.served)
+    }
+}
+
 impl Following {
     /// Tells them what there is, where that is something else than before.
-    fn tell(&mut self, definitions: &[Arc<Definition>]) {
-        let told = &self.told.definitions;
-        if told.len() == definitions.len() && told.iter().zip(definitions).all(|(told, it)| Arc::ptr_eq(told, it)) {
+    fn tell(&mut self, definitions: &List<Definition>) {
+        let told = &mut self.told;
+        if Arc::ptr_eq(&told.definitions, definitions) {
             return;
         }
-        let mut hash = DefaultHasher::new();
-        for definition in definitions {
-            definition.uid.hash(&mut hash);
-            definition.generation.hash(&mut hash);
-        }
-        self.told.generations = hash.finish();
-        self.inspections.ask(definitions.iter().filter_map(|it| it.question()).collect());
-        let groups = || definitions.iter().flat_map(|it| it.claimed.iter()).map(|claimed| claimed.group.as_str());
-        if !groups().all(|group| self.told.groups.contains(group)) || definitions.len() < told.len() {
-            self.told.groups = groups().map(str::to_owned).collect();
-        }
-        let kinds = definitions.iter().map(|it| {
-            let sound = if it.verdict.refused.is_none() { Sound::Yes } else { Sound::Refused };
-            (it.verdict.kind.clone(), sound, it.is_said_to_be_served())
-        });
-        let kinds: Vec<_> = kinds.collect();
-        let same = |(left, right): (&(Option<Arc<KindOutline>>, Sound, bool), &(_, _, _))| {
-            let kind = |kind: &Option<Arc<KindOutline>>| kind.as_ref().map(Arc::as_ptr);
-            kind(&left.0) == kind(&right.0) && (left.1, left.2) == (right.1, right.2)
+        let (mut kinds, mut questions) = (News::None, News::None);
+        let others: Vec<usize> = match differing(&told.definitions, definitions) {
+            Some(others) => others.map(|(index, ..)| index).collect(),
+            None => {
+                (kinds, questions) = (News::Some, News::Some);
+                told.each.clear();
+                told.each.resize_with(definitions.len(), ToldOf::default);
+                told.groups.clear();
+                (0..definitions.len()).collect()
+            }
         };
-        if self.told.kinds.len() != kinds.len() || !self.told.kinds.iter().zip(&kinds).all(same) {
-            self.tell_kinds(definitions);
-            self.told.kinds = kinds;
+        for (index, definition) in others.iter().filter_map(|index| Some((*index, definitions.get(*index)?))) {
+            let groups = definition.claimed.iter().map(|claimed| &claimed.group);
+            for group in groups {
+                if !told.groups.contains(group) {
+                    told.groups.insert(group.clone());
+                }
+            }
+            let Some(held) = told.each.get_mut(index) else { continue };
+            let now = ToldOf::new(definition);
+            if !held.has_same_kind(&now) {
+                kinds = News::Some;
+            }
+            if held.question.is_some() || now.question.is_some() {
+                questions = News::Some;
+            }
+            *held = now;
         }
-        self.told.definitions = definitions.to_vec();
+        let mut hash = DefaultHasher::new();
+        told.each.iter().for_each(|each| each.generation.hash(&mut hash));
+        told.generations = hash.finish();
+        told.definitions = Arc::clone(definitions);
+        if questions == News::Some {
+            self.inspections.ask(told.each.iter().filter_map(|each| each.question.clone()).collect());
+        }
+        if kinds == News::Some {
+            self.tell_kinds(definitions);
+        }
     }
 
     fn tell_kinds(&self, definitions: &[Arc<Definition>]) {
@@ -365,12 +418,11 @@ impl Controller {
     fn pass(&mut self) -> Instant {
         let wall_clock = Timestamp::now();
         let now = Instant::now();
-        let stores = self.stores.definitions.iter();
-        let objects = stores.flat_map(|(form, store)| store.state().into_iter().map(|object| (*form, object)));
+        let lists = self.stores.definitions.iter().map(|(form, listed)| (*form, listed.all())).collect();
         let records = self.stores.cluster.as_ref().map(|cluster| Arc::clone(&cluster.records));
         let progress = self.following.rollouts.progress();
         let grounds = Grounds { records, answers: self.following.inspections.answers(), progress };
-        let definitions = self.judge.judge(objects, &grounds);
+        let definitions = self.judge.judge(lists, &grounds);
         self.following.tell(&definitions);
         let mut actions = Vec::new();
         let mut aging = None;
@@ -454,7 +506,7 @@ impl Controller {
         let records = Arc::clone(&stores.records);
         let visible = self.following.discoverable.as_ref().map(|it| it.visible());
         (
-            Cluster { api_services, crds, bundle, service, replicas, records, roles: stores.roles.state(), visible },
+            Cluster { api_services, crds, bundle, service, replicas, records, roles: stores.roles.all(), visible },
             state,
             write.into_iter().chain(trip).collect(),
         )

@@ -13,7 +13,7 @@ use kindsmith_schema::{
     compile::OwnStorage,
     form::{DefinitionError, DefinitionForm},
     holders::Holders,
-    kind::{Kind, KindOutline},
+    kind::{Claim, Kind, KindOutline},
     succession::{self, AcceptedGeneration, FORCE_ANNOTATION, RecordError},
 };
 use kube::ResourceExt;
@@ -22,6 +22,7 @@ use crate::{
     decide::Truth,
     group_version::GroupVersion,
     inspection::{Answer, Asking, DELETION, Question},
+    listed::{List, differing},
     records::Records,
     rollout::Progress,
     watched::{self, WatchedDefinition},
@@ -214,6 +215,23 @@ struct Seen {
     look: u64,
 }
 
+/// Whether definitions ask for the names and prefixes that they asked for before.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Claims {
+    AsBefore,
+    Others,
+}
+
+fn claim_the_same(before: &Definition, now: &Definition) -> bool {
+    match (&before.verdict.kind, &now.verdict.kind) {
+        (None, None) => true,
+        (Some(before), Some(now)) => {
+            Arc::ptr_eq(before, now) || Claim::from(before.as_ref()).is_same(&Claim::from(now.as_ref()))
+        }
+        _ => false,
+    }
+}
+
 /// What a kind was compiled from.
 #[derive(Clone, Debug)]
 enum Source {
@@ -230,6 +248,9 @@ impl Source {
     }
 }
 
+/// All definitions there are, by their form.
+pub(crate) type Lists = Vec<(DefinitionForm, List<WatchedDefinition>)>;
+
 /// Judges definitions, and remembers what it found and which generation was the last good one.
 #[derive(Debug, Default)]
 pub(crate) struct Judge {
@@ -238,21 +259,21 @@ pub(crate) struct Judge {
     known: HashMap<String, Known>,
     /// By uid.
     seen: HashMap<String, Seen>,
-    /// What was judged by in the last look.
+    look: u64,
     last: Last,
     holders: Holders<KindOutline>,
 }
 
-/// What the last look gave.
+/// What was judged in the last look, by what, and what it gave.
 #[derive(Debug, Default)]
 struct Last {
-    look: u64,
+    lists: Lists,
     /// How often the records had changed.
     records: Option<u64>,
     answers: HashMap<(String, String), Answer>,
     progress: Arc<BTreeMap<String, Progress>>,
     /// All definitions, the oldest first.
-    definitions: Vec<Arc<Definition>>,
+    definitions: List<Definition>,
 }
 
 impl Judge {
@@ -262,66 +283,137 @@ impl Judge {
     }
 
     /// Judges all definitions there are, the oldest first. One that is being deleted is gone, unless it waits for us.
-    pub(crate) fn judge(
-        &mut self,
-        objects: impl IntoIterator<Item = (DefinitionForm, Arc<WatchedDefinition>)>,
-        grounds: &Grounds,
-    ) -> Vec<Arc<Definition>> {
-        let look = self.last.look.wrapping_add(1);
+    pub(crate) fn judge(&mut self, lists: Lists, grounds: &Grounds) -> List<Definition> {
+        // Before anything is read: what changes meanwhile is seen at the next look.
         let records = grounds.records.as_ref().map(|records| records.changes());
+        let definitions = match self.others(&lists, grounds) {
+            Some(others) => self.judge_some(others, grounds),
+            None => self.judge_all(&lists, grounds),
+        };
+        let (answers, progress) = (grounds.answers.clone(), Arc::clone(&grounds.progress));
+        self.last = Last { lists, records, answers, progress, definitions: Arc::clone(&definitions) };
+        definitions
+    }
+
+    /// The objects, by uid, about which something else may be found than at the last look; none where that may be all, or
+    /// where some may have come or gone.
+    fn others(
+        &self,
+        lists: &Lists,
+        grounds: &Grounds,
+    ) -> Option<BTreeMap<String, (DefinitionForm, Arc<WatchedDefinition>)>> {
+        let last = &self.last;
+        let same_progress = Arc::ptr_eq(&last.progress, &grounds.progress);
+        if !same_progress || last.answers != grounds.answers || last.lists.len() != lists.len() {
+            return None;
+        }
+        let mut others = BTreeMap::new();
+        for ((last_form, before), (form, now)) in last.lists.iter().zip(lists) {
+            if last_form != form {
+                return None;
+            }
+            if Arc::ptr_eq(before, now) {
+                continue;
+            }
+            for (_, before, now) in differing(before, now)? {
+                let leaves = [before, now].iter().any(|object| object.metadata.deletion_timestamp.is_some());
+                if leaves || before.metadata.uid != now.metadata.uid {
+                    return None;
+                }
+                others.insert(now.metadata.uid.clone()?, (*form, Arc::clone(now)));
+            }
+        }
+        match (&grounds.records, last.records) {
+            (None, None) => {}
+            (Some(records), Some(seen)) => {
+                for uid in records.changed_since(seen)? {
+                    if let Some(seen) = self.seen.get(&uid) {
+                        others.entry(uid).or_insert_with(|| (seen.definition.form, Arc::clone(&seen.object)));
+                    }
+                }
+            }
+            _ => return None,
+        }
+        Some(others)
+    }
+
+    /// Judges some of those that were judged at the last look.
+    fn judge_some(
+        &mut self,
+        others: BTreeMap<String, (DefinitionForm, Arc<WatchedDefinition>)>,
+        grounds: &Grounds,
+    ) -> List<Definition> {
+        let mut definitions = Arc::clone(&self.last.definitions);
+        let mut claims = Claims::AsBefore;
+        for (uid, (form, object)) in others {
+            let before = self.seen.get(&uid).map(|seen| Arc::clone(&seen.definition));
+            let Some(definition) = self.look_at(form, &object, grounds) else { continue };
+            let place = definitions.iter().position(|it| before.as_ref().is_some_and(|before| Arc::ptr_eq(it, before)));
+            if !before.is_some_and(|before| claim_the_same(&before, &definition)) {
+                claims = Claims::Others;
+            }
+            if let Some(held) = place.and_then(|place| Arc::make_mut(&mut definitions).get_mut(place)) {
+                *held = definition;
+            }
+        }
+        if claims == Claims::Others {
+            self.settle_conflicts(Arc::make_mut(&mut definitions).as_mut_slice());
+        }
+        definitions
+    }
+
+    fn judge_all(&mut self, lists: &Lists, grounds: &Grounds) -> List<Definition> {
+        self.look = self.look.wrapping_add(1);
         let same_answers = self.last.answers == grounds.answers;
-        let same_progress = Arc::ptr_eq(&self.last.progress, &grounds.progress);
-        let same_records = self.last.records == records;
-        let mut news = Vec::new();
-        let mut alive = 0_usize;
-        for (form, object) in objects {
+        for (form, object) in lists.iter().flat_map(|(form, list)| list.iter().map(|object| (*form, object))) {
             let waits = form.has_status() && object.finalizers().iter().any(|finalizer| finalizer == FINALIZER);
             if !waits && object.metadata.deletion_timestamp.is_some() {
                 continue;
             }
-            alive += 1;
             let uid = object.metadata.uid.as_deref().unwrap_or_default();
-            let recorded = || grounds.recorded(uid);
             if let Some(seen) = self.seen.get_mut(uid) {
-                let is_same = Arc::ptr_eq(&seen.object, &object)
+                let is_same = Arc::ptr_eq(&seen.object, object)
                     && same_answers
-                    && (same_records || seen.recorded == recorded())
-                    && (same_progress || seen.definition.rollout == grounds.progress.get(uid).copied());
+                    && seen.recorded == grounds.recorded(uid)
+                    && seen.definition.rollout == grounds.progress.get(uid).copied();
                 if is_same {
-                    seen.look = look;
+                    seen.look = self.look;
                     continue;
                 }
             }
-            let recorded = recorded();
-            let mut definition = self.definition(form, &object, grounds);
-            let before = self.seen.get(&definition.uid);
-            definition.conflict = before.and_then(|before| before.definition.conflict.clone());
-            let definition = match before {
-                Some(before) if before.definition.is_same(&definition) => Arc::clone(&before.definition),
-                _ => {
-                    let definition = Arc::new(definition);
-                    news.push(Arc::clone(&definition));
-                    definition
-                }
-            };
-            self.seen.insert(definition.uid.clone(), Seen { object, recorded, definition, look });
+            self.look_at(form, object, grounds);
         }
-        let mut definitions = std::mem::take(&mut self.last.definitions);
-        if !news.is_empty() || alive != definitions.len() {
-            self.seen.retain(|_, seen| seen.look == look);
-            let seen = &self.seen;
-            self.known.retain(|uid, _| seen.contains_key(uid));
-            let is_current =
-                |it: &Arc<Definition>| seen.get(&it.uid).is_some_and(|seen| Arc::ptr_eq(&seen.definition, it));
-            definitions.retain(is_current);
-            definitions.extend(news);
-            // What is ordered already costs little.
-            definitions.sort_by(|left, right| (left.created, &left.name).cmp(&(right.created, &right.name)));
-            self.settle_conflicts(&mut definitions);
-        }
-        let (answers, progress) = (grounds.answers.clone(), Arc::clone(&grounds.progress));
-        self.last = Last { look, records, answers, progress, definitions: definitions.clone() };
-        definitions
+        self.seen.retain(|_, seen| seen.look == self.look);
+        self.known.retain(|uid, _| self.seen.contains_key(uid));
+        let mut definitions: Vec<_> = self.seen.values().map(|seen| Arc::clone(&seen.definition)).collect();
+        definitions.sort_by(|left, right| {
+            (left.created, &left.name, left.form).cmp(&(right.created, &right.name, right.form))
+        });
+        self.settle_conflicts(&mut definitions);
+        Arc::new(definitions)
+    }
+
+    /// Judges one; none when all is as it was found before.
+    fn look_at(
+        &mut self,
+        form: DefinitionForm,
+        object: &Arc<WatchedDefinition>,
+        grounds: &Grounds,
+    ) -> Option<Arc<Definition>> {
+        let recorded = grounds.recorded(object.metadata.uid.as_deref().unwrap_or_default());
+        let mut definition = self.definition(form, object, grounds);
+        let before = self.seen.get(&definition.uid);
+        definition.conflict = before.and_then(|before| before.definition.conflict.clone());
+        let (definition, news) = match before {
+            Some(before) if before.definition.is_same(&definition) => (Arc::clone(&before.definition), None),
+            _ => {
+                let definition = Arc::new(definition);
+                (Arc::clone(&definition), Some(definition))
+            }
+        };
+        let seen = Seen { object: Arc::clone(object), recorded, definition, look: self.look };
+        self.seen.insert(seen.definition.uid.clone(), seen);
+        news
     }
 
     /// Finds out which definitions may not have the names and the prefix they ask for.

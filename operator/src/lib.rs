@@ -26,6 +26,9 @@ mod config;
 /// Watches: stores, and a bell.
 mod watch;
 
+/// Lists that are the same while nothing changes.
+mod listed;
+
 /// Pauses between tries to watch.
 mod patience;
 

@@ -3,7 +3,8 @@
 //! Pure: it is told the time.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap, HashSet, btree_map::Entry},
+    ops::Bound,
     time::{Duration, Instant},
 };
 
@@ -37,9 +38,19 @@ struct State {
 #[derive(Debug, Default)]
 pub(crate) struct Pace {
     subjects: HashMap<Subject, State>,
+    /// The subjects on which nothing runs, by the time until which they wait.
+    waiting: BTreeMap<Instant, HashSet<Subject>>,
 }
 
 impl Pace {
+    fn set(&mut self, subject: &Subject, state: State) {
+        self.stopped(subject);
+        if !matches!(state.phase, Phase::Running) {
+            self.waiting.entry(state.until).or_default().insert(subject.clone());
+        }
+        self.subjects.insert(subject.clone(), state);
+    }
+
     /// Whether an action on a subject, decided on that state of it, may start.
     pub(crate) fn may_start(&self, subject: &Subject, basis: Option<&str>, now: Instant) -> bool {
         self.subjects.get(subject).is_none_or(|state| match &state.phase {
@@ -52,18 +63,24 @@ impl Pace {
     /// An action has started.
     pub(crate) fn started(&mut self, subject: &Subject, now: Instant) {
         let failures = self.subjects.get(subject).map_or(0, |state| state.failures);
-        self.subjects.insert(subject.clone(), State { phase: Phase::Running, failures, until: now });
+        self.set(subject, State { phase: Phase::Running, failures, until: now });
     }
 
     /// It was stopped before its end.
     pub(crate) fn stopped(&mut self, subject: &Subject) {
-        self.subjects.remove(subject);
+        let Some(state) = self.subjects.remove(subject) else { return };
+        if let Entry::Occupied(mut waiting) = self.waiting.entry(state.until) {
+            waiting.get_mut().remove(subject);
+            if waiting.get().is_empty() {
+                waiting.remove();
+            }
+        }
     }
 
     /// It has succeeded.
     pub(crate) fn succeeded(&mut self, subject: &Subject, basis: Option<String>, now: Instant) {
         let state = State { phase: Phase::Written(basis), failures: 0, until: now + OUTCOME_SEEN_MAX };
-        self.subjects.insert(subject.clone(), state);
+        self.set(subject, state);
     }
 
     /// It has failed. `jitter` is between 0 and 1. Returns the pause.
@@ -72,22 +89,24 @@ impl Pace {
         let pause = BACKOFF_MIN.saturating_mul(2_u32.saturating_pow(failures - 1)).min(BACKOFF_MAX);
         // Between half and all of it, so that what failed together does not come back together.
         let pause = pause.mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0);
-        self.subjects.insert(subject.clone(), State { phase: Phase::Failed, failures, until: now + pause });
+        self.set(subject, State { phase: Phase::Failed, failures, until: now + pause });
         pause
     }
 
     /// It was refused, as its object had changed since it was seen: that state of it is not worth another try.
     pub(crate) fn outdated(&mut self, subject: &Subject, basis: Option<String>, now: Instant) {
         let failures = self.subjects.get(subject).map_or(0, |state| state.failures);
-        let state = State { phase: Phase::Written(basis), failures, until: now + OUTCOME_SEEN_MAX };
-        self.subjects.insert(subject.clone(), state);
+        self.set(subject, State { phase: Phase::Written(basis), failures, until: now + OUTCOME_SEEN_MAX });
     }
 
     /// Forgets what no longer matters, and tells when to look again.
     pub(crate) fn next(&mut self, now: Instant) -> Option<Instant> {
-        self.subjects.retain(|_, state| matches!(state.phase, Phase::Running) || now < state.until + 2 * BACKOFF_MAX);
-        let pending = |state: &&State| !matches!(state.phase, Phase::Running) && now < state.until;
-        self.subjects.values().filter(pending).map(|state| state.until).min()
+        while let Some(first) = self.waiting.first_entry().filter(|first| *first.key() + 2 * BACKOFF_MAX <= now) {
+            for subject in first.remove() {
+                self.subjects.remove(&subject);
+            }
+        }
+        self.waiting.range((Bound::Excluded(now), Bound::Unbounded)).next().map(|(until, _)| *until)
     }
 }
 

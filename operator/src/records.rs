@@ -1,11 +1,8 @@
 //! The generations that were accepted last, as they are in the cluster: watched, and held by the uid of the definition.
 
 use std::{
-    collections::{BTreeMap, HashMap},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use futures::StreamExt as _;
@@ -17,7 +14,7 @@ use kube::{
 use kube_runtime::{WatchStreamExt as _, watcher};
 use tokio::sync::{Notify, watch};
 
-use crate::patience::patience;
+use crate::{listed::Journal, patience::patience};
 
 /// The resource of records.
 pub(crate) fn resource() -> ApiResource {
@@ -27,10 +24,16 @@ pub(crate) fn resource() -> ApiResource {
 /// Records of one definition, by revision.
 type Revisions = BTreeMap<i64, Arc<AcceptedGeneration>>;
 
+/// Records by the uid of their definition, and of which definitions they changed.
+#[derive(Default)]
+struct Held {
+    revisions: HashMap<String, Revisions>,
+    journal: Journal,
+}
+
 /// All records there are.
 pub(crate) struct Records {
-    held: Mutex<HashMap<String, Revisions>>,
-    changes: AtomicU64,
+    held: Mutex<Held>,
     ready: watch::Sender<bool>,
     bell: Arc<Notify>,
 }
@@ -38,10 +41,10 @@ pub(crate) struct Records {
 impl Records {
     /// No records; `bell` rings when they change.
     pub(crate) fn new(bell: Arc<Notify>) -> Arc<Self> {
-        Arc::new(Self { held: Mutex::default(), changes: AtomicU64::new(0), ready: watch::channel(false).0, bell })
+        Arc::new(Self { held: Mutex::default(), ready: watch::channel(false).0, bell })
     }
 
-    fn held(&self) -> MutexGuard<'_, HashMap<String, Revisions>> {
+    fn held(&self) -> MutexGuard<'_, Held> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -51,26 +54,40 @@ impl Records {
         let _ = self.ready.subscribe().wait_for(|ready| *ready).await;
     }
 
-    /// Changes what is held, and counts that.
-    fn change(&self, change: impl FnOnce(&mut HashMap<String, Revisions>)) {
-        change(&mut self.held());
-        self.changes.fetch_add(1, Ordering::Release);
+    /// Changes the records of one definition; none when there was nothing to change.
+    fn change(&self, change: impl FnOnce(&mut HashMap<String, Revisions>) -> Option<String>) {
+        let mut held = self.held();
+        if let Some(uid) = change(&mut held.revisions) {
+            held.journal.note(Some(&uid));
+        }
+    }
+
+    /// Changes all records.
+    fn replace(&self, change: impl FnOnce(&mut HashMap<String, Revisions>)) {
+        let mut held = self.held();
+        change(&mut held.revisions);
+        held.journal.note(None);
     }
 
     /// How often they changed. Read before the records, it is never newer than these.
     pub(crate) fn changes(&self) -> u64 {
-        self.changes.load(Ordering::Acquire)
+        self.held().journal.noted()
+    }
+
+    /// The uids of the definitions whose records changed since they had changed so often; none when that may be all.
+    pub(crate) fn changed_since(&self, changes: u64) -> Option<BTreeSet<String>> {
+        Some(self.held().journal.since(changes)?.map(str::to_owned).collect())
     }
 
     /// The record of a definition that is in force.
     pub(crate) fn last(&self, uid: &str) -> Option<Arc<AcceptedGeneration>> {
-        self.held().get(uid)?.last_key_value().map(|(_, record)| Arc::clone(record))
+        self.held().revisions.get(uid)?.last_key_value().map(|(_, record)| Arc::clone(record))
     }
 
     /// The names of records that were superseded.
     pub(crate) fn superseded(&self, uid: &str) -> Vec<String> {
         let held = self.held();
-        let Some(revisions) = held.get(uid) else { return Vec::new() };
+        let Some(revisions) = held.revisions.get(uid) else { return Vec::new() };
         revisions.values().rev().skip(1).map(|record| record.object_name()).collect()
     }
 
@@ -82,9 +99,11 @@ impl Records {
         while let Some(event) = events.next().await {
             match event {
                 Ok(watcher::Event::Init) => listed.clear(),
-                Ok(watcher::Event::InitApply(object)) => insert(&mut listed, &object),
+                Ok(watcher::Event::InitApply(object)) => {
+                    insert(&mut listed, &object);
+                }
                 Ok(watcher::Event::InitDone) => {
-                    self.change(|held| *held = std::mem::take(&mut listed));
+                    self.replace(|held| *held = std::mem::take(&mut listed));
                     self.ready.send_replace(true);
                     self.bell.notify_one();
                 }
@@ -108,22 +127,26 @@ fn read(object: &DynamicObject) -> Option<AcceptedGeneration> {
     record.filter(|record| object.metadata.name.as_deref() == Some(record.object_name().as_str()))
 }
 
-fn insert(held: &mut HashMap<String, Revisions>, object: &DynamicObject) {
-    match read(object) {
-        Some(record) => {
-            held.entry(record.uid.clone()).or_default().insert(record.revision, Arc::new(record));
-        }
-        None => tracing::warn!(object.metadata.name, "a ControllerRevision with our label is no record of ours"),
-    }
+/// Takes up a record, and says whose it is.
+fn insert(held: &mut HashMap<String, Revisions>, object: &DynamicObject) -> Option<String> {
+    let Some(record) = read(object) else {
+        tracing::warn!(object.metadata.name, "a ControllerRevision with our label is no record of ours");
+        return None;
+    };
+    let uid = record.uid.clone();
+    held.entry(uid.clone()).or_default().insert(record.revision, Arc::new(record));
+    Some(uid)
 }
 
-fn remove(held: &mut HashMap<String, Revisions>, object: &DynamicObject) {
-    let Some(record) = read(object) else { return };
-    let Some(revisions) = held.get_mut(&record.uid) else { return };
+/// Lets a record go, and says whose it was.
+fn remove(held: &mut HashMap<String, Revisions>, object: &DynamicObject) -> Option<String> {
+    let record = read(object)?;
+    let revisions = held.get_mut(&record.uid)?;
     revisions.remove(&record.revision);
     if revisions.is_empty() {
         held.remove(&record.uid);
     }
+    Some(record.uid)
 }
 
 #[cfg(test)]
@@ -136,16 +159,19 @@ pub(crate) mod testing {
         /// Puts a record where the watch would.
         pub(crate) fn put(&self, record: AcceptedGeneration) {
             self.change(|held| {
-                held.entry(record.uid.clone()).or_default().insert(record.revision, Arc::new(record));
+                let uid = record.uid.clone();
+                held.entry(uid.clone()).or_default().insert(record.revision, Arc::new(record));
+                Some(uid)
             });
         }
 
         /// Takes one away.
         pub(crate) fn take(&self, name: &str) {
             self.change(|held| {
-                for revisions in held.values_mut() {
-                    revisions.retain(|_, record| record.object_name() != name);
-                }
+                let is_named = |record: &Arc<AcceptedGeneration>| record.object_name() == name;
+                let (uid, revisions) = held.iter_mut().find(|(_, revisions)| revisions.values().any(is_named))?;
+                revisions.retain(|_, record| !is_named(record));
+                Some(uid.clone())
             });
         }
     }
@@ -167,12 +193,12 @@ mod tests {
     fn the_newest_record_is_in_force_and_the_others_are_superseded() {
         let records = Records::new(Arc::default());
         for revision in [2, 10, 9] {
-            insert(&mut records.held(), &object(revision));
+            insert(&mut records.held().revisions, &object(revision));
         }
         let uid = "uid-of-redises";
         assert_eq!(records.last(uid).unwrap().revision, 10);
         assert_eq!(records.superseded(uid), ["definition-uid-of-redises-9", "definition-uid-of-redises-2"]);
-        remove(&mut records.held(), &object(10));
+        remove(&mut records.held().revisions, &object(10));
         assert_eq!(records.last(uid).unwrap().revision, 9);
     }
 
@@ -181,7 +207,7 @@ mod tests {
         let records = Records::new(Arc::default());
         let mut foreign = object(3);
         foreign.metadata.name = Some("other".to_owned());
-        insert(&mut records.held(), &foreign);
+        insert(&mut records.held().revisions, &foreign);
         assert_eq!(records.last("uid-of-redises"), None);
     }
 }

@@ -24,6 +24,7 @@ use tokio::{sync::Notify, task::JoinSet};
 use crate::{
     OperatorConfig, Registration,
     decide::{CrdClaim, ROLES_LABEL},
+    listed::{Changes, Listed},
     patience::patience,
     records::Records,
     releases::{self, Releases},
@@ -56,7 +57,7 @@ pub(crate) struct ClusterStores {
     ca: Store<Secret>,
     serving: Store<Secret>,
     /// ClusterRoles of kinds.
-    pub(crate) roles: Store<ClusterRole>,
+    pub(crate) roles: Listed<ClusterRole>,
     /// The generations that were accepted.
     pub(crate) records: Arc<Records>,
     /// Leases of replicas of the API server.
@@ -67,7 +68,7 @@ pub(crate) struct ClusterStores {
 
 /// All that is seen.
 pub(crate) struct Stores {
-    pub(crate) definitions: Vec<(DefinitionForm, Store<WatchedDefinition>)>,
+    pub(crate) definitions: Vec<(DefinitionForm, Listed<WatchedDefinition>)>,
     /// Releases; `ready` does not wait for them.
     pub(crate) releases: Releases,
     /// None when stand-alone.
@@ -90,7 +91,9 @@ impl Stores {
             let mut at_once = any();
             // Pages would be read from etcd one by one; all together come from kube-apiserver's memory, as consistent.
             at_once.page_size = None;
-            (form, start_stripped("ApplicationDefinitions", api, at_once, resource, bell, tasks, watched::strip))
+            let sort = "ApplicationDefinitions";
+            let (store, changes) = start_stripped(sort, api, at_once, resource, bell, tasks, watched::strip);
+            (form, Listed::new(store, changes))
         };
         let definitions = config.forms.iter().map(|form| of_form(*form, tasks)).collect();
         let cluster = match config.registration {
@@ -119,7 +122,12 @@ impl Stores {
                 });
                 let roles = Api::<ClusterRole>::all(client.clone());
                 Some(ClusterStores {
-                    roles: start("ClusterRoles", roles, any().labels(ROLES_LABEL), (), bell, tasks),
+                    roles: {
+                        let labelled = any().labels(ROLES_LABEL);
+                        let strip = |role: &mut ClusterRole| role.managed_fields_mut().clear();
+                        let (store, changes) = start_stripped("ClusterRoles", roles, labelled, (), bell, tasks, strip);
+                        Listed::new(store, changes)
+                    },
                     records,
                     leases: start("Leases of replicas", leases, labelled, (), &leases_changed, tasks),
                     leases_changed,
@@ -134,7 +142,7 @@ impl Stores {
         let api = Api::<DynamicObject>::all_with(client.clone(), &resource);
         // Nobody is woken: rollouts look by themselves.
         let asleep = Arc::new(Notify::new());
-        let releases = start_stripped("HelmReleases", api, any(), resource, &asleep, tasks, releases::strip);
+        let (releases, _) = start_stripped("HelmReleases", api, any(), resource, &asleep, tasks, releases::strip);
         Self { definitions, releases: Releases::new(releases), cluster }
     }
 
@@ -142,13 +150,13 @@ impl Stores {
     pub(crate) async fn ready(&self) {
         // An error means that the watch is gone; its task says so.
         for (_, definitions) in &self.definitions {
-            let _ = definitions.wait_until_ready().await;
+            definitions.ready().await;
         }
         if let Some(cluster) = &self.cluster {
             let _ = cluster.api_services.wait_until_ready().await;
             let _ = cluster.crds.wait_until_ready().await;
             cluster.records.ready().await;
-            let _ = cluster.roles.wait_until_ready().await;
+            cluster.roles.ready().await;
             let _ = join_all([cluster.ca.wait_until_ready(), cluster.serving.wait_until_ready()]).await;
         }
     }
@@ -189,10 +197,11 @@ where
     K: Resource + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
     K::DynamicType: Clone + Eq + Hash + Send + Sync,
 {
-    start_stripped(what, api, config, resource, bell, tasks, |object: &mut K| object.managed_fields_mut().clear())
+    let strip = |object: &mut K| object.managed_fields_mut().clear();
+    start_stripped(what, api, config, resource, bell, tasks, strip).0
 }
 
-/// Starts a watch whose store keeps of each object what `strip` leaves.
+/// Starts a watch whose store keeps of each object what `strip` leaves, and counts its changes.
 fn start_stripped<K>(
     what: &'static str,
     api: Api<K>,
@@ -201,14 +210,15 @@ fn start_stripped<K>(
     bell: &Arc<Notify>,
     tasks: &mut JoinSet<&'static str>,
     strip: fn(&mut K),
-) -> Store<K>
+) -> (Store<K>, Changes)
 where
     K: Resource + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
     K::DynamicType: Clone + Eq + Hash + Send + Sync,
 {
     let writer = reflector::store::Writer::new(resource);
     let store = writer.as_reader();
-    let bell = Arc::clone(bell);
+    let (bell, changes) = (Arc::clone(bell), Changes::default());
+    let counted = changes.clone();
     tasks.spawn(async move {
         watcher(api, config)
             .modify(strip)
@@ -216,7 +226,10 @@ where
             .reflect(writer)
             .for_each(|event| {
                 match event {
-                    Ok(_) => bell.notify_one(),
+                    Ok(_) => {
+                        counted.count();
+                        bell.notify_one();
+                    }
                     Err(error) => tracing::warn!(%error, "cannot watch {what}; trying again"),
                 }
                 std::future::ready(())
@@ -224,5 +237,5 @@ where
             .await;
         what
     });
-    store
+    (store, changes)
 }

@@ -68,7 +68,11 @@ struct Wanted {
 
 /// What is wanted of all definitions: it changes when a kind does, or who may have its names.
 #[derive(Default)]
-pub(super) struct Registrations(BTreeMap<GroupVersion, Wanted>);
+pub(super) struct Registrations {
+    wanted: BTreeMap<GroupVersion, Wanted>,
+    /// What definitions ask for that stay and of which no good generation is known.
+    unknown: BTreeSet<GroupVersion>,
+}
 
 impl Registrations {
     /// Group-versions that an accepted definition serves, its last good generation included.
@@ -95,7 +99,10 @@ impl Registrations {
             let resources = sources.iter().map(|(.., plural)| (*plural).to_owned()).collect();
             Wanted { resources, digest }
         };
-        Self(sources.into_iter().map(|(group_version, sources)| (group_version, wanted(sources))).collect())
+        Self {
+            wanted: sources.into_iter().map(|(group_version, sources)| (group_version, wanted(sources))).collect(),
+            unknown: definitions.iter().flat_map(|it| unknown(it)).cloned().collect(),
+        }
     }
 
     /// Whether a definition adds the same to them as the other.
@@ -108,16 +115,14 @@ impl Registrations {
         };
         kinds
             && left.uid == right.uid
+            && left.claimed == right.claimed
             && left_names.holds() == right_names.holds()
             && (left.deletion == Deletion::LetGo) == (right.deletion == Deletion::LetGo)
     }
 }
 
-pub(super) fn actions(
-    Registrations(wanted): &Registrations,
-    definitions: &[Arc<Definition>],
-    cluster: &Cluster,
-) -> Vec<Action> {
+pub(super) fn actions(registrations: &Registrations, cluster: &Cluster) -> Vec<Action> {
+    let Registrations { wanted, unknown } = registrations;
     let priorities = priorities(wanted.keys());
     let mut actions = Vec::new();
     for (group_version, wanted) in wanted {
@@ -135,22 +140,24 @@ pub(super) fn actions(
             Some(existing) => actions.extend(refresh(group_version, existing, wanted)),
         }
     }
-    actions.extend(surplus(wanted, definitions, cluster));
+    actions.extend(surplus(wanted, unknown, cluster));
     actions
 }
 
 /// Whether definitions are told the same of both, and decided about in the same way.
 pub(super) fn are_same(left: &[Arc<APIService>], right: &[Arc<APIService>]) -> bool {
-    let said = |condition: Option<&'_ APIServiceCondition>| {
-        condition.map(|it| (it.status.clone(), it.reason.clone(), it.message.clone()))
-    };
-    let of_spec = |it: &APIService| it.spec.as_ref().map(|spec| (spec.ca_bundle.clone(), spec.service.clone()));
+    fn said(it: &APIService) -> Option<(&String, &Option<String>, &Option<String>)> {
+        available(it).map(|condition| (&condition.status, &condition.reason, &condition.message))
+    }
+    fn of_spec(it: &APIService) -> Option<(&Option<ByteString>, &Option<ServiceReference>)> {
+        it.spec.as_ref().map(|spec| (&spec.ca_bundle, &spec.service))
+    }
     left.len() == right.len()
         && left.iter().zip(right).all(|(left, right)| {
             Arc::ptr_eq(left, right)
                 || (left.metadata.name == right.metadata.name
                     && is_ours(left) == is_ours(right)
-                    && said(available(left)) == said(available(right))
+                    && said(left) == said(right)
                     && of_spec(left) == of_spec(right))
         })
 }
@@ -231,15 +238,12 @@ fn refresh(group_version: &GroupVersion, existing: &APIService, wanted: &Wanted)
 /// APIServices of ours that nothing is served under any more.
 fn surplus<'a>(
     wanted: &'a BTreeMap<GroupVersion, Wanted>,
-    definitions: &'a [Arc<Definition>],
+    unknown: &'a BTreeSet<GroupVersion>,
     cluster: &'a Cluster,
 ) -> impl Iterator<Item = Action> + 'a {
     let kept: BTreeSet<String> = wanted.keys().map(GroupVersion::api_service_name).collect();
-    let retained: BTreeSet<String> = definitions
-        .iter()
-        .flat_map(|definition| retained(definition, cluster))
-        .map(|it| it.api_service_name())
-        .collect();
+    let retained = unknown.iter().filter(|group_version| works(group_version, cluster));
+    let retained: BTreeSet<String> = retained.map(GroupVersion::api_service_name).collect();
     cluster.api_services.iter().filter(|found| is_ours(found)).filter_map(move |found| {
         let name = found.metadata.name.clone()?;
         let surplus = !kept.contains(&name) && !retained.contains(&name) && found.metadata.deletion_timestamp.is_none();
@@ -254,14 +258,21 @@ fn surplus<'a>(
 /// Group-versions that a definition is still served under although it is refused and its last good generation is not
 /// known here, as after a restart of the operator: those whose APIService is ours and works.
 pub(super) fn retained(definition: &Definition, cluster: &Cluster) -> Vec<GroupVersion> {
-    if definition.verdict.kind.is_some() || definition.deletion == Deletion::LetGo {
-        return Vec::new();
+    unknown(definition).iter().filter(|group_version| works(group_version, cluster)).cloned().collect()
+}
+
+/// The group-versions of a definition that stays and of which no good generation is known.
+fn unknown(definition: &Definition) -> &[GroupVersion] {
+    match (&definition.verdict.kind, &definition.deletion) {
+        (Some(_), _) | (_, Deletion::LetGo) => &[],
+        _ => &definition.claimed,
     }
-    let works = |group_version: &&GroupVersion| {
-        find(cluster, group_version)
-            .is_some_and(|found| is_ours(found) && available(found).is_some_and(|condition| condition.status == "True"))
-    };
-    definition.claimed.iter().filter(works).cloned().collect()
+}
+
+/// Whether the APIService of a group-version is ours and works.
+fn works(group_version: &GroupVersion, cluster: &Cluster) -> bool {
+    find(cluster, group_version)
+        .is_some_and(|found| is_ours(found) && available(found).is_some_and(|condition| condition.status == "True"))
 }
 
 fn available(api_service: &APIService) -> Option<&APIServiceCondition> {

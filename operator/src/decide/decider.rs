@@ -4,16 +4,22 @@
 //! What can be seen of a world is compared, not what changed is listed: nothing has to be told here, so nothing can be
 //! forgotten. Of what is not compared with certainty everything is decided again.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use super::{
-    Action, Cluster, Considered, Finding, Replica, Surroundings, World,
+    Action, Cluster, Considered, Finding, Replica, World,
     api_services::{self, Registrations},
     finalizers, holders, records,
     replicas::Said,
     roles, status,
 };
-use crate::judge::{Definition, Deletion};
+use crate::{
+    judge::{Definition, Deletion},
+    listed::{self, differing},
+};
 
 /// Whether two definitions, with what was found about their names, are the same in some respect.
 type AreSame = fn((&Definition, &Finding), (&Definition, &Finding)) -> bool;
@@ -27,9 +33,13 @@ pub(crate) struct Decider {
 /// A world that was decided about.
 struct Look {
     world: World,
-    names: Vec<Finding>,
+    names: Arc<Vec<Finding>>,
+    /// Where each definition is in the world, by its uid.
+    places: Arc<HashMap<String, usize>>,
     /// The definitions, by their index, about which there was something to do.
     busy: BTreeSet<usize>,
+    /// Those that are being deleted: whether they may go depends on all others.
+    leaving: BTreeSet<usize>,
     /// How often the records had changed.
     records: Option<u64>,
     registrations: Arc<Registrations>,
@@ -42,25 +52,25 @@ impl Decider {
     pub(crate) fn decide(&mut self, world: World) -> Vec<Action> {
         let last = self.last.take();
         // Before anything is read: what changes meanwhile is seen at the next look.
-        let recorded = match &world.surroundings {
-            Surroundings::Registered(cluster) => Some(cluster.records.changes()),
-            Surroundings::StandAlone => None,
-        };
+        let recorded = world.cluster().map(|cluster| cluster.records.changes());
         let again = last.as_ref().and_then(|last| Some((last, last.to_be_decided_again(&world)?)));
-        let mut names = Vec::new();
-        let indices: Vec<usize> = match &again {
+        let (names, places, indices) = match &again {
             None => {
-                names = holders::all_names(&world);
-                (0..world.definitions.len()).collect()
+                let uids = world.definitions.iter().enumerate().map(|(index, it)| (it.uid.clone(), index));
+                let indices: BTreeSet<usize> = (0..world.definitions.len()).collect();
+                (Arc::new(holders::all_names(&world)), Arc::new(uids.collect()), indices)
             }
             Some((last, indices)) => {
-                names.clone_from(&last.names);
+                let mut names = Arc::clone(&last.names);
                 for (index, definition) in indices.iter().filter_map(|at| Some((*at, world.definitions.get(*at)?))) {
-                    if let Some(names) = names.get_mut(index) {
-                        *names = holders::names(definition, &world.surroundings);
+                    let found = holders::names(definition, &world.surroundings);
+                    if names.get(index) != Some(&found)
+                        && let Some(names) = Arc::make_mut(&mut names).get_mut(index)
+                    {
+                        *names = found;
                     }
                 }
-                indices.iter().copied().collect()
+                (names, Arc::clone(&last.places), indices.clone())
             }
         };
         let considered = |index: &usize| {
@@ -83,27 +93,30 @@ impl Decider {
         let mut actions = Vec::new();
         let mut registrations = Arc::new(Registrations::default());
         let mut role_actions = Vec::new();
-        if let Surroundings::Registered(cluster) = &world.surroundings {
-            let same_records = again.as_ref().is_some_and(|(last, _)| last.records == recorded);
-            told.extend(if same_records {
-                records::actions(considered.iter().map(|it| (it.index, it.definition)), &cluster.records)
-            } else {
-                let all = world.definitions.iter().map(AsRef::as_ref).enumerate();
-                records::actions(all, &cluster.records)
-            });
+        if let Some(cluster) = world.cluster() {
+            let seen = again.as_ref().and_then(|(last, _)| last.records);
+            let to_record = match seen.and_then(|seen| cluster.records.changed_since(seen)) {
+                Some(uids) => &indices | &uids.iter().filter_map(|uid| places.get(uid).copied()).collect(),
+                None => (0..world.definitions.len()).collect(),
+            };
+            let to_record = to_record.iter().filter_map(|at| Some((*at, world.definitions.get(*at)?.as_ref())));
+            told.extend(records::actions(to_record, &cluster.records));
             registrations = match as_before(Registrations::are_same) {
                 Some(last) => Arc::clone(&last.registrations),
                 None => Arc::new(Registrations::of(&world.definitions, &names)),
             };
-            actions = api_services::actions(&registrations, &world.definitions, cluster);
-            let settled = as_before(roles::are_same)
-                .is_some_and(|last| !last.roles_busy && last.cluster().is_some_and(|it| same_roles(it, cluster)));
+            actions = api_services::actions(&registrations, cluster);
+            let settled = as_before(roles::are_same).is_some_and(|last| {
+                !last.roles_busy && last.world.cluster().is_some_and(|it| listed::are_same(&it.roles, &cluster.roles))
+            });
             if !settled {
                 role_actions = roles::actions(&world.definitions, &names, cluster);
             }
         }
         let statuses = status::actions(&world, &considered);
         let busy = told.iter().chain(&statuses).map(|(index, _)| *index).collect();
+        let leaving = considered.iter().filter(|it| it.definition.deletion != Deletion::NotAsked);
+        let leaving = leaving.map(|it| it.index).collect();
         let roles_busy = !role_actions.is_empty();
         // The roles come last: nobody waits for them, and of 1,000 definitions they are the most.
         let actions = told
@@ -113,48 +126,32 @@ impl Decider {
             .chain(statuses.into_iter().map(|(_, action)| action))
             .chain(role_actions)
             .collect();
-        self.last = Some(Look { names, busy, records: recorded, registrations, roles_busy, world });
+        self.last = Some(Look { names, places, busy, leaving, records: recorded, registrations, roles_busy, world });
         actions
     }
 }
 
 impl Look {
-    fn cluster(&self) -> Option<&Cluster> {
-        match &self.world.surroundings {
-            Surroundings::Registered(cluster) => Some(cluster),
-            Surroundings::StandAlone => None,
-        }
-    }
-
     /// The definitions, by their index, about which something else may be decided in another world; none where that may be
     /// all of them.
     fn to_be_decided_again(&self, next: &World) -> Option<BTreeSet<usize>> {
-        if self.world.definitions.len() != next.definitions.len() {
-            return None;
-        }
-        let mut again = self.busy.clone();
-        for (index, (before, now)) in self.world.definitions.iter().zip(&next.definitions).enumerate() {
-            if !Arc::ptr_eq(before, now) {
+        let mut again = &self.busy | &self.leaving;
+        if !Arc::ptr_eq(&self.world.definitions, &next.definitions) {
+            for (index, before, now) in differing(&self.world.definitions, &next.definitions)? {
                 if before.uid != now.uid {
                     return None;
                 }
                 again.insert(index);
-            } else if now.deletion != Deletion::NotAsked {
-                again.insert(index);
             }
         }
-        match (self.cluster(), &next.surroundings) {
-            (None, Surroundings::StandAlone) => {}
-            (Some(before), Surroundings::Registered(now)) => {
+        match (self.world.cluster(), next.cluster()) {
+            (None, None) => {}
+            (Some(before), Some(now)) => {
                 if !same_to_all(before, now) {
                     return None;
                 }
                 let heard_of = differently_served(before.replicas.as_deref(), now.replicas.as_deref())?;
-                if !heard_of.is_empty() {
-                    let definitions = next.definitions.iter().enumerate();
-                    let served = definitions.filter(|(_, definition)| heard_of.contains(definition.uid.as_str()));
-                    again.extend(served.map(|(index, _)| index));
-                }
+                again.extend(heard_of.iter().filter_map(|uid| self.places.get(*uid).copied()));
             }
             _ => return None,
         }
@@ -201,11 +198,6 @@ fn differently_served<'r>(before: Option<&'r [Replica]>, now: Option<&'r [Replic
     Some(found)
 }
 
-fn same_roles(before: &Cluster, now: &Cluster) -> bool {
-    before.roles.len() == now.roles.len()
-        && before.roles.iter().zip(&now.roles).all(|(before, now)| Arc::ptr_eq(before, now))
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::{BTreeMap, HashSet};
@@ -229,6 +221,8 @@ mod tests {
     #[derive(Clone, Debug)]
     enum Event {
         Define(usize, u8),
+        /// One goes and another comes between two looks.
+        Replace(usize, usize, u8),
         Change(usize, u8),
         Break(usize),
         Delete(usize),
@@ -250,6 +244,7 @@ mod tests {
         let of = 0..5_usize;
         prop_oneof![
             3 => (of.clone(), any::<u8>()).prop_map(|(at, how)| Event::Define(at, how)),
+            1 => (of.clone(), of.clone(), any::<u8>()).prop_map(|(at, with, how)| Event::Replace(at, with, how)),
             3 => (of.clone(), any::<u8>()).prop_map(|(at, how)| Event::Change(at, how)),
             1 => of.clone().prop_map(Event::Break),
             1 => of.clone().prop_map(Event::Delete),
@@ -265,6 +260,19 @@ mod tests {
             2 => any::<u8>().prop_map(Event::Visible),
             12 => prop_oneof![Just(u64::MAX), any::<u64>()].prop_map(Event::Act),
         ]
+    }
+
+    /// Some ask for a kind that others have, or for a prefix.
+    fn defined(at: usize, how: u8) -> serde_json::Value {
+        let kind = if how.is_multiple_of(3) { "Same".to_owned() } else { format!("Thing{at}") };
+        let mut object = definition(&plural(at), &kind);
+        object["metadata"]["name"] = json!(name(at));
+        object["metadata"]["creationTimestamp"] = json!(format!("2026-01-0{}T00:00:00Z", 1 + how % 4));
+        object["spec"]["group"] = json!(group(at));
+        if how.is_multiple_of(2) {
+            object["spec"]["backend"]["helmRelease"]["chartRef"]["name"] = json!("one-for-all");
+        }
+        object
     }
 
     fn plural(at: usize) -> String {
@@ -299,21 +307,13 @@ mod tests {
 
     fn happen(world: &mut WorldBuilder, event: &Event, decided: &[Action]) {
         match event {
-            Event::Define(at, how) if position(world, *at).is_none() => {
-                // Some ask for a kind that others have, or for a prefix.
-                let mut object = definition(&plural(*at), if how % 3 == 0 { "Same" } else { "Thing" });
-                if how % 3 > 0 {
-                    object["spec"]["names"]["kind"] = json!(format!("Thing{at}"));
-                }
-                object["metadata"]["name"] = json!(name(*at));
-                object["metadata"]["creationTimestamp"] = json!(format!("2026-01-0{}T00:00:00Z", 1 + how % 4));
-                object["spec"]["group"] = json!(group(*at));
-                if how % 2 == 0 {
-                    object["spec"]["backend"]["helmRelease"]["chartRef"]["name"] = json!("one-for-all");
-                }
-                world.objects.push(object);
-            }
+            Event::Define(at, how) if position(world, *at).is_none() => world.objects.push(defined(*at, *how)),
             Event::Define(..) => {}
+            Event::Replace(at, with, how) => {
+                if let (Some(position), None) = (position(world, *at), position(world, *with)) {
+                    world.objects[position] = defined(*with, *how);
+                }
+            }
             Event::Change(at, how) => write(world, *at, |object| {
                 let versions = if how % 3 == 0 { vec!["v1"] } else { vec!["v1", "v2"] };
                 let versions: Vec<_> = versions
@@ -325,6 +325,9 @@ mod tests {
                     })
                     .collect();
                 object["spec"]["versions"] = json!(versions);
+                if how % 5 == 0 {
+                    object["spec"]["names"]["shortNames"] = json!([format!("s{}", how % 2)]);
+                }
             }),
             Event::Break(at) => write(world, *at, |object| {
                 object["spec"]["versions"][0]["schema"]["openAPIV3Schema"] = json!({"type": "nonsense"});
@@ -356,7 +359,7 @@ mod tests {
                 last.map(|record| world.cluster().records.take(&record.object_name())).unwrap_or_default();
             }
             Event::LoseRole(at) => {
-                let roles = &mut world.cluster().roles;
+                let roles = Arc::make_mut(&mut world.cluster().roles);
                 if !roles.is_empty() {
                     roles.remove(at % roles.len());
                 }

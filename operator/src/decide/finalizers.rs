@@ -8,9 +8,9 @@ use kindsmith_crds::FINALIZER;
 use super::{Action, Considered, Finding, Surroundings, World, api_services};
 use crate::judge::Deletion;
 
-/// The actions on what is considered; `names` are those of all definitions.
+/// The actions on what is considered, which all that are being deleted are; `names` are those of all definitions.
 pub(super) fn actions(world: &World, names: &[Finding], considered: &[Considered<'_>]) -> Vec<(usize, Action)> {
-    let leaving = world.definitions.iter().any(|definition| definition.deletion == Deletion::LetGo);
+    let leaving = considered.iter().any(|it| it.definition.deletion == Deletion::LetGo);
     let kept = if leaving { api_services::kept(&world.definitions, names) } else { BTreeSet::new() };
     let action = |Considered { index, definition, .. }: &Considered<'_>| {
         let has = definition.finalizers.iter().any(|finalizer| finalizer == FINALIZER);

@@ -66,7 +66,7 @@ use serde_json::Value;
 use kindsmith_schema::form::DefinitionForm;
 
 use crate::{
-    certificates::CertificateWork, discoverable::Visible, group_version::GroupVersion, judge::Definition,
+    certificates::CertificateWork, discoverable::Visible, group_version::GroupVersion, judge::Definition, listed::List,
     records::Records,
 };
 
@@ -99,7 +99,7 @@ pub(crate) struct Cluster {
     /// What clients find; none when nobody looks.
     pub visible: Option<Arc<Visible>>,
     /// The ClusterRoles of ours.
-    pub roles: Vec<Arc<ClusterRole>>,
+    pub roles: List<ClusterRole>,
 }
 
 /// How kinds come to be served.
@@ -117,9 +117,19 @@ pub(crate) struct World {
     /// The time.
     pub now: Timestamp,
     /// The definitions, the oldest first. The same `Arc` as in the world before is the same definition.
-    pub definitions: Vec<Arc<Definition>>,
+    pub definitions: List<Definition>,
     /// What is around them.
     pub surroundings: Surroundings,
+}
+
+impl World {
+    /// What is around the definitions, if it is a cluster.
+    fn cluster(&self) -> Option<&Cluster> {
+        match &self.surroundings {
+            Surroundings::Registered(cluster) => Some(cluster),
+            Surroundings::StandAlone => None,
+        }
+    }
 }
 
 /// One thing to be done. `basis` is the resource version of the object that it was decided on.

@@ -252,7 +252,8 @@ mod tests {
         let mut world = WorldBuilder::registered().define(&definition("redises", "Redis"));
         world.settle();
         assert_eq!(world.cluster().roles.len(), 3);
-        std::sync::Arc::make_mut(&mut world.cluster().roles[0]).rules = None;
+        let roles = Arc::make_mut(&mut world.cluster().roles);
+        Arc::make_mut(&mut roles[0]).rules = None;
         assert_eq!(written(&of(&world.look())).len(), 1);
         world.settle();
         assert_eq!(of(&world.look()), []);

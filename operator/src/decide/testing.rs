@@ -1,7 +1,7 @@
 //! A small world to decide about, and what follows when its actions are carried out.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -20,6 +20,7 @@ use crate::{
     inspection::Answer,
     judge::{Grounds, Judge},
     records::Records,
+    rollout::Progress,
     watched::WatchedDefinition,
 };
 
@@ -98,6 +99,8 @@ pub(crate) struct WorldBuilder {
     /// The objects as they were seen last: what stays is the same, as in a store.
     seen: HashMap<String, (Value, Arc<WatchedDefinition>)>,
     decider: Decider,
+    /// How far settings have come: nothing is rolled out here.
+    progress: Arc<BTreeMap<String, Progress>>,
 }
 
 impl WorldBuilder {
@@ -109,7 +112,7 @@ impl WorldBuilder {
             service: ServiceTarget { namespace: "kindsmith-system".to_owned(), name: "api".to_owned(), port: 443 },
             replicas: None,
             records: Records::new(Arc::default()),
-            roles: Vec::new(),
+            roles: Arc::default(),
             visible: None,
         };
         Self { cluster: Some(cluster), ..Self::stand_alone() }
@@ -123,6 +126,7 @@ impl WorldBuilder {
             answers: HashMap::new(),
             seen: HashMap::new(),
             decider: Decider::default(),
+            progress: Arc::default(),
         }
     }
 
@@ -159,13 +163,14 @@ impl WorldBuilder {
                     let parsed = Arc::new(serde_json::from_value(object.clone()).unwrap());
                     seen.insert(name.to_owned(), (object.clone(), parsed));
                 }
-                (DefinitionForm::Kindsmith, Arc::clone(&seen[name].1))
+                Arc::clone(&seen[name].1)
             })
             .collect();
+        let lists = vec![(DefinitionForm::Kindsmith, Arc::new(objects))];
         let records = self.cluster.as_ref().map(|cluster| Arc::clone(&cluster.records));
-        let grounds = Grounds { records, answers: self.answers.clone(), progress: Arc::default() };
-        let definitions = self.judge.judge(objects.clone(), &grounds);
-        let anew = self.judge.before_any_look().judge(objects, &grounds);
+        let grounds = Grounds { records, answers: self.answers.clone(), progress: Arc::clone(&self.progress) };
+        let definitions = self.judge.judge(lists.clone(), &grounds);
+        let anew = self.judge.before_any_look().judge(lists, &grounds);
         assert_eq!(definitions, anew, "what was seen before matters");
         World {
             now: "2026-11-23T00:00:00Z".parse().unwrap(),
@@ -262,11 +267,11 @@ impl WorldBuilder {
                 let mut object = object.clone();
                 object.metadata.uid = Some("uid".to_owned());
                 object.metadata.resource_version = Some("1".to_owned());
-                self.cluster().roles.retain(|found| found.metadata.name != object.metadata.name);
-                self.cluster().roles.push(Arc::new(*object));
+                Arc::make_mut(&mut self.cluster().roles).retain(|found| found.metadata.name != object.metadata.name);
+                Arc::make_mut(&mut self.cluster().roles).push(Arc::new(*object));
             }
             Action::DeleteRole { name, .. } => {
-                self.cluster().roles.retain(|found| found.metadata.name.as_ref() != Some(name));
+                Arc::make_mut(&mut self.cluster().roles).retain(|found| found.metadata.name.as_ref() != Some(name));
             }
             Action::WriteSecret { .. } | Action::RoundTrip { .. } => panic!("certificates are not decided here"),
         }

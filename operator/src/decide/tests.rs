@@ -390,6 +390,26 @@ fn kube_aggregator_is_not_made_to_look_at_what_it_cannot_reach() {
 }
 
 #[test]
+fn a_name_that_is_asked_for_later_is_that_of_who_holds_it() {
+    let mut holder = definition("redises", "Redis");
+    holder["spec"]["names"]["shortNames"] = json!(["rd"]);
+    let mut later = definition("radios", "Radio");
+    later["metadata"]["creationTimestamp"] = json!("2026-01-02T00:00:00Z");
+    later["spec"]["backend"]["helmRelease"]["prefix"] = json!("y-");
+    let mut world = WorldBuilder::registered().define(&holder).define(&later);
+    world.settle();
+    assert_eq!(status(&world, "radios", "NamesAccepted"), "True NoConflicts");
+    for (generation, short, expected) in
+        [(2, json!(["rd"]), "False NameConflict"), (3, json!(["ra"]), "True NoConflicts")]
+    {
+        world.objects[1]["spec"]["names"]["shortNames"] = short;
+        world.objects[1]["metadata"]["generation"] = json!(generation);
+        world.settle();
+        assert_eq!(status(&world, "radios", "NamesAccepted"), expected);
+    }
+}
+
+#[test]
 fn names_that_were_dropped_leave_the_status() {
     let mut short = definition("redises", "Redis");
     short["spec"]["names"]["shortNames"] = json!(["rd"]);
