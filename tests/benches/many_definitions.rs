@@ -24,6 +24,9 @@ const SCHEMA_BYTES: usize = 8 << 10;
 /// Changes whose costs are measured.
 const CHANGES: usize = 40;
 
+/// Changes whose time is measured, each when all is calm.
+const DELAYS: usize = 9;
+
 const DEFINITIONS: &str = "/apis/kindsmith.dev/v1alpha1/applicationdefinitions";
 
 /// Groups that definitions are in.
@@ -130,45 +133,52 @@ async fn settled(sides: &[&Side], at_rest: Duration) -> Result<Vec<Duration>> {
     }
 }
 
+/// Changes a definition, and waits until that is served.
+async fn change(column: &str, client: &Client, own: &Client) -> Result<Duration> {
+    let name = format!("things0000.{}", group(0));
+    // The name of a column is seen in any Table of the kind.
+    let columns = json!([{"name": column, "type": "string", "jsonPath": ".spec.part0.size"}]);
+    let patch = json!([{"op": "add", "path": "/spec/versions/0/additionalPrinterColumns", "value": columns}]);
+    let request = Request::patch(format!("{DEFINITIONS}/{name}"))
+        .header(http::header::CONTENT_TYPE, "application/json-patch+json")
+        .body(patch.to_string().into_bytes())?;
+    let began = Instant::now();
+    client.request_text(request).await?;
+    let table = || {
+        let path = format!("/apis/{}/v1/namespaces/default/things0000?resourceVersion=0&limit=1", group(0));
+        let media_type = "application/json;as=Table;v=v1;g=meta.k8s.io";
+        Request::get(path).header(http::header::ACCEPT, media_type).body(Vec::new())
+    };
+    while !own.request_text(table()?).await?.contains(column) {
+        ensure!(began.elapsed() < Duration::from_secs(30), "the change is not served");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    Ok(began.elapsed())
+}
+
 /// What a change of one definition costs: the time until it is served, and the processor time of each side.
-struct Change {
+struct Cost {
     served: Duration,
     processor: Vec<Duration>,
 }
 
-async fn change(existing: usize, client: &Client, own: &Client, sides: &[&Side]) -> Result<Change> {
+async fn changes(existing: usize, client: &Client, own: &Client, sides: &[&Side], host: &Side) -> Result<Cost> {
+    let mut delays = Vec::with_capacity(DELAYS);
+    for round in 0..DELAYS {
+        // For a while after a change kube-apiserver reads the OpenAPI of the group again, and both processors are its own.
+        settled(&[host], CALM).await?;
+        delays.push(change(&format!("Delay{round}Of{existing}"), client, own).await?);
+    }
+    delays.sort();
     let before = settled(sides, AT_REST).await?;
-    let mut delays = Vec::with_capacity(CHANGES);
-    let name = format!("things0000.{}", group(0));
     for round in 0..CHANGES {
-        // The name of a column is seen in any Table of the kind.
-        let column = format!("Round{round}Of{existing}");
-        let columns = json!([{"name": column, "type": "string", "jsonPath": ".spec.part0.size"}]);
-        let patch = json!([{"op": "add", "path": "/spec/versions/0/additionalPrinterColumns", "value": columns}]);
-        let request = Request::patch(format!("{DEFINITIONS}/{name}"))
-            .header(http::header::CONTENT_TYPE, "application/json-patch+json")
-            .body(patch.to_string().into_bytes())?;
-        let began = Instant::now();
-        client.request_text(request).await?;
-        let table = || {
-            let path = format!("/apis/{}/v1/namespaces/default/things0000?resourceVersion=0&limit=1", group(0));
-            let media_type = "application/json;as=Table;v=v1;g=meta.k8s.io";
-            Request::get(path).header(http::header::ACCEPT, media_type).body(Vec::new())
-        };
-        while !own.request_text(table()?).await?.contains(&column) {
-            ensure!(began.elapsed() < Duration::from_secs(30), "the change is not served");
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
-        delays.push(began.elapsed());
+        change(&format!("Round{round}Of{existing}"), client, own).await?;
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     let after = settled(sides, AT_REST).await?;
-    delays.sort();
     let each = u32::try_from(CHANGES)?;
-    Ok(Change {
-        served: delays[CHANGES / 2],
-        processor: after.iter().zip(before).map(|(after, before)| (*after - before) / each).collect(),
-    })
+    let processor = after.iter().zip(before).map(|(after, before)| (*after - before) / each).collect();
+    Ok(Cost { served: delays[DELAYS / 2], processor })
 }
 
 async fn run() -> Result<()> {
@@ -180,6 +190,7 @@ async fn run() -> Result<()> {
     let of = |id: Option<u32>| anyhow::Ok(vec![id.context("a process does not run")?]);
     let operator = Side { client: client.clone(), processes: of(kindsmith.operator_id())? };
     let apiserver = Side { client: own.clone(), processes: of(kindsmith.apiserver_id())? };
+    let host = Side { client: client.clone(), processes: control_plane.process_ids() };
     let schema = schema();
     let definitions: Vec<Value> = (0..MANY).map(|index| definition(index, &schema)).collect();
     let through = Side { client: client.clone(), processes: Vec::new() };
@@ -195,7 +206,7 @@ async fn run() -> Result<()> {
     apply(1..FEW).await?;
     until_listed(&own, FEW).await?;
     until_ready(&client).await?;
-    let few = change(FEW, &client, &own, &[&operator, &apiserver]).await?;
+    let few = changes(FEW, &client, &own, &[&operator, &apiserver], &host).await?;
 
     let (began, processors) = (Instant::now(), (operator.processor_time(), apiserver.processor_time()));
     let applied = apply(FEW..MANY).await;
@@ -215,7 +226,7 @@ async fn run() -> Result<()> {
     let spent = |side: &Side, before: Duration| (side.processor_time() - before).as_secs_f64();
     println!("{:<58} {:>10.1} s", "processor time of the operator until then", spent(&operator, processors.0));
     println!("{:<58} {:>10.1} s", "processor time of the apiserver until then", spent(&apiserver, processors.1));
-    let many = change(MANY, &client, &own, &[&operator, &apiserver]).await?;
+    let many = changes(MANY, &client, &own, &[&operator, &apiserver], &host).await?;
     let milliseconds = |time: Duration| time.as_secs_f64() * 1_000.0;
     let compare = |what: &str, few: Duration, many: Duration| {
         let (few, many) = (milliseconds(few), milliseconds(many));
@@ -227,8 +238,6 @@ async fn run() -> Result<()> {
     println!("{:<58} {:>8} MiB   <= 150 MiB", "resident: operator", mebibytes(&operator.processes));
     println!("{:<58} {:>8} MiB   <= 150 MiB", "resident: apiserver", mebibytes(&apiserver.processes));
 
-    // For a while after a change kube-apiserver reads the OpenAPI of each group again, and both processors are its own.
-    let host = Side { client: client.clone(), processes: control_plane.process_ids() };
     settled(&[&host], CALM).await?;
     kindsmith.stop_apiserver()?;
     settled(&[&host], CALM).await?;
