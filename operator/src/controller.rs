@@ -29,7 +29,7 @@ use crate::{
     certificates::{CertificateState, Observed, Served, Spread, Stage, assess, bundle, external, wanted_sans},
     config::Registration,
     decide::{Action, Cluster, Decider, ServiceTarget, Subject, Surroundings, World, carries, is_ours},
-    discoverable::Discoverable,
+    discoverable::{Address, Discoverable},
     election::{Election, Led},
     error::ActionError,
     group_version::GroupVersion,
@@ -253,7 +253,8 @@ struct ToldOf {
     kind: Option<Arc<KindOutline>>,
     /// Whether the kind may be begun with.
     sound: Option<Sound>,
-    served: bool,
+    /// What clients should find of it.
+    addresses: Vec<Address>,
 }
 
 /// Whether there is something to be told.
@@ -271,22 +272,29 @@ enum Sound {
 }
 
 impl ToldOf {
-    fn new(definition: &Definition) -> Self {
+    /// What is to be told now; `before` is what was told of the same definition.
+    fn new(definition: &Definition, before: &Self) -> Self {
         let mut hash = DefaultHasher::new();
         (&definition.uid, definition.generation).hash(&mut hash);
+        // What is not served is not looked for; but while a change comes to all replicas, clients find what they found.
+        let is_served = definition.is_said_to_be_served();
+        let is_kept =
+            |address: &Address| is_served || definition.is_established() && before.addresses.contains(address);
+        let plural = definition.verdict.kind.as_ref().map(|kind| kind.names.plural.clone()).unwrap_or_default();
+        let served = definition.served().into_iter().map(|group_version| (group_version, plural.clone()));
         Self {
             generation: hash.finish(),
             question: definition.question(),
             kind: definition.verdict.kind.clone(),
             sound: Some(if definition.verdict.refused.is_none() { Sound::Yes } else { Sound::Refused }),
-            served: definition.is_said_to_be_served(),
+            addresses: served.filter(is_kept).collect(),
         }
     }
 
     /// Whether the same was told of its kind.
     fn has_same_kind(&self, other: &Self) -> bool {
         let kind = |told: &Self| told.kind.as_ref().map(Arc::as_ptr);
-        kind(self) == kind(other) && (self.sound, self.served) == (other.sound, other.served)
+        kind(self) == kind(other) && self.sound == other.sound
     }
 }
 
@@ -297,13 +305,15 @@ impl Following {
         if Arc::ptr_eq(&told.definitions, definitions) {
             return;
         }
-        let (mut kinds, mut questions) = (News::None, News::None);
+        let (mut kinds, mut questions, mut addresses) = (News::None, News::None, News::None);
         let others: Vec<usize> = match differing(&told.definitions, definitions) {
             Some(others) => others.map(|(index, ..)| index).collect(),
             None => {
-                (kinds, questions) = (News::Some, News::Some);
-                told.each.clear();
-                told.each.resize_with(definitions.len(), ToldOf::default);
+                (kinds, questions, addresses) = (News::Some, News::Some, News::Some);
+                let all = told.definitions.iter().map(|definition| definition.uid.clone());
+                let mut before: HashMap<String, ToldOf> = all.zip(told.each.drain(..)).collect();
+                let each = definitions.iter().map(|definition| before.remove(&definition.uid).unwrap_or_default());
+                told.each = each.collect();
                 told.groups.clear();
                 (0..definitions.len()).collect()
             }
@@ -316,7 +326,10 @@ impl Following {
                 }
             }
             let Some(held) = told.each.get_mut(index) else { continue };
-            let now = ToldOf::new(definition);
+            let now = ToldOf::new(definition, held);
+            if held.addresses != now.addresses {
+                addresses = News::Some;
+            }
             if !held.has_same_kind(&now) {
                 kinds = News::Some;
             }
@@ -332,21 +345,17 @@ impl Following {
         if questions == News::Some {
             self.inspections.ask(told.each.iter().filter_map(|each| each.question.clone()).collect());
         }
+        if addresses == News::Some
+            && let Some(discoverable) = &self.discoverable
+        {
+            discoverable.want(told.each.iter().flat_map(|each| each.addresses.iter().cloned()).collect());
+        }
         if kinds == News::Some {
             self.tell_kinds(definitions);
         }
     }
 
     fn tell_kinds(&self, definitions: &[Arc<Definition>]) {
-        if let Some(discoverable) = &self.discoverable {
-            // What is not served is not looked for.
-            let served = definitions.iter().filter(|it| it.is_said_to_be_served());
-            let addresses = served.filter_map(|it| Some((it.served(), &it.verdict.kind.as_ref()?.names.plural)));
-            let addresses = addresses.flat_map(|(versions, plural)| {
-                versions.into_iter().map(|group_version| (group_version, plural.clone()))
-            });
-            discoverable.want(addresses.collect());
-        }
         // The last good generation of a definition that is refused goes on; it is not begun with.
         let sound = definitions.iter().filter(|it| it.verdict.refused.is_none());
         let kinds: Vec<_> = sound.filter_map(|it| Some((it.uid.clone(), it.verdict.kind.clone()?))).collect();

@@ -237,8 +237,8 @@ impl Inspections {
         let (KindBackend::Release(old), KindBackend::Release(new)) = (&old.backend, &new.backend) else {
             return Ok(());
         };
-        for release in self.releases.all(&self.client).await? {
-            let Ok(object) = serde_json::to_value(&*release) else { continue };
+        for release in self.releases.all(&self.client).await?.iter() {
+            let Ok(object) = serde_json::to_value(&**release) else { continue };
             if old.matches(&object) && !new.matches(&object) {
                 let name = release.name_any();
                 let name = old.instance_name(&name).unwrap_or(&name).to_owned();

@@ -8,7 +8,9 @@ use std::{
     sync::Arc,
 };
 
-use kindsmith_crds::{ApplicationDefinitionStatus, CONDITION_SERVED, FINALIZER, Names};
+use kindsmith_crds::{
+    ApplicationDefinitionStatus, CONDITION_NAMES_ACCEPTED, CONDITION_REGISTERED, CONDITION_SERVED, FINALIZER, Names,
+};
 use kindsmith_schema::{
     compile::OwnStorage,
     form::{DefinitionError, DefinitionForm},
@@ -150,8 +152,18 @@ impl Definition {
 
     /// Whether its status says that it is served.
     pub(crate) fn is_said_to_be_served(&self) -> bool {
-        let mut conditions = self.status.conditions.iter();
-        conditions.any(|found| found.type_ == CONDITION_SERVED && found.status == "True")
+        self.is_said_to_be(CONDITION_SERVED)
+    }
+
+    /// Whether it has the names that it asks for and is registered, by its status, and stays.
+    pub(crate) fn is_established(&self) -> bool {
+        let said =
+            [CONDITION_NAMES_ACCEPTED, CONDITION_REGISTERED].iter().all(|condition| self.is_said_to_be(condition));
+        said && self.conflict.is_none() && self.deletion == Deletion::NotAsked
+    }
+
+    fn is_said_to_be(&self, condition: &str) -> bool {
+        self.status.conditions.iter().any(|found| found.type_ == condition && found.status == "True")
     }
 
     /// What has to be found out about instances.
@@ -561,7 +573,7 @@ fn deletion(definition: &Definition, orphans: bool, grounds: &Grounds) -> Deleti
 /// Whether another holds the names, so that there can be no instances.
 fn was_never_served(definition: &Definition) -> bool {
     let mut conditions = definition.status.conditions.iter();
-    conditions.any(|found| found.type_ == kindsmith_crds::CONDITION_NAMES_ACCEPTED && found.status == "False")
+    conditions.any(|found| found.type_ == CONDITION_NAMES_ACCEPTED && found.status == "False")
 }
 
 /// What is found about a kind that compiles and may not follow the one before it, or not yet.

@@ -7,7 +7,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    hash::{DefaultHasher, Hash, Hasher},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -32,6 +31,7 @@ use kube_runtime::{
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::{
+    listed::List,
     patience::patience,
     pending::{Patcher, Pending},
     releases::Releases,
@@ -118,7 +118,7 @@ type Objects = BTreeMap<ResourceKind, HashMap<String, Vec<Arc<Seen>>>>;
 pub(crate) struct References {
     client: Client,
     releases: Releases,
-    kinds: Mutex<Vec<Arc<KindOutline>>>,
+    kinds: Mutex<List<KindOutline>>,
 }
 
 impl References {
@@ -135,13 +135,13 @@ impl References {
         Some(references)
     }
 
-    fn kinds(&self) -> MutexGuard<'_, Vec<Arc<KindOutline>>> {
+    fn kinds(&self) -> MutexGuard<'_, List<KindOutline>> {
         self.kinds.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Says which kinds there are.
     pub(crate) fn set_kinds(&self, kinds: Vec<Arc<KindOutline>>) {
-        *self.kinds() = kinds;
+        *self.kinds() = Arc::new(kinds);
     }
 
     /// Goes on until the task is ended.
@@ -151,27 +151,34 @@ impl References {
         let changes = Arc::new(AtomicU64::new(0));
         let mut watches: BTreeMap<ResourceKind, Watch> = BTreeMap::new();
         let mut patcher = Patcher::new(self.client.clone(), "references are", PATCHES_PER_STEP_MAX);
-        let mut settled = None;
+        let mut watched = None;
+        // What was looked at when there was nothing to be done.
+        let mut settled: Option<(u64, List<KindOutline>, List<DynamicObject>)> = None;
         loop {
             tokio::time::sleep(STEP).await;
-            let kinds = self.kinds().clone();
-            let wanted: BTreeSet<ResourceKind> = kinds.iter().filter_map(template).flat_map(selected).collect();
-            watches.retain(|kind, _| wanted.contains(kind));
-            for kind in wanted {
-                watches.entry(kind).or_insert_with(|| Watch::start(&self.client, kind, &changes));
+            let kinds = Arc::clone(&self.kinds());
+            if watched.as_ref().is_none_or(|watched| !Arc::ptr_eq(watched, &kinds)) {
+                let wanted: BTreeSet<ResourceKind> = kinds.iter().filter_map(template).flat_map(selected).collect();
+                watches.retain(|kind, _| wanted.contains(kind));
+                for kind in wanted {
+                    watches.entry(kind).or_insert_with(|| Watch::start(&self.client, kind, &changes));
+                }
+                watched = Some(Arc::clone(&kinds));
             }
             // Read before the objects: what comes meanwhile is looked at in the next step.
             let counted = changes.load(Ordering::Relaxed);
             let releases = self.releases.state();
-            let state = (counted, digest(&kinds, &releases));
-            if settled == Some(state) {
+            let is_settled = settled.as_ref().is_some_and(|(seen, of, by)| {
+                *seen == counted && Arc::ptr_eq(of, &kinds) && Arc::ptr_eq(by, &releases)
+            });
+            if is_settled {
                 continue;
             }
             let seen = watches.iter().filter_map(|(kind, watch)| Some((*kind, by_namespace(watch.objects()?))));
             let objects: Objects = seen.collect();
             let complete = objects.len() == watches.len();
             let pending = assess(&kinds, &releases, &objects);
-            settled = (complete && pending.is_empty()).then_some(state);
+            settled = (complete && pending.is_empty()).then_some((counted, kinds, releases));
             patcher.send(pending).await;
         }
     }
@@ -186,20 +193,6 @@ fn template(kind: &Arc<KindOutline>) -> Option<&ReleaseTemplate> {
 
 fn selected(template: &ReleaseTemplate) -> BTreeSet<ResourceKind> {
     template.selected_kinds()
-}
-
-/// Of what the references depend on besides the objects.
-fn digest(kinds: &[Arc<KindOutline>], releases: &[Arc<DynamicObject>]) -> u64 {
-    let mut hash = DefaultHasher::new();
-    kinds.iter().for_each(|kind| Arc::as_ptr(kind).hash(&mut hash));
-    // A store tells them in no order.
-    let one = |release: &Arc<DynamicObject>| {
-        let mut hash = DefaultHasher::new();
-        (release.uid(), release.resource_version()).hash(&mut hash);
-        hash.finish()
-    };
-    releases.iter().map(one).fold(0, u64::wrapping_add).hash(&mut hash);
-    hash.finish()
 }
 
 fn by_namespace(objects: Vec<Arc<Seen>>) -> HashMap<String, Vec<Arc<Seen>>> {

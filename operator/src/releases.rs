@@ -13,10 +13,13 @@ use kube::{
     Client, ResourceExt as _,
     api::{ApiResource, DynamicObject, GroupVersionKind},
 };
-use kube_runtime::reflector::Store;
 use serde_json::Value;
 
-use crate::{act::within, error::ActionError};
+use crate::{
+    act::within,
+    error::ActionError,
+    listed::{List, Listed},
+};
 
 /// The group and the version of releases.
 const GROUP_VERSION: (&str, &str) = ("helm.toolkit.fluxcd.io", "v2");
@@ -40,25 +43,23 @@ pub(crate) fn strip(release: &mut DynamicObject) {
 /// All releases, as far as they were seen.
 #[derive(Clone)]
 pub(crate) struct Releases {
-    store: Store<DynamicObject>,
+    listed: Arc<Listed<DynamicObject>>,
     /// One for all who wait: `Store::wait_until_ready` wakes only the last who asked.
     seen: Shared<BoxFuture<'static, ()>>,
 }
 
 impl Releases {
     /// The releases that a watch brings.
-    pub(crate) fn new(store: Store<DynamicObject>) -> Self {
-        let waiting = store.clone();
-        // An error means that the watch is gone; its task says so.
-        let seen = async move {
-            let _ = waiting.wait_until_ready().await;
-        };
-        Self { store, seen: seen.boxed().shared() }
+    pub(crate) fn new(listed: Listed<DynamicObject>) -> Self {
+        let listed = Arc::new(listed);
+        let waiting = Arc::clone(&listed);
+        let seen = async move { waiting.ready().await };
+        Self { listed, seen: seen.boxed().shared() }
     }
 
     /// Those that were seen.
-    pub(crate) fn state(&self) -> Vec<Arc<DynamicObject>> {
-        self.store.state()
+    pub(crate) fn state(&self) -> List<DynamicObject> {
+        self.listed.all()
     }
 
     /// Waits until all were seen once: for ever where there is no Flux.
@@ -70,12 +71,12 @@ impl Releases {
     ///
     /// # Errors
     /// The cluster cannot be asked whether it knows them.
-    pub(crate) async fn all(&self, client: &Client) -> Result<Vec<Arc<DynamicObject>>, ActionError> {
+    pub(crate) async fn all(&self, client: &Client) -> Result<List<DynamicObject>, ActionError> {
         if self.seen.clone().now_or_never().is_none() {
             let path = format!("{}/{}", GROUP_VERSION.0, GROUP_VERSION.1);
             match within(client.list_api_group_resources(&path), ActionError::ListInstances).await {
                 Err(ActionError::ListInstances(kube::Error::Api(status))) if status.is_not_found() => {
-                    return Ok(Vec::new());
+                    return Ok(List::default());
                 }
                 Err(error) => return Err(error),
                 Ok(_) => self.seen().await,
@@ -90,11 +91,12 @@ mod tests {
     use kube_runtime::{reflector::store::Writer, watcher::Event};
 
     use super::*;
+    use crate::listed::Changes;
 
     #[tokio::test]
     async fn all_who_wait_for_the_releases_are_woken() {
         let mut writer = Writer::new(resource());
-        let releases = Releases::new(writer.as_reader());
+        let releases = Releases::new(Listed::new(writer.as_reader(), Changes::default()));
         let waiting: Vec<_> = (0..3).map(|_| releases.clone()).collect();
         let mut waiting: Vec<_> =
             waiting.into_iter().map(|each| tokio::spawn(async move { each.seen().await })).collect();

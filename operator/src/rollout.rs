@@ -18,8 +18,11 @@ use kindsmith_schema::{
 use kube::{Client, ResourceExt, api::DynamicObject};
 use tokio::sync::Notify;
 
-use crate::pending::{Patcher, Pending};
-use crate::releases::Releases;
+use crate::{
+    listed::List,
+    pending::{Patcher, Pending},
+    releases::Releases,
+};
 
 /// How often releases are looked at.
 const STEP: Duration = Duration::from_secs(1);
@@ -36,10 +39,13 @@ pub(crate) struct Progress {
     pub total: usize,
 }
 
+/// Kinds with the uids of their definitions. The same `Arc` as before is the same.
+type Kinds = Arc<Vec<(String, Arc<KindOutline>)>>;
+
 /// The kinds that are served, by the uid of their definitions, and how far each has come.
 #[derive(Default)]
 struct State {
-    kinds: Vec<(String, Arc<KindOutline>)>,
+    kinds: Kinds,
     progress: Arc<BTreeMap<String, Progress>>,
 }
 
@@ -66,7 +72,7 @@ impl Rollouts {
 
     /// Says which kinds there are, the oldest first.
     pub(crate) fn set_kinds(&self, kinds: Vec<(String, Arc<KindOutline>)>) {
-        self.state().kinds = kinds;
+        self.state().kinds = Arc::new(kinds);
     }
 
     /// How far definitions have come, by uid; none until releases were seen.
@@ -90,13 +96,19 @@ impl Rollouts {
         self.releases.seen().await;
         let mut patcher = Patcher::new(self.client.clone(), "settings of the definition are", PATCHES_PER_STEP_MAX);
         let mut settled = Settled::new();
+        // What was looked at when there was nothing to be done.
+        let mut done: Option<(Kinds, List<DynamicObject>)> = None;
         loop {
             tokio::time::sleep(STEP).await;
-            let kinds = self.state().kinds.clone();
-            let (progress, pending) = assess(&kinds, &self.releases.state(), &mut settled);
+            let (kinds, releases) = (Arc::clone(&self.state().kinds), self.releases.state());
+            if done.as_ref().is_some_and(|done| Arc::ptr_eq(&done.0, &kinds) && Arc::ptr_eq(&done.1, &releases)) {
+                continue;
+            }
+            let (progress, pending) = assess(&kinds, &releases, &mut settled);
             if self.progressed(progress) {
                 self.bell.notify_one();
             }
+            done = pending.is_empty().then_some((kinds, releases));
             patcher.send(pending).await;
         }
     }

@@ -142,8 +142,8 @@ impl Stores {
         let api = Api::<DynamicObject>::all_with(client.clone(), &resource);
         // Nobody is woken: rollouts look by themselves.
         let asleep = Arc::new(Notify::new());
-        let (releases, _) = start_stripped("HelmReleases", api, any(), resource, &asleep, tasks, releases::strip);
-        Self { definitions, releases: Releases::new(releases), cluster }
+        let (releases, changes) = start_stripped("HelmReleases", api, any(), resource, &asleep, tasks, releases::strip);
+        Self { definitions, releases: Releases::new(Listed::new(releases, changes)), cluster }
     }
 
     /// Waits until each store has seen everything once: before that nothing may be judged missing.
