@@ -185,6 +185,13 @@ pub fn fault(object: &Value, expected: Expected<'_>, body: &[u8], text: &str) ->
     ApiError::BadRequest(format!("{kind} in version {version:?} cannot be handled as a {}: {text}", expected.kind))
 }
 
+/// What strict decoding complains about. By then the object has been read, so the message names its own kind twice.
+#[must_use]
+pub fn strict_fault(object: &Value, expected: Expected<'_>, body: &[u8], text: &str) -> ApiError {
+    let kind = Some(kind_of(object)).filter(|kind| !kind.is_empty()).unwrap_or(expected.kind);
+    fault(object, Expected { kind, ..expected }, body, text)
+}
+
 /// The beginning of a body, for messages (`summarizeData`).
 fn summary(body: &[u8]) -> String {
     const SUMMARY_BYTES_MAX: usize = 30;

@@ -169,16 +169,25 @@ impl Likeness {
             let rest = record.trim_start_matches(|digit: char| digit.is_ascii_digit());
             return self.neutral(&format!("{about}does not match that in record ({rest}"), group);
         }
-        let mut neutral = without_times(&text.replace(group, "GROUP"));
+        // Word by word: a short revision may stand inside of a uid by chance.
+        let text = without_times(&text.replace(group, "GROUP"));
         let is_word = |c: char| c.is_ascii_alphanumeric() || c == '-';
-        let words: Vec<&str> = text.split(|c| !is_word(c)).filter(|word| word.len() > 1).collect();
-        for word in words {
-            let partner = self.to_theirs.get(word).map_or(self.to_ours.get(word), Some);
-            if let Some(partner) = partner {
-                let mut both = [word, partner];
-                both.sort_unstable();
-                neutral = neutral.replace(word, &both.join("|"));
+        let mut neutral = String::with_capacity(text.len());
+        let mut rest = text.as_str();
+        while !rest.is_empty() {
+            let (word, after) = rest.split_at(rest.find(|c| !is_word(c)).unwrap_or(rest.len()));
+            let partner = Some(word).filter(|word| word.len() > 1);
+            match partner.and_then(|word| self.to_theirs.get(word).or_else(|| self.to_ours.get(word))) {
+                Some(partner) => {
+                    let mut both = [word, partner];
+                    both.sort_unstable();
+                    neutral.push_str(&both.join("|"));
+                }
+                None => neutral.push_str(word),
             }
+            let (between, next) = after.split_at(after.find(is_word).unwrap_or(after.len()));
+            neutral.push_str(between);
+            rest = next;
         }
         neutral
     }

@@ -47,7 +47,7 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
         complaints.extend(dropped.iter().map(|path| format!("unknown field \"{path}\"")));
     }
     context.judge_complaints(complaints, options.field_validation, |text| {
-        decode::fault(&object, expected, &context.body, &text)
+        decode::strict_fault(&object, expected, &context.body, &text)
     })?;
     decode::check_api_version(&object, expected)?;
     metadata::wipe_system_fields(&mut object);

@@ -32,6 +32,12 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
         context.judge_complaints(unknown, options.field_validation, |text| fault(&decoded.object, &text))?;
         return Err(error);
     }
+    if !decode::is_kind(&decoded.object, expected) {
+        // Of another kind no field is known to be unknown, but those of metadata.
+        context.judge_complaints(decoded.complaints.clone(), options.field_validation, |text| {
+            decode::strict_fault(&decoded.object, expected, &context.body, &text)
+        })?;
+    }
     metadata::settle_namespace(&mut decoded.object, context.namespace())?;
     metadata::check_name(&decoded.object, context.name())?;
     context.warn(owners::dedupe(&mut decoded.object, Noticed::AsSent));
