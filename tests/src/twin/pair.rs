@@ -136,7 +136,9 @@ impl Pair {
                 if let Some(name) = name {
                     seen.objects.entry(name).or_default().push(answer.body);
                 }
-            } else if let Some(token) = answer.body["metadata"]["continue"].as_str() {
+            } else if answer.body["kind"].as_str().is_some_and(|kind| kind == "Table" || kind.ends_with("List")) {
+                // Where there is no next page one side says so and the other says nothing.
+                let token = answer.body["metadata"]["continue"].as_str().unwrap_or_default();
                 token.clone_into(&mut seen.continue_token);
             }
         }

@@ -107,7 +107,7 @@ pub(super) async fn run(context: &Context, options: &WriteOptions) -> Result<(St
         let change = |live: &Value| {
             let object = configuration.object(context, &ownership, options, live)?;
             patch::check_place(context, &object)?;
-            Ok(Next { object, complaints: Vec::new(), owners: Owners::Settled })
+            Ok(Next { object, complaints: Vec::new(), owners: Owners::Settled, shown: None })
         };
         match write::run(context, options, change, patch::fault).await {
             Err(ApiError::NotFound(_)) if context.write_target == WriteTarget::Main => {}

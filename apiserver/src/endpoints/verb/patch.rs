@@ -78,9 +78,16 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
         let mut object = current.clone();
         let mut complaints = sent.change(&mut object)?;
         let unknown = metadata::typed::coerce(&mut object).map_err(|text| fault(&object, &text))?;
+        let shown = if unknown.is_empty() {
+            None
+        } else {
+            let mut shown = current.clone();
+            sent.change(&mut shown)?;
+            Some(shown)
+        };
         complaints.extend(unknown.into_iter().map(|path| format!("unknown field {path:?}")));
         check_place(context, &object)?;
-        Ok(Next { object, complaints, owners: Owners::ByUpdate })
+        Ok(Next { object, complaints, owners: Owners::ByUpdate, shown })
     };
     let written = write::run(context, &sent.options, change, fault).await?;
     context.object(StatusCode::OK, &sent.representation, &written)

@@ -129,7 +129,7 @@ fn next_instance(
     }
     to_parent(&mut object, scale, &context.api_version, &context.projection.kind().replicas_paths())
         .map_err(|error| ApiError::Plain(error.to_string()))?;
-    Ok(Next { object, complaints: Vec::new(), owners: Owners::Settled })
+    Ok(Next { object, complaints: Vec::new(), owners: Owners::Settled, shown: None })
 }
 
 /// The Scale of what was written.

@@ -45,7 +45,7 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
     let change = |live: &_| {
         metadata::check_uid(&decoded.object, live, &named)?;
         let (object, complaints) = (decoded.object.clone(), decoded.complaints.clone());
-        Ok(Next { object, complaints, owners: Owners::ByUpdate })
+        Ok(Next { object, complaints, owners: Owners::ByUpdate, shown: None })
     };
     let written = write::run(context, &options, change, fault).await;
     if let Err(ApiError::NotFound(_)) = &written {

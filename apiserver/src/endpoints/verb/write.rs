@@ -34,6 +34,8 @@ pub(super) struct Next {
     pub(super) complaints: Vec<String>,
     /// Whether its owners are known.
     pub(super) owners: Owners,
+    /// The object as errors show it, where metadata held what there is no room for.
+    pub(super) shown: Option<Value>,
 }
 
 /// Whether who owns the fields of an object is known.
@@ -125,11 +127,11 @@ async fn round(
     let version = context.projection.version();
     let named = context.target_named();
     let ownership = context.ownership(options);
-    let Next { mut object, mut complaints, owners: known } = change(&read.instance)?;
+    let Next { mut object, mut complaints, owners: known, shown } = change(&read.instance)?;
     admit::check_reserved(&object, context.projection.kind())?;
     // An object whose owners are known was made from one that had been shaped.
     if known == Owners::ByUpdate && decode::is_kind(&object, context.expected()) {
-        let before = object.clone();
+        let before = shown.unwrap_or_else(|| object.clone());
         let dropped = admit::shape(&mut object, Some(&read.instance), version);
         let dropped = dropped.map_err(|error| fault(&before, &error.to_string()))?;
         complaints.extend(dropped.iter().map(|path| format!("unknown field \"{path}\"")));
