@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use http::Method;
 use kindsmith_tests::{ControlPlane, Kindsmith, process, wait};
-use measure::{Cost, Delivery, FanOut, IN_FLIGHT, Side, both, row};
+use measure::{Cost, Delivery, FanOut, IN_FLIGHT, Side, both, in_turns, row};
 use serde_json::{Value, json};
 
 mod measure;
@@ -16,7 +16,7 @@ const OBJECTS: usize = 5_000;
 const VALUES_BYTES: usize = 1_500;
 const UPDATES: usize = 1_000;
 /// Requests that are sent one after the other.
-const ALONE: usize = 300;
+const ALONE: usize = 500;
 const LISTS: usize = 5;
 const WATCHERS: usize = 50;
 const EVENTS: usize = 100;
@@ -63,7 +63,7 @@ fn release(index: usize) -> Value {
 }
 
 async fn run() -> Result<()> {
-    let control_plane = ControlPlane::start().await?;
+    let control_plane = ControlPlane::builder().durable().start().await?;
     control_plane.install_flux_crds().await?;
     let kindsmith = Kindsmith::start(&control_plane).await?;
     control_plane.kubectl(["create", "namespace", "plain"]).ok().await?;
@@ -106,18 +106,16 @@ async fn run() -> Result<()> {
     let of_theirs = theirs.measure(UPDATES, IN_FLIGHT, |index| update(index, false)).await?;
     let of_ours = ours.measure(UPDATES, IN_FLIGHT, |index| update(index, true)).await?;
     row("update (merge patch)", of_ours, of_theirs, "");
-    let of_theirs = theirs.measure(ALONE, 1, |index| create(OBJECTS + index, false)).await?;
-    let of_ours = ours.measure(ALONE, 1, |index| create(OBJECTS + index, true)).await?;
+    let (of_ours, of_theirs) = in_turns((&ours, &theirs), ALONE, |index, own| create(OBJECTS + index, own)).await?;
     row("create, one at a time", of_ours, of_theirs, ">= 0.77x");
-    let of_theirs = theirs.measure(ALONE, 1, |index| update(OBJECTS - 1 - index, false)).await?;
-    let of_ours = ours.measure(ALONE, 1, |index| update(OBJECTS - 1 - index, true)).await?;
+    let (of_ours, of_theirs) = in_turns((&ours, &theirs), ALONE, |index, own| update(OBJECTS - 1 - index, own)).await?;
     row("update, one at a time", of_ours, of_theirs, ">= 0.77x");
 
     // What the way through kube-apiserver to us and back costs, with hardly any work at its end.
     let get = |index: usize, own: bool| async move {
         side(own).ask(Method::GET, &format!("{}?resourceVersion=0", path(index, own)), None).await
     };
-    let (of_ours, of_theirs) = both((&ours, &theirs), UPDATES, 1, get).await?;
+    let (of_ours, of_theirs) = in_turns((&ours, &theirs), UPDATES, get).await?;
     row("get RV=0, one at a time", of_ours, of_theirs, "");
 
     let get = |index: usize, own: bool| async move { side(own).ask(Method::GET, &path(index, own), None).await };

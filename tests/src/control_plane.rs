@@ -36,6 +36,7 @@ const CRD_SECONDS: u32 = 30;
 pub struct Builder {
     folder: Option<PathBuf>,
     controller_manager: bool,
+    writes: servers::Writes,
 }
 
 /// A running control plane.
@@ -75,6 +76,13 @@ impl Builder {
         self
     }
 
+    /// Makes writes wait for the disk, as in every cluster: for whoever measures them.
+    #[must_use]
+    pub fn durable(mut self) -> Builder {
+        self.writes = servers::Writes::Durable;
+        self
+    }
+
     /// Starts it, and returns when it is ready. The first call on a machine builds the binary, which takes minutes.
     ///
     /// # Errors
@@ -106,7 +114,7 @@ impl Builder {
         let ports = servers::Ports { etcd: ports::free()?, peer: ports::free()?, apiserver: ports::free()? };
         let (user, groups) = ADMIN;
         write_kubeconfig(instance, &ports.url(), &instance.kubeconfig(), user, groups)?;
-        let mut etcd = servers::etcd(binary, instance, &ports)?;
+        let mut etcd = servers::etcd(binary, instance, &ports, self.writes)?;
         let mut apiserver = servers::apiserver(binary, instance, &ports)?;
         let client = kubeconfig::client(&instance.kubeconfig()).await?;
         await_ready(&client, &mut apiserver, Some(&mut etcd)).await?;

@@ -122,6 +122,38 @@ pub(crate) async fn both<F: Future<Output = Result<usize>>>(
     Ok((of_ours, of_theirs))
 }
 
+/// Requests that one side gets before it is the other's turn.
+const TURN: usize = 20;
+
+/// Asks both the same, one request after the other and in turns, so that what else the machine does is shared by both.
+/// The time is the median.
+#[allow(dead_code, reason = "each bench uses a part")]
+pub(crate) async fn in_turns<F: Future<Output = Result<usize>>>(
+    sides: (&Side, &Side),
+    count: usize,
+    ask: impl Fn(usize, bool) -> F,
+) -> Result<(Cost, Cost)> {
+    let (ours, theirs) = sides;
+    let (mut times, mut processor) = ([Vec::new(), Vec::new()], [Duration::ZERO; 2]);
+    for begin in (0..count).step_by(TURN) {
+        for (own, side) in [(false, theirs), (true, ours)] {
+            let before = side.processor_time();
+            for index in begin..count.min(begin + TURN) {
+                let asked = Instant::now();
+                ask(index, own).await?;
+                times[usize::from(own)].push(asked.elapsed());
+            }
+            processor[usize::from(own)] += side.processor_time() - before;
+        }
+    }
+    let each = u32::try_from(count)?;
+    let [of_theirs, of_ours] = [0, 1].map(|side| {
+        times[side].sort_unstable();
+        Cost { time: times[side].get(count / 2).copied().unwrap_or_default(), processor: processor[side] / each }
+    });
+    Ok((of_ours, of_theirs))
+}
+
 /// An object that is changed, and those who watch its collection.
 pub(crate) struct FanOut<'a> {
     /// The collection, as a path.

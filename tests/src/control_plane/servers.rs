@@ -18,6 +18,16 @@ pub(super) struct Ports {
     pub(super) apiserver: u16,
 }
 
+/// When etcd answers a write.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Writes {
+    /// When it is written: what a test holds need not survive a power cut.
+    #[default]
+    Fast,
+    /// When the disk has it, as in every cluster.
+    Durable,
+}
+
 impl Ports {
     pub(super) fn url(&self) -> String {
         format!("https://127.0.0.1:{}", self.apiserver)
@@ -33,7 +43,7 @@ pub(super) fn is_port_taken(error: &anyhow::Error) -> bool {
     format!("{error:#}").contains("address already in use")
 }
 
-pub(super) fn etcd(binary: &Binary, instance: &Instance, ports: &Ports) -> Result<Process> {
+pub(super) fn etcd(binary: &Binary, instance: &Instance, ports: &Ports, writes: Writes) -> Result<Process> {
     let client = format!("http://127.0.0.1:{}", ports.etcd);
     let peer = format!("http://127.0.0.1:{}", ports.peer);
     let mut command = binary.command("etcd");
@@ -41,8 +51,9 @@ pub(super) fn etcd(binary: &Binary, instance: &Instance, ports: &Ports) -> Resul
     command.args(["--listen-client-urls", &client, "--advertise-client-urls", &client]);
     command.args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer]);
     command.args(["--initial-cluster", &format!("default={peer}")]);
-    // What it holds need not survive a power cut.
-    command.arg("--unsafe-no-fsync");
+    if writes == Writes::Fast {
+        command.arg("--unsafe-no-fsync");
+    }
     Process::start("etcd", &mut command, &instance.log("etcd"))
 }
 
