@@ -236,6 +236,8 @@ pub fn key(namespace: Option<&str>, name: &str) -> String {
 
 struct Following {
     namespace: Option<String>,
+    /// What came up to this revision is known to the client: it may have heard of it elsewhere before this cache did.
+    after: u64,
     queue: mpsc::Sender<Arc<CacheEvent>>,
 }
 
@@ -246,6 +248,8 @@ struct State {
     history: VecDeque<Arc<CacheEvent>>,
     /// The state before this revision's changes is not known.
     oldest: u64,
+    /// Between these two revisions the watch of the host was lost: what was in between is not known.
+    gap: Option<(u64, u64)>,
     watchers: Vec<Following>,
     closed: bool,
 }
@@ -255,6 +259,27 @@ impl State {
     fn within(&self, namespace: Option<&str>) -> impl Iterator<Item = (&String, &Arc<Entry>)> {
         let first = namespace.map(|namespace| format!("{namespace}/")).unwrap_or_default();
         self.entries.range(first..).take_while(move |(_, entry)| is_in(namespace, entry))
+    }
+
+    /// Notes that what was between two revisions is not known. Of two such gaps the older is forgotten with all before it.
+    fn open_gap(&mut self, after: u64, until: u64) {
+        if until <= after.saturating_add(1) {
+            return;
+        }
+        if let Some((_, end)) = self.gap.replace((after, until)) {
+            self.oldest = self.oldest.max(end);
+        }
+        // Who follows from in there knows objects, perhaps, that were gone at its end: it has to list again.
+        self.watchers.retain(|watcher| !is_between(watcher.after, (after, until)));
+    }
+
+    /// Whether what followed a revision is known.
+    fn check_known(&self, revision: u64) -> Result<(), CacheError> {
+        match self.gap.filter(|gap| is_between(revision, *gap)) {
+            Some((_, end)) => Err(CacheError::Expired { oldest: end }),
+            None if revision < self.oldest => Err(CacheError::Expired { oldest: self.oldest }),
+            None => Ok(()),
+        }
     }
 
     /// Forgets the oldest changes: those that are too many, and those that are too old.
@@ -300,6 +325,7 @@ impl WatchCache {
             state.entries = next;
             state.oldest = revision;
         } else {
+            state.open_gap(self.revision(), revision);
             let mut changes: Vec<Change> = Vec::new();
             for (key, held) in &state.entries {
                 if !next.contains_key(key) {
@@ -373,7 +399,7 @@ impl WatchCache {
         state.forget(&self.limits, event.at);
         // A full queue or a client that left ends the watcher: dropping the sender ends its stream after what is queued.
         state.watchers.retain(|watcher| {
-            if is_in(watcher.namespace.as_deref(), &event.entry) {
+            if event.revision > watcher.after && is_in(watcher.namespace.as_deref(), &event.entry) {
                 watcher.queue.try_send(Arc::clone(&event)).is_ok()
             } else {
                 !watcher.queue.is_closed()
@@ -436,10 +462,8 @@ impl WatchCache {
         match at {
             CacheListAt::NotOlderThan(revision) if revision > current => Err(CacheError::TooNew { current }),
             CacheListAt::Exactly(revision) if revision > current => Err(CacheError::TooNew { current }),
-            CacheListAt::Exactly(revision) if revision < state.oldest => {
-                Err(CacheError::Expired { oldest: state.oldest })
-            }
             CacheListAt::Exactly(revision) => {
+                state.check_known(revision)?;
                 // Undo what came later, newest first: what is left for a key is how the object was.
                 let mut undone: BTreeMap<String, Option<&Arc<Entry>>> = BTreeMap::new();
                 let later = state.history.iter().rev().take_while(|event| event.revision > revision);
@@ -484,27 +508,25 @@ impl WatchCache {
             return Err(CacheError::TooManyWatchers);
         }
         let mut pending = VecDeque::new();
-        let begin = match start {
+        let (begin, after) = match start {
             WatchStart::InitialEvents => {
                 pending.extend(
                     state.within(namespace.as_deref()).map(|(_, entry)| WatcherItem::Initial(Arc::clone(entry))),
                 );
                 pending.push_back(WatcherItem::InitialEnd { revision: current });
-                current
-            }
-            WatchStart::After(revision) if revision < state.oldest => {
-                return Err(CacheError::Expired { oldest: state.oldest });
+                (current, 0)
             }
             WatchStart::After(revision) => {
+                state.check_known(revision)?;
                 let later = state.history.iter().filter(|event| event.revision > revision);
                 let later = later.filter(|event| is_in(namespace.as_deref(), &event.entry));
                 pending.extend(later.map(|event| WatcherItem::Event(Arc::clone(event))));
-                revision.max(current)
+                (revision.max(current), revision)
             }
         };
         let (queue, events) = mpsc::channel(self.limits.watcher_queue_events_max);
         if !state.closed {
-            state.watchers.push(Following { namespace, queue });
+            state.watchers.push(Following { namespace, after, queue });
         }
         Ok(Watcher::new(pending, events, begin, self.revision.subscribe()))
     }
@@ -512,6 +534,11 @@ impl WatchCache {
 
 fn key_of(entry: &Entry) -> String {
     key(entry.namespace.as_deref(), &entry.name)
+}
+
+/// Whether a revision is after the first and before the second.
+fn is_between(revision: u64, (after, until): (u64, u64)) -> bool {
+    after < revision && revision < until
 }
 
 /// Whether an object is in a namespace; without one, all are.

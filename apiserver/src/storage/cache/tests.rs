@@ -66,6 +66,29 @@ fn a_relist_sends_only_what_differs() {
 }
 
 #[test]
+fn what_was_while_the_watch_was_lost_is_not_made_up() {
+    let cache = WatchCache::new(CacheLimits::default());
+    cache.fill(vec![entry("a", 3)], 10);
+    let mut ahead = cache.watch(None, WatchStart::After(15)).unwrap();
+    let mut level = cache.watch(None, WatchStart::After(10)).unwrap();
+    // Who listed elsewhere at 15 may have seen an object that was gone at 30.
+    cache.fill(vec![entry("b", 12)], 30);
+    assert!(matches!(futures::FutureExt::now_or_never(ahead.next()), Some(None)));
+    assert_eq!(drain(&mut level), [(EventKind::Added, "b".to_owned(), 12), (EventKind::Deleted, "a".to_owned(), 30)]);
+    let expired = CacheError::Expired { oldest: 30 };
+    for revision in [11, 15, 29] {
+        assert_eq!(cache.watch(None, WatchStart::After(revision)).err(), Some(expired));
+        assert_eq!(cache.list(None, CacheListAt::Exactly(revision)).unwrap_err(), expired);
+    }
+    assert_eq!(names(&cache.list(None, CacheListAt::Exactly(10)).unwrap()), [("a", 3)]);
+    assert_eq!(drain(&mut cache.watch(None, WatchStart::After(10)).unwrap()).len(), 2);
+    assert_eq!(drain(&mut cache.watch(None, WatchStart::After(30)).unwrap()).len(), 0);
+    cache.fill(Vec::new(), 40);
+    assert_eq!(cache.watch(None, WatchStart::After(10)).err(), Some(expired), "of two gaps one is remembered");
+    assert_eq!(drain(&mut cache.watch(None, WatchStart::After(30)).unwrap()).len(), 1);
+}
+
+#[test]
 fn a_slow_watcher_is_ended_and_others_go_on() {
     let cache = WatchCache::new(CacheLimits { watcher_queue_events_max: 2, ..CacheLimits::default() });
     cache.fill(Vec::new(), 1);
@@ -124,14 +147,15 @@ fn closing_ends_watches() {
 enum Step {
     Apply(u8),
     Delete(u8),
-    Watch,
+    /// From so many revisions ahead: the client has heard of them elsewhere.
+    Watch(u64),
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         4 => (0..4_u8).prop_map(Step::Apply),
         2 => (0..4_u8).prop_map(Step::Delete),
-        1 => Just(Step::Watch),
+        1 => prop_oneof![Just(0), 0..4_u64].prop_map(Step::Watch),
     ];
     proptest::collection::vec(step, 0..60)
 }
@@ -163,14 +187,17 @@ proptest! {
                         cache.apply(Change::Deleted { revision, last: entry(&name, revision) });
                     }
                 }
-                Step::Watch => watchers.push((revision, cache.watch(None, WatchStart::After(revision)).unwrap())),
+                Step::Watch(ahead) => {
+                    let start = revision + ahead;
+                    watchers.push((start, cache.watch(None, WatchStart::After(start)).unwrap()));
+                }
             }
             states.push((revision, model.clone()));
         }
         for (start, watcher) in &mut watchers {
             let wanted: Vec<_> = log.iter().filter(|(_, _, revision)| revision > start).cloned().collect();
             prop_assert_eq!(drain(watcher), wanted);
-            prop_assert_eq!(watcher.revision(), revision);
+            prop_assert_eq!(watcher.revision(), revision.max(*start));
         }
         for (at, state) in states {
             let listing = cache.list(None, CacheListAt::Exactly(at)).unwrap();
