@@ -313,7 +313,7 @@ impl Builder {
                 && versions(&held.kind) == versions(kind);
             if fits {
                 for (view, projection) in held.views.iter().zip(projections(kind)) {
-                    held.store.feed().with_objects(|objects, _| view.reproject(projection.clone(), objects));
+                    held.store.feed().between_changes(|objects| view.reproject(projection, objects));
                 }
                 return Some(Arc::new(ServedKind {
                     kind: Arc::clone(kind),

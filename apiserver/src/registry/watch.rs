@@ -68,7 +68,7 @@ impl DefinitionsView {
         let (all, held) = (pending.all, if pending.all { builder.names(form) } else { Vec::new() });
         pending.names.extend(held);
         pending.names.extend(builder.rerecorded(form));
-        let found = feed.with_objects(|objects, _| {
+        let found = feed.with_objects(|objects| {
             if all {
                 pending.names.extend(objects.keys().map(|(_, name)| name.clone()));
             }

@@ -7,11 +7,12 @@
 //!
 //! Objects are held encoded: a tree of JSON takes several times the memory. Releases, which nobody reads as they are, are
 //! held packed.
-//! A view that is attached later is filled from memory, so a new kind needs no round trip to the host.
+//! A view that is attached later is filled from memory, so a new kind needs no round trip to the host. That may take a
+//! while, and only further changes wait for it: whoever reads an object does not.
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
 use bytes::Bytes;
@@ -43,109 +44,201 @@ pub trait View: Send + Sync + 'static {
     fn progress(&self, revision: u64);
 }
 
+/// What is known of the host resource.
 #[derive(Default)]
-struct State {
+struct Held {
     objects: Objects,
-    packer: Packer,
     revision: Option<u64>,
-    views: Vec<Arc<dyn View>>,
     failure: Option<HostError>,
+}
+
+/// Who is fed, and with what.
+#[derive(Default)]
+struct Feeding {
+    packer: Packer,
+    views: Vec<Arc<dyn View>>,
 }
 
 /// The objects of one host resource, and the views that are fed with their changes.
 #[derive(Default)]
 pub struct Feed {
-    state: Mutex<State>,
+    /// Held by whoever changes what is held or tells views of it, so that each hears of all changes in order. It is taken
+    /// before `held`, so that nobody waits to write while views read for long.
+    feeding: Mutex<Feeding>,
+    held: RwLock<Held>,
 }
 
 impl Feed {
     /// A feed that holds objects packed so.
     #[must_use]
     pub fn new(packing: Packing) -> Self {
-        Self { state: Mutex::new(State { packer: Packer::new(packing), ..State::default() }) }
+        let feeding = Feeding { packer: Packer::new(packing), views: Vec::new() };
+        Self { feeding: Mutex::new(feeding), held: RwLock::default() }
     }
 
     /// An object as it was last, when the first list has come.
     #[must_use]
     pub fn object(&self, key: &Key) -> Option<Value> {
-        let held = self.state().objects.get(key).cloned();
+        let held = self.held().objects.get(key).cloned();
         // Unpacked after the lock is gone.
         held?.tree()
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn feeding(&self) -> MutexGuard<'_, Feeding> {
+        self.feeding.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn held(&self) -> RwLockReadGuard<'_, Held> {
+        self.held.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// For those who are feeding, and for moments.
+    fn held_mut(&self) -> RwLockWriteGuard<'_, Held> {
+        self.held.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Adds a view; it is filled at once when the first list has come.
     pub fn attach(&self, view: Arc<dyn View>) {
-        let mut state = self.state();
-        if let Some(revision) = state.revision {
-            view.fill(&state.objects, revision);
+        let mut feeding = self.feeding();
+        let held = self.held();
+        if let Some(revision) = held.revision {
+            view.fill(&held.objects, revision);
         }
-        state.views.push(view);
+        feeding.views.push(view);
     }
 
     /// Removes views.
     pub fn detach(&self, gone: impl Fn(&Arc<dyn View>) -> bool) {
-        self.state().views.retain(|view| !gone(view));
+        self.feeding().views.retain(|view| !gone(view));
     }
 
     /// Runs a function on the objects, when the first list has come.
-    pub fn with_objects<T>(&self, run: impl FnOnce(&Objects, u64) -> T) -> Option<T> {
-        let state = self.state();
-        state.revision.map(|revision| run(&state.objects, revision))
+    pub fn with_objects<T>(&self, run: impl FnOnce(&Objects) -> T) -> Option<T> {
+        let held = self.held();
+        held.revision.map(|_| run(&held.objects))
+    }
+
+    /// Runs a function on the objects while no view is told of anything. Before the first list there are none.
+    pub fn between_changes<T>(&self, run: impl FnOnce(&Objects) -> T) -> T {
+        let _feeding = self.feeding();
+        run(&self.held().objects)
     }
 
     /// Whether the first list has come.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.state().revision.is_some()
+        self.held().revision.is_some()
     }
 
     /// Why the host cannot be read at present.
     #[must_use]
     pub fn failure(&self) -> Option<HostError> {
-        self.state().failure.clone()
+        self.held().failure.clone()
+    }
+
+    /// Notes what a change makes of the objects.
+    fn note(&self, revision: u64, change: impl FnOnce(&mut Objects)) {
+        let mut held = self.held_mut();
+        held.failure = None;
+        held.revision = Some(revision);
+        change(&mut held.objects);
     }
 }
 
 impl Sink for Feed {
     fn fill(&self, list: HostList) {
-        let mut held = self.state();
-        let state = &mut *held;
-        state.objects = list.items.into_iter().map(|(key, json)| (key, state.packer.pack(json))).collect();
-        state.revision = Some(list.revision);
-        state.failure = None;
-        for view in &state.views {
-            view.fill(&state.objects, list.revision);
+        let mut feeding = self.feeding();
+        let Feeding { packer, views } = &mut *feeding;
+        let objects: Objects = list.items.into_iter().map(|(key, json)| (key, packer.pack(json))).collect();
+        self.note(list.revision, |held| *held = objects);
+        let held = self.held();
+        for view in views {
+            view.fill(&held.objects, list.revision);
         }
     }
 
     fn event(&self, event: HostEvent) {
-        let mut held = self.state();
-        let state = &mut *held;
-        state.failure = None;
+        let mut feeding = self.feeding();
+        let Feeding { packer, views } = &mut *feeding;
         match event {
             HostEvent::Applied { revision, object } => {
                 let json = encoded(&object);
-                state.objects.insert(key_of(&object), state.packer.pack(json.clone()));
-                state.revision = Some(revision);
-                state.views.iter().for_each(|view| view.applied(&object, &json, revision));
+                let packed = packer.pack(json.clone());
+                self.note(revision, |held| drop(held.insert(key_of(&object), packed)));
+                views.iter().for_each(|view| view.applied(&object, &json, revision));
             }
             HostEvent::Deleted { revision, object } => {
-                state.objects.remove(&key_of(&object));
-                state.revision = Some(revision);
-                state.views.iter().for_each(|view| view.deleted(&object, revision));
+                self.note(revision, |held| drop(held.remove(&key_of(&object))));
+                views.iter().for_each(|view| view.deleted(&object, revision));
             }
             HostEvent::Progress { revision } => {
-                state.revision = Some(revision);
-                state.views.iter().for_each(|view| view.progress(revision));
+                self.note(revision, |_| {});
+                views.iter().for_each(|view| view.progress(revision));
             }
         }
     }
 
     fn unavailable(&self, error: &HostError) {
-        self.state().failure = Some(error.clone());
+        self.held_mut().failure = Some(error.clone());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use serde_json::json;
+
+    use super::*;
+
+    fn object(name: &str, revision: u64) -> Value {
+        json!({"metadata": {"namespace": "a", "name": name, "resourceVersion": revision.to_string()}})
+    }
+
+    fn key(name: &str) -> Key {
+        ("a".to_owned(), name.to_owned())
+    }
+
+    /// Says that it is being filled, and waits to be let go on.
+    struct Slow {
+        begun: mpsc::Sender<()>,
+        go_on: Mutex<mpsc::Receiver<()>>,
+        seen: Mutex<Vec<u64>>,
+    }
+
+    impl View for Slow {
+        fn fill(&self, _: &Objects, revision: u64) {
+            self.seen.lock().unwrap().push(revision);
+            self.begun.send(()).unwrap();
+            self.go_on.lock().unwrap().recv().unwrap();
+        }
+
+        fn applied(&self, _: &Value, _: &Bytes, revision: u64) {
+            self.seen.lock().unwrap().push(revision);
+        }
+
+        fn deleted(&self, _: &Value, _: u64) {}
+
+        fn progress(&self, _: u64) {}
+    }
+
+    #[test]
+    fn objects_are_read_while_a_view_is_filled_and_changes_wait_for_it() {
+        let feed = Feed::default();
+        feed.fill(HostList { items: vec![(key("x"), encoded(&object("x", 3)))], revision: 5 });
+        let ((begun, begins), (go_on, goes_on)) = (mpsc::channel(), mpsc::channel());
+        let view = Arc::new(Slow { begun, go_on: Mutex::new(goes_on), seen: Mutex::default() });
+        std::thread::scope(|scope| {
+            scope.spawn(|| feed.attach(Arc::clone(&view) as _));
+            begins.recv().unwrap();
+            let change = scope.spawn(|| feed.event(HostEvent::Applied { revision: 6, object: object("x", 6) }));
+            for _ in 0..100 {
+                assert_eq!(feed.object(&key("x")), Some(object("x", 3)));
+            }
+            assert!(!change.is_finished());
+            go_on.send(()).unwrap();
+        });
+        assert_eq!(*view.seen.lock().unwrap(), [5, 6]);
+        assert_eq!(feed.object(&key("x")), Some(object("x", 6)));
     }
 }

@@ -66,7 +66,7 @@ impl KindView {
 fn instances<'a>(projection: &Projection, objects: &'a Objects) -> impl Iterator<Item = (Value, Option<&'a Bytes>)> {
     objects
         .iter()
-        .filter(|(key, _): &(&Key, _)| projection.can_be_named(&key.1))
+        .filter(|(key, _): &(&Key, _)| projection.instance_name(&key.1).is_some())
         .filter_map(|(_, held)| Some((held.tree()?, Packed::shared(held))))
         .filter(|(host, _)| projection.matches(host))
 }
@@ -91,21 +91,16 @@ impl View for KindView {
 
     fn deleted(&self, last: &Value, revision: u64) {
         let projection = self.projection();
-        if !projection.can_name(last) {
-            self.cache.progress(revision);
-            return;
-        }
-        let mut instance = projection.instance(last);
-        let (namespace, name) = key_of(&instance);
-        let namespace = (!namespace.is_empty()).then_some(namespace);
+        let (namespace, host_name) = key_of(last);
+        let namespace = Some(namespace.as_str()).filter(|namespace| !namespace.is_empty());
         // A release that ceases to match, or one of another kind: only what we showed can go.
-        let Some(held) = self.cache.get(namespace.as_deref(), &name) else {
+        let held = projection.instance_name(&host_name).and_then(|name| self.cache.get(namespace, name));
+        let Some(held) = held else {
             self.cache.progress(revision);
             return;
         };
-        if !projection.matches(last) {
-            instance = held.json.text().as_ref().and_then(tree).unwrap_or(instance);
-        }
+        let shown = if projection.matches(last) { None } else { held.json.text().as_ref().and_then(tree) };
+        let mut instance = shown.unwrap_or_else(|| projection.instance(last));
         instance["metadata"]["resourceVersion"] = json!(revision.to_string());
         let last = projection.encode(&instance, revision);
         let last = Arc::new(Entry { json: last.json.deflated(), ..last });

@@ -3,14 +3,17 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use kindsmith_schema::kind::{Kind, KindBackend, KindVersion};
+use kindsmith_schema::{
+    kind::{Kind, KindBackend, KindVersion},
+    structural::Schema,
+};
 use serde_json::{Value, json};
 
 use super::{
     cache::{Entry, HeldJson},
     host::encoded,
     texts::Texts,
-    verdicts::Verdicts,
+    verdicts::{self, Verdicts},
 };
 
 /// How one served version of a kind shows host objects.
@@ -49,24 +52,22 @@ impl Projection {
         }
     }
 
-    /// Whether the name of a host object can be that of an instance, whatever else it holds.
+    /// The name of the instance in a host object of this name. None where it can be no instance, whatever else it holds.
     #[must_use]
-    pub fn can_name(&self, host: &Value) -> bool {
-        self.can_be_named(host.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default())
-    }
-
-    /// Whether this name of a host object can be that of an instance.
-    #[must_use]
-    pub fn can_be_named(&self, host_name: &str) -> bool {
+    pub fn instance_name<'a>(&self, host_name: &'a str) -> Option<&'a str> {
         match &self.kind.backend {
-            KindBackend::Release(template) => template.instance_name(host_name).is_some(),
-            KindBackend::Stored => true,
+            KindBackend::Release(template) => template.instance_name(host_name),
+            KindBackend::Stored => Some(host_name),
         }
     }
 
     /// The instance in a host object, in this version, with defaults applied.
     #[must_use]
     pub fn instance(&self, host: &Value) -> Value {
+        self.shown(host, Verdicts::told)
+    }
+
+    fn shown(&self, host: &Value, judge: impl Fn(&Verdicts, &Value, &Schema) -> Option<Arc<str>>) -> Value {
         let mut instance = match &self.kind.backend {
             KindBackend::Release(template) => {
                 let mut instance = template.get(host);
@@ -78,8 +79,10 @@ impl Projection {
         instance["apiVersion"] = json!(self.kind.api_version(&self.version().name));
         instance["kind"] = json!(self.kind.names.kind);
         self.version().schema.default(&mut instance);
-        if matches!(self.kind.backend, KindBackend::Release(_)) {
-            self.verdicts.tell(&mut instance, &self.version().schema);
+        if matches!(self.kind.backend, KindBackend::Release(_))
+            && let Some(fault) = judge(&self.verdicts, &instance, &self.version().schema)
+        {
+            verdicts::add_condition(&mut instance, &fault);
         }
         instance
     }
@@ -93,10 +96,10 @@ impl Projection {
         }
     }
 
-    /// The entry of a host object in the cache. Where the instance is the host object, they share its encoding.
+    /// The entry of a host object in the cache, as the host told it: what is found about its values is remembered. Where the instance is the host object, they share its encoding.
     #[must_use]
     pub fn entry(&self, host: &Value, json: Option<&Bytes>, revision: u64) -> Arc<Entry> {
-        let mut entry = self.encode(&self.instance(host), revision);
+        let mut entry = self.encode(&self.shown(host, Verdicts::noted), revision);
         let shared = json.filter(|json| entry.json.text().as_ref() == Some(*json));
         entry.json = shared.map_or_else(|| entry.json.deflated(), |json| HeldJson::from(json.clone()));
         Arc::new(entry)

@@ -26,7 +26,6 @@ const CATCH_UP_MAX: Duration = Duration::from_millis(500);
 struct Held {
     digest: u64,
     since: u64,
-    latest: u64,
 }
 
 /// Follows releases.
@@ -103,8 +102,7 @@ impl View for Steady {
     fn fill(&self, objects: &Objects, revision: u64) {
         // What was between two lists is not known: each object is known to be so since its own revision.
         let fresh = |object: &Value| {
-            let revision = revision_of(object);
-            Held { digest: self.digest(object), since: revision, latest: revision }
+            Held { digest: self.digest(object), since: revision_of(object) }
         };
         *self.held() =
             objects.iter().filter_map(|(key, object)| Some((self.address(key), fresh(&object.tree()?)))).collect();
@@ -114,12 +112,10 @@ impl View for Steady {
     fn applied(&self, object: &Value, _: &Bytes, revision: u64) {
         let digest = self.digest(object);
         let mut all = self.held();
-        let held =
-            all.entry(self.address(&key_of(object))).or_insert(Held { digest, since: revision, latest: revision });
+        let held = all.entry(self.address(&key_of(object))).or_insert(Held { digest, since: revision });
         if held.digest != digest {
-            *held = Held { digest, since: revision, latest: revision };
+            *held = Held { digest, since: revision };
         }
-        held.latest = revision;
         drop(all);
         self.moved_to(revision);
     }

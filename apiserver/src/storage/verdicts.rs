@@ -5,7 +5,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use kindsmith_schema::structural::Schema;
@@ -30,38 +30,58 @@ pub(super) struct Verdicts {
 }
 
 impl Verdicts {
-    /// Adds the condition to the status of an instance, if its values do not fit.
-    pub(super) fn tell(&self, instance: &mut Value, schema: &Schema) {
-        let Some(message) = self.verdict(instance, schema) else { return };
-        let generation = instance.pointer("/metadata/generation").cloned().unwrap_or_default();
-        let mut condition =
-            json!({"type": CONDITION, "status": "False", "reason": "SchemaViolation", "message": &*message});
-        if generation.is_i64() {
-            condition["observedGeneration"] = generation;
-        }
-        let Some(instance) = instance.as_object_mut() else { return };
-        let status = instance.entry("status").or_insert_with(|| json!({}));
-        let Some(status) = status.as_object_mut() else { return };
-        if let Some(conditions) = status.entry("conditions").or_insert_with(|| json!([])).as_array_mut() {
-            conditions.push(condition);
+    /// What does not fit in the values of an instance that may never come to be: the answer to a dry run has a generation
+    /// that another write will have.
+    pub(super) fn told(&self, instance: &Value, schema: &Schema) -> Option<Arc<str>> {
+        match known_by(instance).and_then(|(uid, generation)| self.known(uid, generation)) {
+            Some(verdict) => verdict,
+            None => judge(instance, schema),
         }
     }
 
-    fn verdict(&self, instance: &Value, schema: &Schema) -> Option<Arc<str>> {
-        let uid = instance.pointer("/metadata/uid").and_then(Value::as_str);
-        let generation = instance.pointer("/metadata/generation").and_then(Value::as_i64);
-        let Some((uid, generation)) = uid.zip(generation) else { return judge(instance, schema) };
-        let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, verdict)) = known().get(uid).filter(|(judged, _)| *judged == generation) {
-            return verdict.clone();
+    /// What does not fit in the values of an instance as it is; it is remembered for its generation.
+    pub(super) fn noted(&self, instance: &Value, schema: &Schema) -> Option<Arc<str>> {
+        let Some((uid, generation)) = known_by(instance) else { return judge(instance, schema) };
+        if let Some(verdict) = self.known(uid, generation) {
+            return verdict;
         }
         let verdict = judge(instance, schema);
-        let mut known = known();
+        let mut known = self.all();
         if known.len() >= REMEMBERED_MAX {
             known.clear();
         }
         known.insert(uid.to_owned(), (generation, verdict.clone()));
         verdict
+    }
+
+    fn known(&self, uid: &str, generation: i64) -> Option<Option<Arc<str>>> {
+        let known = self.all();
+        let (_, verdict) = known.get(uid).filter(|(judged, _)| *judged == generation)?;
+        Some(verdict.clone())
+    }
+
+    fn all(&self) -> MutexGuard<'_, HashMap<String, Verdict>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn known_by(instance: &Value) -> Option<(&str, i64)> {
+    let uid = instance.pointer("/metadata/uid").and_then(Value::as_str)?;
+    Some((uid, instance.pointer("/metadata/generation").and_then(Value::as_i64)?))
+}
+
+/// Adds to the status of an instance that its values do not fit, and what of them.
+pub(super) fn add_condition(instance: &mut Value, fault: &str) {
+    let generation = instance.pointer("/metadata/generation").cloned().unwrap_or_default();
+    let mut condition = json!({"type": CONDITION, "status": "False", "reason": "SchemaViolation", "message": fault});
+    if generation.is_i64() {
+        condition["observedGeneration"] = generation;
+    }
+    let Some(instance) = instance.as_object_mut() else { return };
+    let status = instance.entry("status").or_insert_with(|| json!({}));
+    let Some(status) = status.as_object_mut() else { return };
+    if let Some(conditions) = status.entry("conditions").or_insert_with(|| json!([])).as_array_mut() {
+        conditions.push(condition);
     }
 }
 
@@ -97,7 +117,9 @@ mod tests {
         let instance = |generation: i64, spec: Value| {
             let mut instance = json!({"metadata": {"uid": "u", "generation": generation}, "spec": spec,
                 "status": {"conditions": [{"type": "Ready", "status": "True"}]}});
-            verdicts.tell(&mut instance, &schema);
+            if let Some(fault) = verdicts.noted(&instance, &schema) {
+                add_condition(&mut instance, &fault);
+            }
             instance
         };
         let broken = instance(1, json!({"replicas": 50, "x": 1}));
@@ -109,5 +131,18 @@ mod tests {
         assert_eq!(broken, instance(1, json!({"replicas": 50, "x": 1})));
         let mended = instance(2, json!({"replicas": 5, "size": "1Gi"}));
         assert_eq!(mended["status"]["conditions"].as_array().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn what_may_never_come_to_be_is_not_remembered() {
+        let schema = json!({"type": "object", "properties": {"spec": {"type": "object", "properties": {
+            "replicas": {"type": "integer"}}}}});
+        let schema = Schema::compile(&schema, &FieldPath::root()).unwrap();
+        let verdicts = Verdicts::default();
+        let instance = |replicas: Value| json!({"metadata": {"uid": "u", "generation": 2}, "spec": {"replicas": replicas}});
+        let (sound, broken) = (instance(json!(1)), instance(json!("many")));
+        assert!(verdicts.told(&sound, &schema).is_none());
+        assert!(verdicts.noted(&broken, &schema).is_some());
+        assert!(verdicts.told(&sound, &schema).is_some(), "of a generation there is one verdict");
     }
 }
