@@ -1,5 +1,7 @@
 //! Pruning, defaulting and validating with the schema of the kind, in the order of k8s.io/apiextensions-apiserver.
 
+use std::collections::HashSet;
+
 use kindsmith_schema::{
     field::FieldError,
     kind::{Kind, KindBackend, KindVersion, StatusRole},
@@ -46,19 +48,37 @@ pub fn shape(
     Ok(dropped)
 }
 
-/// Puts back members that pruning took although they are as they were stored.
+/// Puts back what pruning took although it is as it was stored: members, and items of lists wherever they are now.
 fn restore(pruned: &mut Value, before: &Value, stored: &Value) {
-    let (Some(pruned), Some(before), Some(stored)) = (pruned.as_object_mut(), before.as_object(), stored.as_object())
-    else {
+    if pruned == before {
         return;
-    };
-    for (key, held) in stored {
-        let Some(wanted) = before.get(key) else { continue };
-        match pruned.get_mut(key) {
-            Some(kept) => restore(kept, wanted, held),
-            None if wanted == held => drop(pruned.insert(key.clone(), held.clone())),
-            None => {}
+    }
+    if before == stored {
+        pruned.clone_from(stored);
+        return;
+    }
+    match (pruned, before, stored) {
+        (Value::Object(pruned), Value::Object(before), Value::Object(stored)) => {
+            for (key, held) in stored {
+                let Some(wanted) = before.get(key) else { continue };
+                match pruned.get_mut(key) {
+                    Some(kept) => restore(kept, wanted, held),
+                    None if wanted == held => drop(pruned.insert(key.clone(), held.clone())),
+                    None => {}
+                }
+            }
         }
+        (Value::Array(pruned), Value::Array(before), Value::Array(stored)) => {
+            let held: HashSet<String> = stored.iter().map(Value::to_string).collect();
+            for (index, (kept, wanted)) in pruned.iter_mut().zip(before).enumerate() {
+                if held.contains(&wanted.to_string()) {
+                    kept.clone_from(wanted);
+                } else if let Some(held) = stored.get(index) {
+                    restore(kept, wanted, held);
+                }
+            }
+        }
+        _ => {}
     }
 }
 
@@ -118,4 +138,49 @@ pub fn validate(object: &Value, stored: Option<&Value>, version: &KindVersion, t
         of_scale.extend(scale.validate_status(object));
     }
     version.schema.judge(object, against, of_scale)
+}
+
+#[cfg(test)]
+mod tests {
+    use kindsmith_schema::{compile::OwnStorage, form::DefinitionForm};
+    use serde_json::json;
+
+    use super::*;
+
+    fn kind() -> Kind {
+        let definition = json!({
+            "metadata": {"name": "cups.example.com"},
+            "spec": {"group": "example.com", "scope": "Namespaced", "names": {"kind": "Cup", "plural": "cups"},
+                "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": {
+                    "type": "object", "properties": {"spec": {"type": "object", "properties": {
+                        "replicas": {"type": "integer"},
+                        "users": {"type": "array", "items": {"type": "object", "properties": {
+                            "name": {"type": "string"}}}}}}}}}}],
+                "backend": {"store": {}}}});
+        DefinitionForm::Kindsmith.compile(&definition, OwnStorage::Available).unwrap()
+    }
+
+    fn shaped(wanted: Value, stored: &Value) -> (Value, Vec<String>) {
+        let kind = kind();
+        let mut object = json!({"spec": wanted});
+        let dropped = shape(&mut object, Some(&json!({"spec": stored})), &kind.versions[0]).unwrap();
+        (object["spec"].clone(), dropped)
+    }
+
+    #[test]
+    fn what_others_put_into_an_object_stays_also_in_lists() {
+        let (ann, bob) = (json!({"name": "ann", "theirs": 1}), json!({"name": "bob", "theirs": 2}));
+        let stored = json!({"replicas": 1, "top": {"a": 1}, "users": [ann, bob]});
+        let (kept, dropped) = shaped(json!({"replicas": 2, "top": {"a": 1}, "users": [ann, bob]}), &stored);
+        assert_eq!(kept, json!({"replicas": 2, "top": {"a": 1}, "users": [ann, bob]}));
+        assert_eq!(dropped, Vec::<String>::new());
+        let (kept, dropped) = shaped(json!({"users": [bob, {"name": "eve", "own": 1}]}), &stored);
+        assert_eq!(kept, json!({"users": [bob, {"name": "eve"}]}));
+        assert_eq!(dropped, ["spec.users[1].own"]);
+        let (kept, _) = shaped(json!({"users": [{"name": "anna", "theirs": 1}, bob]}), &stored);
+        assert_eq!(kept, json!({"users": [{"name": "anna", "theirs": 1}, bob]}));
+        let (kept, dropped) = shaped(json!({"top": {"a": 2}, "users": [{"name": "ann", "theirs": 9}]}), &stored);
+        assert_eq!(kept, json!({"users": [{"name": "ann"}]}));
+        assert_eq!(dropped, ["spec.top", "spec.users[0].theirs"]);
+    }
 }
