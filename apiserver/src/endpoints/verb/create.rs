@@ -63,13 +63,13 @@ pub(super) async fn store(context: &Context, mut object: Value, options: &WriteO
     let (version, kind) = (context.projection.version(), context.projection.kind());
     let expected = context.expected();
     admit::keep_untargeted(&mut object, None, version, WriteTarget::Main);
-    let version_sent = metadata::member(&object, "resourceVersion").to_owned();
+    let revision_sent = metadata::member(&object, "resourceVersion").to_owned();
     let template = object;
     let mut tries = 0;
     loop {
         tries += 1;
         let mut object = template.clone();
-        metadata::prepare_create(&mut object);
+        metadata::prepare_create(&mut object, kind);
         let mut named = context.named(metadata::member(&object, "name"));
         if let (Some(host), Some(namespace)) = (&context.namespaces, context.namespace()) {
             check_namespace(host.as_ref(), namespace, &named).await?;
@@ -87,15 +87,15 @@ pub(super) async fn store(context: &Context, mut object: Value, options: &WriteO
         let host_options = context.write_options(options);
         // kube-apiserver's storage looks at the revision; a dry run does not come so far, and shows it.
         let dry_run = host_options.persistence == Persistence::DryRun;
-        if !version_sent.is_empty() && version_sent != "0" && !dry_run {
+        if !revision_sent.is_empty() && revision_sent != "0" && !dry_run {
             return Err(ApiError::Plain("resourceVersion should not be set on objects to be created".to_owned()));
         }
         let generated = metadata::member(&template, "name").is_empty();
         match context.store().create(&context.projection, object, &host_options, &named).await {
             Err(ApiError::AlreadyExists(_) | ApiError::BeingDeleted(_))
                 if generated && tries < GENERATED_NAME_TRIES => {}
-            Ok(mut created) if dry_run && !version_sent.is_empty() => {
-                created["metadata"]["resourceVersion"] = json!(version_sent);
+            Ok(mut created) if dry_run && !revision_sent.is_empty() => {
+                created["metadata"]["resourceVersion"] = json!(revision_sent);
                 return Ok(created);
             }
             written => return written,

@@ -11,13 +11,17 @@ pub mod rules;
 /// Each owner once.
 pub mod owners;
 
+use kindsmith_schema::kind::{Kind, KindBackend};
 use rand::Rng as _;
 use serde_json::{Map, Value, json};
 
 use crate::encode::status::{ApiError, Named};
 
-/// The longest `generateName` that is used; five random characters follow.
-const GENERATED_BASE_BYTES_MAX: usize = 58;
+/// The longest name that is generated.
+const GENERATED_BYTES_MAX: usize = 63;
+
+/// How many random characters a generated name ends with.
+const GENERATED_SUFFIX_BYTES: usize = 5;
 
 /// Characters of generated names: no vowels and no digits that look like them, so that no words come out.
 const GENERATED_ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
@@ -77,8 +81,9 @@ pub fn forget_revision(object: &mut Value) {
     }
 }
 
-/// Prepares the metadata of a new object: the host chooses what clients cannot. A name is made from `generateName`.
-pub fn prepare_create(object: &mut Value) {
+/// Prepares the metadata of a new object: the host chooses what clients cannot. A name is made from `generateName`, of
+/// which as much is used as there is room for in the names of the kind.
+pub fn prepare_create(object: &mut Value, kind: &Kind) {
     let Some(metadata) = metadata_mut(object) else { return };
     for member in [
         "uid",
@@ -91,11 +96,17 @@ pub fn prepare_create(object: &mut Value) {
     ] {
         metadata.remove(member);
     }
-    let base: String = text(metadata, "generateName").chars().take(GENERATED_BASE_BYTES_MAX).collect();
+    let name_max = match &kind.backend {
+        KindBackend::Release(template) => template.name_bytes_max().min(GENERATED_BYTES_MAX),
+        KindBackend::Stored => GENERATED_BYTES_MAX,
+    };
+    let base_max = name_max.saturating_sub(GENERATED_SUFFIX_BYTES);
+    let base: String = text(metadata, "generateName").chars().take(base_max).collect();
     if text(metadata, "name").is_empty() && !base.is_empty() {
         let mut rng = rand::rng();
-        let suffix: String =
-            (0..5).map(|_| char::from(GENERATED_ALPHABET[rng.random_range(0..GENERATED_ALPHABET.len())])).collect();
+        let suffix: String = (0..GENERATED_SUFFIX_BYTES)
+            .map(|_| char::from(GENERATED_ALPHABET[rng.random_range(0..GENERATED_ALPHABET.len())]))
+            .collect();
         metadata.insert("name".to_owned(), json!(format!("{base}{suffix}")));
     }
 }

@@ -17,6 +17,12 @@ use super::member;
 /// The most bytes of all annotations together.
 const ANNOTATIONS_BYTES_MAX: usize = 256 * 1024;
 
+/// The longest domain in front of the slash of a qualified name, in bytes.
+const DOMAIN_BYTES_MAX: usize = 253;
+
+/// The longest part of a qualified name behind the slash, in bytes.
+const NAME_PART_BYTES_MAX: usize = 63;
+
 const SUBDOMAIN_TEXT: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', \
     and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is \
     '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
@@ -52,6 +58,7 @@ pub fn on_create(object: &Value, kind: &Kind) -> Vec<FieldError> {
     let mut errors = Vec::new();
     check_names(object, kind, &mut errors);
     check_common(object, &mut errors);
+    check_room_of_keys(object, kind, &mut errors);
     check_finalizers(object, &mut errors);
     errors
 }
@@ -65,6 +72,7 @@ pub fn on_update(object: &Value, stored: &Value, kind: &Kind) -> Vec<FieldError>
         check_names(object, kind, &mut errors);
     }
     check_common(object, &mut errors);
+    check_room_of_keys(object, kind, &mut errors);
     check_finalizers(object, &mut errors);
     errors.extend(on_custom_update(object, stored));
     errors
@@ -175,6 +183,27 @@ fn check_common(object: &Value, errors: &mut Vec<FieldError>) {
     check_owners(object, errors);
 }
 
+/// On a release, keys of labels and annotations have the group in front of them, and must be qualified names even so.
+fn check_room_of_keys(object: &Value, kind: &Kind, errors: &mut Vec<FieldError>) {
+    let KindBackend::Release(template) = &kind.backend else { return };
+    let prefix = template.metadata_prefix();
+    for member in ["labels", "annotations"] {
+        let held = members(object).and_then(|metadata| metadata.get(member)).and_then(Value::as_object);
+        for key in held.into_iter().flat_map(|held| held.keys()) {
+            let (part, bytes, max) = match key.split_once('/') {
+                Some((domain, _)) => ("prefix", domain.len(), DOMAIN_BYTES_MAX),
+                None => ("name", key.len(), NAME_PART_BYTES_MAX),
+            };
+            // What is too long by itself was told.
+            if bytes <= max && prefix.len() + bytes > max {
+                let room = max.saturating_sub(prefix.len());
+                let detail = format!("{part} part must be no more than {room} bytes, as it is kept behind {prefix:?}");
+                errors.push(FieldError::invalid(&at(member), &json!(key), &detail));
+            }
+        }
+    }
+}
+
 fn check_owners(object: &Value, errors: &mut Vec<FieldError>) {
     let held = members(object).and_then(|metadata| metadata.get("ownerReferences")).and_then(Value::as_array);
     let mut controller: Option<String> = None;
@@ -256,7 +285,7 @@ fn qualified_name_faults(text: &str) -> Vec<String> {
     match prefix {
         Some("") => faults.push("prefix part must be non-empty".to_owned()),
         Some(prefix) => {
-            if prefix.len() > 253 {
+            if prefix.len() > DOMAIN_BYTES_MAX {
                 faults.push("prefix part must be no more than 253 bytes".to_owned());
             }
             if !is(&SUBDOMAIN, prefix) {
@@ -267,7 +296,7 @@ fn qualified_name_faults(text: &str) -> Vec<String> {
     }
     if name.is_empty() {
         faults.push("name part must be non-empty".to_owned());
-    } else if name.len() > 63 {
+    } else if name.len() > NAME_PART_BYTES_MAX {
         faults.push("name part must be no more than 63 bytes".to_owned());
     }
     if !is(&NAME_PART, name) {
@@ -278,6 +307,8 @@ fn qualified_name_faults(text: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use kindsmith_schema::{compile::OwnStorage, form::DefinitionForm};
+
     use super::*;
 
     fn said(check: impl Fn(&Value, &mut Vec<FieldError>), metadata: &Value) -> Vec<String> {
@@ -306,6 +337,30 @@ mod tests {
         );
         let two = said(check_owners, &json!({"ownerReferences": [owner("a"), owner("b")]}));
         assert!(two[0].contains("references for K/a and K/b"), "{two:?}");
+    }
+
+    #[test]
+    fn keys_on_a_release_must_leave_room_for_the_group() {
+        let definition = json!({
+            "metadata": {"name": "cups.apps.example.com"},
+            "spec": {"group": "apps.example.com", "scope": "Namespaced", "names": {"kind": "Cup", "plural": "cups"},
+                "versions": [{"name": "v1", "served": true, "storage": true,
+                    "schema": {"openAPIV3Schema": {"type": "object"}}}],
+                "backend": {"helmRelease": {"prefix": "cup-", "chartRef": {"kind": "OCIRepository", "name": "cup"}}}}});
+        let kind = DefinitionForm::Kindsmith.compile(&definition, OwnStorage::Absent).unwrap();
+        let check = |object: &Value, errors: &mut Vec<FieldError>| check_room_of_keys(object, &kind, errors);
+        let long = "k".repeat(46);
+        let fits = json!({"labels": {&long: "1", "example.com/x": "1"}, "annotations": {"a": "1"}});
+        assert_eq!(said(check, &fits), Vec::<String>::new());
+        let faults = said(check, &json!({"labels": {format!("{long}k"): "1"}}));
+        let wanted = format!(
+            "metadata.labels: Invalid value: \"{long}k\": name part must be no more than 46 bytes, as it is kept behind \
+             \"apps.example.com-\""
+        );
+        assert_eq!(faults, [wanted]);
+        let domain = format!("{}.example.com/x", "d".repeat(230));
+        let faults = said(check, &json!({"annotations": {domain: "1"}}));
+        assert!(faults[0].contains("prefix part must be no more than 236 bytes"), "{faults:?}");
     }
 
     #[test]

@@ -129,6 +129,18 @@ impl ReleaseTemplate {
         release.strip_prefix(self.settings.prefix.as_str()).filter(|name| !name.is_empty())
     }
 
+    /// The longest name of an instance, in bytes.
+    #[must_use]
+    pub fn name_bytes_max(&self) -> usize {
+        naming::room(&self.settings.prefix)
+    }
+
+    /// What stands before the keys of an instance's labels and annotations on its release.
+    #[must_use]
+    pub fn metadata_prefix(&self) -> String {
+        format!("{}-", self.group)
+    }
+
     /// What is wrong with the name of a new instance.
     #[must_use]
     pub fn name_faults(&self, name: &str, namespace: Option<&str>) -> Vec<String> {
@@ -307,10 +319,6 @@ impl ReleaseTemplate {
             None if reserved.is_empty() => None,
             None => Some(Value::Object(reserved)),
         }
-    }
-
-    fn metadata_prefix(&self) -> String {
-        format!("{}-", self.group)
     }
 }
 

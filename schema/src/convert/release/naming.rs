@@ -73,6 +73,11 @@ impl NamespaceRule {
     }
 }
 
+/// How many bytes of the name of a release are left behind its prefix.
+pub(super) fn room(prefix: &str) -> usize {
+    RELEASE_NAME_BYTES_MAX.saturating_sub(prefix.len())
+}
+
 /// What an instance may be called.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct NameRules {
@@ -92,7 +97,7 @@ impl NameRules {
             Some(rule) if !rule.pattern.is_match(name) => faults.push(rule.text.clone()),
             _ => faults.extend(self.dns_fault(name).map(str::to_owned)),
         }
-        let room = RELEASE_NAME_BYTES_MAX.saturating_sub(prefix.len());
+        let room = room(prefix);
         if name.len() > room {
             faults.push(format!("must be no more than {room} characters (release prefix {prefix:?})"));
         }
