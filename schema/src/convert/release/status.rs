@@ -47,9 +47,13 @@ fn text<'a>(value: &'a Value, member: &str) -> Option<&'a str> {
 }
 
 /// A condition, as it holds for the present generation.
+///
+/// Flux renews `Ready` with each look and the others with what they are about. When the whole status is of a generation, a
+/// condition that is older by itself still holds, as kstatus has it.
 fn as_of(mut condition: Value, generation: Option<i64>, observed: Option<i64>) -> Value {
-    let of = condition.get("observedGeneration").and_then(Value::as_i64).filter(|&of| of > 0).or(observed);
+    let of = condition.get("observedGeneration").and_then(Value::as_i64).filter(|&of| of > 0).max(observed);
     let (Some(generation), Some(of)) = (generation, of) else { return condition };
+    condition["observedGeneration"] = json!(of);
     if of >= generation {
         return condition;
     }
@@ -63,7 +67,6 @@ fn as_of(mut condition: Value, generation: Option<i64>, observed: Option<i64>) -
     condition["status"] = json!("Unknown");
     condition["reason"] = json!("NotYetObserved");
     condition["message"] = json!(message);
-    condition["observedGeneration"] = json!(of);
     condition
 }
 
@@ -198,6 +201,19 @@ mod tests {
         own["status"]["conditions"][0]["observedGeneration"] = json!(0);
         own["status"]["observedGeneration"] = json!(0);
         assert_eq!(of(&own)["conditions"][0]["status"], "True", "nobody says of which generation it is");
+    }
+
+    #[test]
+    fn a_condition_that_flux_did_not_renew_holds_as_long_as_the_whole_status_does() {
+        let mut rolled_out = release(5, 5);
+        rolled_out["status"]["conditions"] = json!([
+            {"type": "Ready", "status": "True", "reason": "UpgradeSucceeded", "observedGeneration": 5},
+            {"type": "Released", "status": "True", "reason": "InstallSucceeded", "observedGeneration": 1}]);
+        let shown = of(&rolled_out);
+        assert_eq!((&shown["conditions"][1]["status"], &shown["conditions"][1]["observedGeneration"]), (&json!("True"), &json!(5)));
+        rolled_out["metadata"]["generation"] = json!(6);
+        let shown = of(&rolled_out);
+        assert!((0..2).all(|at| shown["conditions"][at]["reason"] == "NotYetObserved"), "{shown:?}");
     }
 
     #[test]
