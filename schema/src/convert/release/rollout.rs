@@ -77,6 +77,10 @@ fn merge(before: &Value, wanted: &Value, held: &Value) -> Map<String, Value> {
         let Some(held) = held.get(key).filter(|_| wanted.get(key).is_none()) else { continue };
         if same(held, before) {
             patch.insert(key.clone(), Value::Null);
+        } else if before.is_object() && held.is_object() {
+            // Somebody else, or a default of the CustomResourceDefinition, has added to it: what was ours goes.
+            let inner = merge(before, &Value::Null, held);
+            patch.extend((!inner.is_empty()).then(|| (key.clone(), Value::Object(inner))));
         }
     }
     patch
@@ -148,6 +152,20 @@ mod tests {
             Some(json!({"spec": {
                 "timeout": null, "interval": "10m", "maxHistory": 2, "install": {"disableHooks": null}}}))
         );
+    }
+
+    #[test]
+    fn what_the_definition_sets_no_more_goes_and_what_others_added_to_it_stays() {
+        let mut held = release();
+        held["spec"]["install"]["timeout"] = json!("9m");
+        held["spec"]["install"]["crds"] = json!("Skip");
+        held["spec"]["install"]["remediation"]["retries"] = json!(9);
+        let without = template(|settings| settings.install = None);
+        let wanted = json!({"spec": {"install": {"disableHooks": null}}});
+        assert_eq!(changes(&without, &held), Some(wanted));
+        held["spec"]["install"]["remediation"]["retries"] = json!(3);
+        let wanted = json!({"spec": {"install": {"disableHooks": null, "remediation": null}}});
+        assert_eq!(changes(&without, &held), Some(wanted));
     }
 
     #[test]
