@@ -76,10 +76,16 @@ pub enum Decision {
     },
 }
 
-/// There is no answer. The text is for the log.
+/// There is no decision. The texts are for the log.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("authorization cannot be decided: {0}")]
-pub struct AuthzError(pub String);
+pub enum AuthzError {
+    /// The question is refused.
+    #[error("authorization cannot be decided: {0}")]
+    Refused(String),
+    /// Nobody answers at present.
+    #[error("authorization cannot be decided now: {0}")]
+    NoAnswer(String),
+}
 
 /// Says who may do what.
 #[async_trait]

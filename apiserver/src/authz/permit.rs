@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
-use super::{Attributes, Authorizer, Decision, authorize, forbidden_message};
+use super::{Attributes, Authorizer, AuthzError, Decision, authorize, forbidden_message};
 use crate::{
     authn::UserInfo,
     encode::status::{ApiError, Named},
 };
+
+/// Seconds after which to ask again when nobody can say what a user may.
+const RETRY_AFTER_SECONDS: u32 = 5;
 
 /// A user, and who says what they may.
 #[derive(Clone)]
@@ -21,14 +24,20 @@ impl Requester {
     /// Whether they may.
     ///
     /// # Errors
-    /// 403 when they may not, 500 when nobody can say.
+    /// 403 when they may not, 500 when the question is refused, 503 when nobody answers at present.
     pub async fn permit(&self, attributes: &Attributes) -> Result<(), ApiError> {
         match authorize(self.authorizer.as_ref(), &self.user, attributes).await {
             Ok(Decision::Allow) => Ok(()),
             Ok(Decision::Deny { reason }) => Err(self.forbidden(attributes, &reason)),
             Err(error) => {
                 tracing::warn!(%error, user = self.user.name, "authorization failed");
-                Err(ApiError::Internal(error.to_string()))
+                Err(match error {
+                    AuthzError::Refused(_) => ApiError::Internal(error.to_string()),
+                    AuthzError::NoAnswer(_) => {
+                        let message = "authorization cannot be decided now; try again".to_owned();
+                        ApiError::Unavailable { message, retry_after: RETRY_AFTER_SECONDS }
+                    }
+                })
             }
         }
     }

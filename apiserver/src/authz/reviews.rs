@@ -43,7 +43,7 @@ impl SubjectAccessReviews {
 
     async fn ask(&self, spec: &Value) -> Result<Decision, AuthzError> {
         let review: SubjectAccessReview = serde_json::from_value(json!({"metadata": {}, "spec": spec}))
-            .map_err(|error| AuthzError(error.to_string()))?;
+            .map_err(|error| AuthzError::Refused(error.to_string()))?;
         let mut pause = Duration::from_millis(500);
         let mut tries = 0;
         loop {
@@ -60,13 +60,13 @@ impl SubjectAccessReviews {
                     });
                 }
                 Ok(Err(kube::Error::Api(status))) if status.code < 500 && status.code != 429 => {
-                    return Err(AuthzError(status.message));
+                    return Err(AuthzError::Refused(status.message));
                 }
                 Ok(Err(error)) => error.to_string(),
                 Err(_) => "the review did not end in time".to_owned(),
             };
             if tries == REVIEW_TRIES {
-                return Err(AuthzError(failure));
+                return Err(AuthzError::NoAnswer(failure));
             }
             let jittered = pause.mul_f64(1.0 + rand::rng().random::<f64>() * 0.2);
             tokio::time::sleep(jittered).await;

@@ -44,18 +44,31 @@ impl ApiError {
                 let reason = status.message.split_once("\": ").map_or(status.message.as_str(), |(_, reason)| reason);
                 Self::Conflict { named: named.clone(), reason: reason.to_owned() }
             }
-            (422, _) if !causes(&status).is_empty() => Self::Invalid { named: named.clone(), causes: causes(&status) },
-            // Rights that are missing are ours: the user's were reviewed before.
+            // Causes without a field, as policies give them, are in words that are told as they are.
+            (422, _) if is_about_fields(&status) => Self::Invalid { named: named.clone(), causes: causes(&status) },
+            // Rights that are missing, or a token that is not believed, are ours: the user was judged before.
+            (401, _) => Self::refused(&status, named),
             (403, _) if status.message.contains(": User \"") && status.message.contains("\" cannot ") => {
-                Self::Unavailable {
-                    message: format!("the backend of {} refuses: {}", named.qualified(), status.message),
-                    retry_after: RETRY_AFTER_SECONDS,
-                }
+                Self::refused(&status, named)
             }
             _ if about_namespace => Self::Passed(Box::new(passed(&status))),
             _ => Self::Passed(Box::new(renamed(&status, named))),
         }
     }
+
+    /// The host refuses us, and not the user.
+    fn refused(status: &Status, named: &Named) -> Self {
+        Self::Unavailable {
+            message: format!("the backend of {} refuses: {}", named.qualified(), status.message),
+            retry_after: RETRY_AFTER_SECONDS,
+        }
+    }
+}
+
+/// Whether there are causes, and each names a field.
+fn is_about_fields(status: &Status) -> bool {
+    let causes = status.details.as_ref().map(|details| details.causes.as_slice()).unwrap_or_default();
+    !causes.is_empty() && causes.iter().all(|cause| !cause.field.is_empty())
 }
 
 fn causes(status: &Status) -> Vec<Cause> {
@@ -64,15 +77,18 @@ fn causes(status: &Status) -> Vec<Cause> {
         .map(|cause| Cause {
             reason: cause.reason.clone(),
             message: cause.message.clone(),
-            field: own_field(&cause.field).to_owned(),
+            field: own_field(&cause.field),
         })
         .collect()
 }
 
-/// The field of the instance that a field of the release holds.
+/// The field of the instance that a field of the release holds. Other fields of its spec are the platform's, and are named
+/// as the release's, so that nobody looks for them in the instance.
 fn own_field(field: &str) -> String {
-    match field.strip_prefix("spec.values") {
-        Some(rest) if rest.is_empty() || rest.starts_with(['.', '[']) => format!("spec{rest}"),
+    let is_within = |rest: &str| rest.is_empty() || rest.starts_with(['.', '[']);
+    match (field.strip_prefix("spec.values"), field.strip_prefix("spec")) {
+        (Some(rest), _) if is_within(rest) => format!("spec{rest}"),
+        (_, Some(rest)) if is_within(rest) => format!("release.{field}"),
         _ => field.to_owned(),
     }
 }
@@ -177,6 +193,32 @@ mod tests {
         let plain =
             told(422, "Invalid", "HelmRelease.helm.toolkit.fluxcd.io \"redis-cache\" is invalid: x", &json!([]));
         assert_eq!(plain["message"], "redises.apps.example.com \"cache\" is invalid: x");
+    }
+
+    #[test]
+    fn what_a_policy_says_is_told_in_its_words() {
+        let text = "helmreleases.helm.toolkit.fluxcd.io \"redis-cache\" is forbidden: ValidatingAdmissionPolicy 'small' with \
+            binding 'small' denied request: too large";
+        let causes = json!([{"message": "ValidatingAdmissionPolicy 'small' with binding 'small' denied request: too large"}]);
+        let status = told(422, "Invalid", text, &causes);
+        assert_eq!((&status["code"], &status["reason"]), (&json!(422), &json!("Invalid")));
+        let wanted = text.replace("helmreleases.helm.toolkit.fluxcd.io \"redis-cache\"", "redises.apps.example.com \"cache\"");
+        assert_eq!(status["message"], wanted);
+        assert_eq!(status["details"]["causes"], causes);
+    }
+
+    #[test]
+    fn fields_of_the_platform_are_named_as_the_releases() {
+        let causes = json!([{"reason": "FieldValueInvalid", "message": "Invalid value", "field": "spec.interval"}]);
+        let status = told(422, "Invalid", "HelmRelease.helm.toolkit.fluxcd.io \"redis-cache\" is invalid: x", &causes);
+        assert_eq!(status["details"]["causes"][0]["field"], "release.spec.interval");
+        assert_eq!(status["message"], "Redis.apps.example.com \"cache\" is invalid: release.spec.interval: Invalid value");
+    }
+
+    #[test]
+    fn a_token_of_ours_that_is_not_believed_is_not_the_users() {
+        let status = told(401, "Unauthorized", "Unauthorized", &json!([]));
+        assert_eq!((&status["code"], &status["details"]["retryAfterSeconds"]), (&json!(503), &json!(5)));
     }
 
     #[test]
