@@ -26,11 +26,10 @@ use crate::storage::{
     cache::{CacheLimits, WatchCache},
     feed::Feed,
     host::{Host, HostResource, StatusEndpoint, tree},
-    kind_store::{KindStore, ServedKind},
+    kind_store::{KindStore, Remembered, ServedKind},
     kind_view::KindView,
     projection::Projection,
     source::run_source,
-    steady::Steady,
 };
 
 /// Where instances of definitions can be kept.
@@ -132,7 +131,7 @@ const COMPILED_ALONE: usize = 8;
 /// Builds snapshots.
 pub struct Builder {
     backends: Backends,
-    steady: Arc<Steady>,
+    remembered: Remembered,
     builtin: Vec<Arc<Kind>>,
     compiled: BTreeMap<(DefinitionForm, String), Compiled>,
     sources: HashMap<HostResource, StoredSource>,
@@ -157,11 +156,11 @@ impl Builder {
             .into_iter()
             .map(|(resource, feed)| (resource, StoredSource { feed, end: shutdown.child_token() }))
             .collect();
-        let steady = Arc::new(Steady::default());
-        backends.releases.1.attach(Arc::clone(&steady) as _);
+        let remembered = Remembered::default();
+        backends.releases.1.attach(Arc::clone(&remembered.steady) as _);
         Self {
             backends,
-            steady,
+            remembered,
             builtin: builtin.into_iter().map(Arc::new).collect(),
             compiled: BTreeMap::new(),
             sources,
@@ -338,8 +337,7 @@ impl Builder {
             KindBackend::Release(_) => {
                 let (host, feed) = &self.backends.releases;
                 let resource = crate::storage::builtin::helm_releases();
-                let (host, feed, steady) = (Arc::clone(host), Arc::clone(feed), Arc::clone(&self.steady));
-                Some(KindStore::of_releases(host, resource, feed, steady))
+                Some(KindStore::of_releases(Arc::clone(host), resource, Arc::clone(feed), self.remembered.clone()))
             }
             KindBackend::Stored => {
                 let Some(host) = self.backends.stored.clone() else {

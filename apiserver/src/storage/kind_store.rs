@@ -15,6 +15,7 @@ use super::{
     cache::WatchCache,
     feed::Feed,
     freshness::Freshness,
+    held_lists::HeldLists,
     host::{
         DeleteOptions, Deleted, Host, HostError, HostResource, ListAt, Persistence, Progress, WriteOptions,
         WriteTarget, tree,
@@ -52,12 +53,21 @@ pub enum Removed {
     Finalizing(Value),
 }
 
+/// What is remembered of releases besides the feed.
+#[derive(Clone, Default)]
+pub struct Remembered {
+    /// Since when each is as it is.
+    pub steady: Arc<Steady>,
+    /// Lists that are taken page by page.
+    pub lists: Arc<HeldLists>,
+}
+
 /// Where the instances of a kind are kept.
 pub struct KindStore {
     host: Arc<dyn Host>,
     resource: HostResource,
     feed: Arc<Feed>,
-    steady: Option<Arc<Steady>>,
+    remembered: Option<Remembered>,
     freshness: Freshness,
 }
 
@@ -65,13 +75,28 @@ impl KindStore {
     /// The store of a kind whose host objects are of `resource`.
     #[must_use]
     pub fn new(host: Arc<dyn Host>, resource: HostResource, feed: Arc<Feed>) -> Arc<Self> {
-        Arc::new(Self { host, resource, feed, steady: None, freshness: Freshness::default() })
+        Arc::new(Self { host, resource, feed, remembered: None, freshness: Freshness::default() })
     }
 
     /// The store of a kind on releases, whose status others write all the time.
     #[must_use]
-    pub fn of_releases(host: Arc<dyn Host>, resource: HostResource, feed: Arc<Feed>, steady: Arc<Steady>) -> Arc<Self> {
-        Arc::new(Self { host, resource, feed, steady: Some(steady), freshness: Freshness::default() })
+    pub fn of_releases(
+        host: Arc<dyn Host>,
+        resource: HostResource,
+        feed: Arc<Feed>,
+        remembered: Remembered,
+    ) -> Arc<Self> {
+        Arc::new(Self { host, resource, feed, remembered: Some(remembered), freshness: Freshness::default() })
+    }
+
+    fn steady(&self) -> Option<&Steady> {
+        self.remembered.as_ref().map(|remembered| remembered.steady.as_ref())
+    }
+
+    /// Lists that are taken page by page, where the cache may not know their revision.
+    #[must_use]
+    pub fn held_lists(&self) -> Option<&HeldLists> {
+        self.remembered.as_ref().map(|remembered| remembered.lists.as_ref())
     }
 
     /// The feed of the host resource.
@@ -89,7 +114,7 @@ impl KindStore {
     /// Lets a write that was made from an older revision of a release go on from the one that was read, when nothing but the
     /// status moved in between: whoever wrote it has missed nothing.
     pub async fn follow_status(&self, object: &mut Value, read: &Read) {
-        let Some(steady) = &self.steady else { return };
+        let Some(steady) = self.steady() else { return };
         let revision = |object: &Value| object.pointer("/metadata/resourceVersion").cloned();
         let (wanted, held) = (revision(object), revision(&read.host));
         if wanted == held {
@@ -149,7 +174,7 @@ impl KindStore {
     /// as fast, and where there is no such instance yet or any more.
     #[must_use]
     pub fn remembered(&self, projection: &Projection, namespace: Option<&str>, name: &str) -> Option<Read> {
-        self.steady.as_ref()?;
+        self.remembered.as_ref()?;
         let key = (namespace.unwrap_or_default().to_owned(), projection.host_name(name));
         let host = self.feed.object(&key).filter(|host| projection.matches(host))?;
         Some(Read { instance: projection.instance(&host), host })
@@ -257,7 +282,7 @@ impl KindStore {
         mut options: DeleteOptions,
         named: &Named,
     ) -> Result<Removed, ApiError> {
-        if let (Some(steady), Some(wanted)) = (&self.steady, &options.resource_version)
+        if let (Some(steady), Some(wanted)) = (self.steady(), &options.resource_version)
             && steady.only_status_moved(&read.host, wanted.parse().unwrap_or_default()).await
         {
             options.resource_version = text(&read.host, "/metadata/resourceVersion");

@@ -46,6 +46,9 @@ pub mod kind_view;
 /// Whether a cache has all that was written before a read began.
 pub mod freshness;
 
+/// Lists that are taken page by page.
+pub mod held_lists;
+
 /// Reads and writes of a kind.
 pub mod kind_store;
 

@@ -101,9 +101,7 @@ impl Steady {
 impl View for Steady {
     fn fill(&self, objects: &Objects, revision: u64) {
         // What was between two lists is not known: each object is known to be so since its own revision.
-        let fresh = |object: &Value| {
-            Held { digest: self.digest(object), since: revision_of(object) }
-        };
+        let fresh = |object: &Value| Held { digest: self.digest(object), since: revision_of(object) };
         *self.held() =
             objects.iter().filter_map(|(key, object)| Some((self.address(key), fresh(&object.tree()?)))).collect();
         self.moved_to(revision);

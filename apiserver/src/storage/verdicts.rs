@@ -139,7 +139,8 @@ mod tests {
             "replicas": {"type": "integer"}}}}});
         let schema = Schema::compile(&schema, &FieldPath::root()).unwrap();
         let verdicts = Verdicts::default();
-        let instance = |replicas: Value| json!({"metadata": {"uid": "u", "generation": 2}, "spec": {"replicas": replicas}});
+        let instance =
+            |replicas: Value| json!({"metadata": {"uid": "u", "generation": 2}, "spec": {"replicas": replicas}});
         let (sound, broken) = (instance(json!(1)), instance(json!("many")));
         assert!(verdicts.told(&sound, &schema).is_none());
         assert!(verdicts.noted(&broken, &schema).is_some());

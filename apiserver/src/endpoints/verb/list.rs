@@ -6,7 +6,6 @@ use std::{sync::Arc, time::Duration};
 
 use futures::{TryStreamExt as _, stream};
 use http::{HeaderValue, Response, StatusCode, header};
-use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::{
@@ -25,7 +24,8 @@ use crate::{
     },
     server::{Body, BoxError},
     storage::{
-        cache::{self, CacheError, CacheListAt},
+        cache::{self, CacheError, CacheListAt, Entry},
+        held_lists::{HeldList, ListKey},
         host::{ListAt, Progress},
         texts::Texts,
     },
@@ -170,34 +170,57 @@ fn expired(error: ApiError, token: Option<&ContinueToken>) -> ApiError {
 fn cached(context: &Context, options: &ListOptions, at: CacheListAt) -> Result<Listing, ApiError> {
     let listing =
         context.resource.view.cache().list(context.namespace(), at).map_err(|error| cache_error(context, error))?;
+    Ok(Listing { items: items(options, &listing.entries), revision: listing.revision })
+}
+
+async fn from_host(context: &Context, options: &ListOptions, at: ListAt) -> Result<Listing, ApiError> {
+    let key = |revision| ListKey {
+        api_version: context.api_version.clone(),
+        resource: context.target.resource.clone(),
+        namespace: context.namespace().map(str::to_owned),
+        revision,
+    };
+    let held = match (at, context.store().held_lists()) {
+        (ListAt::Exactly(revision), Some(lists)) => lists.get(&key(revision)).await.map(|list| (list, revision)),
+        _ => None,
+    };
+    let (entries, revision) = match held {
+        Some(held) => held,
+        None => {
+            let (entries, revision) = read(context, at).await?;
+            // There is a next page.
+            let limit = options.limit.and_then(|limit| usize::try_from(limit.get()).ok());
+            if let Some(lists) = context.store().held_lists().filter(|_| limit.is_some_and(|it| entries.len() > it)) {
+                lists.hold(key(revision), Arc::clone(&entries)).await;
+            }
+            (entries, revision)
+        }
+    };
+    Ok(Listing { items: items(options, &entries), revision })
+}
+
+/// Reads instances from the host, in the order of their keys.
+async fn read(context: &Context, at: ListAt) -> Result<(HeldList, u64), ApiError> {
+    let named = context.named("");
+    let (instances, revision) = context.store().list(&context.projection, context.namespace(), at, &named).await?;
+    let entries = instances.iter().map(|instance| Arc::new(context.projection.encode(instance, 0)));
+    let mut entries: Vec<Arc<Entry>> = entries.collect();
+    entries.sort_by_cached_key(|entry| cache::key(entry.namespace.as_deref(), &entry.name));
+    Ok((Arc::new(entries), revision))
+}
+
+/// The objects that are selected.
+fn items(options: &ListOptions, entries: &[Arc<Entry>]) -> Vec<(String, Item)> {
     // Keys are for pages alone, and most lists have none.
     let paged = options.limit.is_some() || options.continue_token.is_some();
-    let items = listing
-        .entries
+    entries
         .iter()
         .filter(|entry| selected(options, &entry.name, entry.namespace.as_deref(), &entry.labels, &entry.fields))
         .map(|entry| {
             let key = if paged { cache::key(entry.namespace.as_deref(), &entry.name) } else { String::new() };
             (key, Item::Held(Arc::clone(entry)))
         })
-        .collect();
-    Ok(Listing { items, revision: listing.revision })
-}
-
-async fn from_host(context: &Context, options: &ListOptions, at: ListAt) -> Result<Listing, ApiError> {
-    let named = context.named("");
-    let (instances, revision) = context.store().list(&context.projection, context.namespace(), at, &named).await?;
-    let mut items: Vec<(String, Item)> = instances
-        .into_iter()
-        .filter_map(|instance: Value| {
-            let entry = context.projection.encode(&instance, 0);
-            let key = cache::key(entry.namespace.as_deref(), &entry.name);
-            selected(options, &entry.name, entry.namespace.as_deref(), &entry.labels, &entry.fields)
-                .then(|| (key, Item::Held(Arc::new(entry))))
-        })
-        .collect();
-    items.sort_by(|(left, _), (right, _)| left.cmp(right));
-    Ok(Listing { items, revision })
+        .collect()
 }
 
 /// The most recent state: from the cache when that is proven to have it, and from the host otherwise.

@@ -1,0 +1,102 @@
+//! Lists that were read from the host for clients that take them page by page.
+//!
+//! Every page is of one revision. A cluster moves that for its other resources too, so the cache may not know it yet; without
+//! this the host would be asked for everything again with each page.
+
+use std::{sync::Arc, time::Duration};
+
+use moka::future::Cache;
+
+use super::cache::Entry;
+
+/// The most bytes of all lists together.
+const BYTES_MAX: u64 = 32 * 1024 * 1024;
+
+/// For how long a list is held. Who comes later for the next page has it read from the host.
+const AGE_MAX: Duration = Duration::from_secs(60);
+
+/// What an object takes besides its JSON, about.
+const ENTRY_BYTES: usize = 256;
+
+/// Which list it is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ListKey {
+    /// The version of the kind, with its group.
+    pub api_version: String,
+    /// The resource.
+    pub resource: String,
+    /// The namespace; none for all.
+    pub namespace: Option<String>,
+    /// The revision.
+    pub revision: u64,
+}
+
+/// Objects in the order of their keys.
+pub type HeldList = Arc<Vec<Arc<Entry>>>;
+
+/// Lists of all kinds, bounded together.
+pub struct HeldLists {
+    lists: Cache<ListKey, HeldList>,
+}
+
+impl Default for HeldLists {
+    fn default() -> Self {
+        Self { lists: Cache::builder().max_capacity(BYTES_MAX).weigher(weight).time_to_live(AGE_MAX).build() }
+    }
+}
+
+fn weight(_: &ListKey, list: &HeldList) -> u32 {
+    let bytes: usize = list.iter().map(|entry| entry.json.bytes() + ENTRY_BYTES).sum();
+    u32::try_from(bytes).unwrap_or(u32::MAX)
+}
+
+impl HeldLists {
+    /// A list that is held.
+    pub async fn get(&self, key: &ListKey) -> Option<HeldList> {
+        self.lists.get(key).await
+    }
+
+    /// Holds a list for a while, if there is room for it.
+    pub async fn hold(&self, key: ListKey, list: HeldList) {
+        self.lists.insert(key, list).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::storage::texts::Texts;
+
+    fn list(bytes: usize) -> HeldList {
+        let entry = Entry {
+            namespace: None,
+            name: "a".to_owned(),
+            revision: 1,
+            labels: Texts::default(),
+            fields: Texts::default(),
+            json: Bytes::from(vec![b' '; bytes]).into(),
+        };
+        Arc::new(vec![Arc::new(entry)])
+    }
+
+    #[tokio::test]
+    async fn lists_are_held_by_revision_and_within_their_bound() {
+        let key = |revision| ListKey {
+            api_version: "example.com/v1".to_owned(),
+            resource: "cups".to_owned(),
+            namespace: None,
+            revision,
+        };
+        let lists = HeldLists::default();
+        lists.hold(key(1), list(10)).await;
+        assert_eq!(lists.get(&key(1)).await.map(|held| held.len()), Some(1));
+        assert!(lists.get(&key(2)).await.is_none());
+        for revision in 2..10 {
+            lists.hold(key(revision), list(10 << 20)).await;
+        }
+        lists.lists.run_pending_tasks().await;
+        assert!(lists.lists.weighted_size() <= BYTES_MAX);
+    }
+}
