@@ -16,6 +16,9 @@ use crate::{
 /// Where its instances are.
 mod backend;
 
+/// Whether Flux takes the settings of their releases.
+mod flux_settings;
+
 /// What it is called.
 mod names;
 

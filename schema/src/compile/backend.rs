@@ -6,7 +6,7 @@ use kindsmith_crds::{Adopt, ApplicationDefinition, Backend, HelmReleaseBackend, 
 use regex::Regex;
 use serde_json::{Value, json};
 
-use super::{DefinitionNames, Rules, names::is, version::count};
+use super::{DefinitionNames, Rules, flux_settings, names::is, version::count};
 use crate::{
     convert::release::{
         LABEL_VALUE_BYTES_MAX, RELEASE_NAME_BYTES_MAX, ReleaseTemplate, SHOWN_STATUS, StatusValue,
@@ -34,6 +34,7 @@ pub(super) fn compile(
         (Some(settings), None) => {
             let at = at.child("helmRelease");
             check_release(settings, definition.spec.scope, &at, errors);
+            flux_settings::check(settings, &at, errors);
             let group = &definition.spec.group;
             let template = ReleaseTemplate::new(group, storage.unwrap_or_default(), &names.kind, settings.clone());
             for (field, fault) in template.placeholder_faults() {

@@ -5,6 +5,8 @@
 //! kind, such as one made by hand, is an instance when its chart and source are the definition's, unless `adopt` is
 //! `Labels`.
 
+use std::collections::HashMap;
+
 use kindsmith_crds::Adopt;
 use serde_json::{Map, Value};
 
@@ -121,15 +123,41 @@ impl ReleaseTemplate {
     }
 
     /// What of the chart tells releases apart; the version does not.
-    fn chart_identity(&self) -> Option<[Option<String>; 4]> {
+    fn chart_identity(&self) -> Option<ChartIdentity> {
         let settings = &self.settings;
         if let Some(chart) = &settings.chart_ref {
-            return Some([Some(format!("{:?}", chart.kind)), Some(chart.name.clone()), chart.namespace.clone(), None]);
+            let object = (format!("{:?}", chart.kind), chart.name.clone(), None);
+            return Some(ChartIdentity { object, namespace: chart.namespace.clone() });
         }
         let chart = &settings.chart.as_ref()?.spec;
         let source = &chart.source_ref;
-        let kind = Some(format!("{:?}", source.kind));
-        Some([kind, Some(source.name.clone()), source.namespace.clone(), Some(chart.chart.clone())])
+        let object = (format!("{:?}", source.kind), source.name.clone(), Some(chart.chart.clone()));
+        Some(ChartIdentity { object, namespace: source.namespace.clone() })
+    }
+}
+
+/// What tells charts apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct ChartIdentity {
+    /// The kind and the name of the object that holds the chart, and the name of the chart in it where it holds several.
+    object: (String, String, Option<String>),
+    /// The namespace of the object; none for that of each release.
+    namespace: Option<String>,
+}
+
+/// A definition that has taken a prefix.
+struct PrefixHolder<'k> {
+    prefix: &'k str,
+    namespace: Option<String>,
+    definition: &'k str,
+}
+
+impl PrefixHolder<'_> {
+    /// Whether a release could have both prefixes and, in some namespace, both charts.
+    fn overlaps(&self, other: &Self) -> bool {
+        let namespaces = [&self.namespace, &other.namespace];
+        let same_place = namespaces.iter().any(|namespace| namespace.is_none()) || namespaces[0] == namespaces[1];
+        same_place && (other.prefix.starts_with(self.prefix) || self.prefix.starts_with(other.prefix))
     }
 }
 
@@ -159,26 +187,23 @@ pub fn overlaps<'k, K: Copy + Into<Claim<'k>>>(kinds: &[K]) -> Vec<Option<Overla
         key(left).cmp(&key(right))
     });
     let mut found = vec![None; kinds.len()];
-    let mut held: std::collections::HashMap<[Option<String>; 4], Vec<(&str, &str)>> = std::collections::HashMap::new();
+    let mut held: HashMap<(String, String, Option<String>), Vec<PrefixHolder<'k>>> = HashMap::new();
     for index in order {
         let KindBackend::Release(template) = kinds[index].backend else { continue };
         let Some(chart) = template.chart_identity().filter(|_| template.adopt() == Adopt::Chart) else { continue };
-        let prefix = template.settings.prefix.as_str();
-        let others = held.entry(chart).or_default();
-        let own = kinds[index].origin.name.as_str();
-        let clash = others
-            .iter()
-            .filter(|(_, holder)| *holder != own)
-            .find(|(other, _)| other.starts_with(prefix) || prefix.starts_with(other));
+        let ChartIdentity { object, namespace } = chart;
+        let own = PrefixHolder { prefix: &template.settings.prefix, namespace, definition: &kinds[index].origin.name };
+        let others = held.entry(object).or_default();
+        let clash = others.iter().find(|other| other.definition != own.definition && own.overlaps(other));
         match clash {
-            Some((other, holder)) => {
+            Some(other) => {
                 found[index] = Some(Overlap {
-                    prefix: prefix.to_owned(),
-                    other: (*other).to_owned(),
-                    holder: (*holder).to_owned(),
+                    prefix: own.prefix.to_owned(),
+                    other: other.prefix.to_owned(),
+                    holder: other.definition.to_owned(),
                 });
             }
-            None => others.push((prefix, &kinds[index].origin.name)),
+            None => others.push(own),
         }
     }
     found

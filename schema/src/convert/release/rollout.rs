@@ -69,6 +69,9 @@ fn merge(before: &Value, wanted: &Value, held: &Value) -> Map<String, Value> {
         if wanted.is_object() && held.is_object() {
             let inner = merge(before, wanted, held);
             patch.extend((!inner.is_empty()).then(|| (key.clone(), Value::Object(inner))));
+        } else if let (Value::Array(before), Value::Array(wanted), Value::Array(held)) = (before, wanted, held) {
+            let merged = merge_lists(before, wanted, held);
+            patch.extend((merged != *held).then(|| (key.clone(), Value::Array(merged))));
         } else {
             patch.insert(key.clone(), wanted.clone());
         }
@@ -81,9 +84,29 @@ fn merge(before: &Value, wanted: &Value, held: &Value) -> Map<String, Value> {
             // Somebody else, or a default of the CustomResourceDefinition, has added to it: what was ours goes.
             let inner = merge(before, &Value::Null, held);
             patch.extend((!inner.is_empty()).then(|| (key.clone(), Value::Object(inner))));
+        } else if let (Value::Array(before), Value::Array(held)) = (before, held) {
+            let merged = merge_lists(before, &[], held);
+            patch.extend((merged != *held).then(|| (key.clone(), Value::Array(merged))));
         }
     }
     patch
+}
+
+/// The list with what the definition added and without what it took away; what others added, to `valuesFrom` for example,
+/// stays where it is.
+fn merge_lists(before: &[Value], wanted: &[Value], held: &[Value]) -> Vec<Value> {
+    let gone = |item: &Value| before.contains(item) && !wanted.contains(item);
+    let mut merged: Vec<Value> = held.iter().filter(|item| !gone(item)).cloned().collect();
+    // What is new comes behind what it follows in the definition.
+    let mut next = 0;
+    for item in wanted {
+        let at = merged.iter().position(|there| there == item).unwrap_or_else(|| {
+            merged.insert(next, item.clone());
+            next
+        });
+        next = at + 1;
+    }
+    merged
 }
 
 /// Whether two values are the same to Flux: an empty list or map is none.
@@ -166,6 +189,33 @@ mod tests {
         held["spec"]["install"]["remediation"]["retries"] = json!(3);
         let wanted = json!({"spec": {"install": {"disableHooks": null, "remediation": null}}});
         assert_eq!(changes(&without, &held), Some(wanted));
+    }
+
+    #[test]
+    fn what_others_added_to_a_list_stays() {
+        let values_from = |names: &[&str]| {
+            let list: Vec<Value> = names.iter().map(|name| json!({"kind": "Secret", "name": name})).collect();
+            json!(list)
+        };
+        let with = |names: &[&str]| {
+            template(|settings| settings.values_from = serde_json::from_value(values_from(names)).unwrap())
+        };
+        let instance = json!({"metadata": {"name": "a", "namespace": "t"}});
+        let mut held = with(&["one", "two"]).create(&instance);
+        held["metadata"]["resourceVersion"] = json!("7");
+        held["spec"]["valuesFrom"] = values_from(&["one", "two", "theirs"]);
+        for (wanted, merged) in [
+            (&["one", "three"][..], &["one", "three", "theirs"][..]),
+            (&["zero", "one", "two"], &["zero", "one", "two", "theirs"]),
+            (&["two"], &["two", "theirs"]),
+            (&[], &["theirs"]),
+        ] {
+            let changed = changes(&with(wanted), &held);
+            assert_eq!(changed, Some(json!({"spec": {"valuesFrom": values_from(merged)}})), "{wanted:?}");
+        }
+        held["spec"]["valuesFrom"] = values_from(&["one", "two"]);
+        assert_eq!(changes(&with(&[]), &held), Some(json!({"spec": {"valuesFrom": null}})));
+        assert_eq!(changes(&with(&["two"]), &held), Some(json!({"spec": {"valuesFrom": values_from(&["two"])}})));
     }
 
     #[test]

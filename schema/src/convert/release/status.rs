@@ -210,7 +210,10 @@ mod tests {
             {"type": "Ready", "status": "True", "reason": "UpgradeSucceeded", "observedGeneration": 5},
             {"type": "Released", "status": "True", "reason": "InstallSucceeded", "observedGeneration": 1}]);
         let shown = of(&rolled_out);
-        assert_eq!((&shown["conditions"][1]["status"], &shown["conditions"][1]["observedGeneration"]), (&json!("True"), &json!(5)));
+        assert_eq!(
+            (&shown["conditions"][1]["status"], &shown["conditions"][1]["observedGeneration"]),
+            (&json!("True"), &json!(5))
+        );
         rolled_out["metadata"]["generation"] = json!(6);
         let shown = of(&rolled_out);
         assert!((0..2).all(|at| shown["conditions"][at]["reason"] == "NotYetObserved"), "{shown:?}");

@@ -200,6 +200,14 @@ fn one_chart_needs_prefixes_of_which_none_begins_with_another() {
     let text = clash[0].as_ref().unwrap().to_string();
     assert!(text.contains("\"redis-cluster-\" overlaps with \"redis-\" of ApplicationDefinition \"redises."), "{text}");
     assert!(found(&kind("clusters", newer, "redis-", "redis", Adopt::Chart))[0].is_some());
+    // The chart of each release's own namespace is the same one where that is `charts`.
+    let placed = |namespace: Option<&str>| {
+        let mut second = kind("clusters", newer, "redis-cluster-", "redis", Adopt::Chart);
+        let crate::kind::KindBackend::Release(template) = &mut second.backend else { panic!("there is no release") };
+        template.settings.chart_ref.as_mut().unwrap().namespace = namespace.map(str::to_owned);
+        found(&second)[0].is_some()
+    };
+    assert_eq!([placed(None), placed(Some("charts")), placed(Some("other"))], [true, true, false]);
     for sound in [
         kind("clusters", newer, "redis-cluster-", "other", Adopt::Chart),
         kind("clusters", newer, "cluster-", "redis", Adopt::Chart),
