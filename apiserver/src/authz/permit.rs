@@ -55,3 +55,34 @@ impl Requester {
         ApiError::Forbidden { named, message: forbidden_message(&self.user, attributes, reason), causes: Vec::new() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+
+    use super::*;
+
+    struct Failing(AuthzError);
+
+    #[async_trait]
+    impl Authorizer for Failing {
+        async fn authorize(&self, _: &UserInfo, _: &Attributes) -> Result<Decision, AuthzError> {
+            Err(self.0.clone())
+        }
+    }
+
+    #[tokio::test]
+    async fn who_cannot_be_judged_now_may_try_again() {
+        let asked = |error| async move {
+            let requester = Requester { user: UserInfo::default(), authorizer: Arc::new(Failing(error)) };
+            let attributes = Attributes::NonResource { verb: "get".to_owned(), path: "/metrics".to_owned() };
+            let error = requester.permit(&attributes).await.unwrap_err();
+            (error.code(), error.retry_after())
+        };
+        assert_eq!(
+            asked(AuthzError::NoAnswer("connection refused".to_owned())).await,
+            (503, Some(RETRY_AFTER_SECONDS))
+        );
+        assert_eq!(asked(AuthzError::Refused("no such user".to_owned())).await, (500, None));
+    }
+}
