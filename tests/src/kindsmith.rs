@@ -116,7 +116,12 @@ impl Launch {
 
     /// A client for the apiserver on a port, past everything, as the administrator; it does not check the certificate.
     pub(crate) async fn direct(&self, port: u16) -> Result<Client> {
-        let mut config = kubeconfig::config(&self.kubeconfig).await?;
+        Self::direct_as(&self.kubeconfig, port).await
+    }
+
+    /// As [`Launch::direct`], for the user of a kubeconfig.
+    async fn direct_as(kubeconfig: &Path, port: u16) -> Result<Client> {
+        let mut config = kubeconfig::config(kubeconfig).await?;
         config.cluster_url = format!("https://127.0.0.1:{port}").parse().context("parsing our own address")?;
         config.accept_invalid_certs = true;
         config.root_cert = None;
@@ -276,6 +281,14 @@ impl Kindsmith {
     /// The kubeconfig cannot be read.
     pub async fn client(&self) -> Result<Client> {
         self.launch.direct(self.port).await
+    }
+
+    /// As [`Kindsmith::client`], for the user of a kubeconfig.
+    ///
+    /// # Errors
+    /// The kubeconfig cannot be read.
+    pub async fn client_as(&self, kubeconfig: &Path) -> Result<Client> {
+        Launch::direct_as(kubeconfig, self.port).await
     }
 
     fn process(&self, name: &str, args: &[&str]) -> Result<Process> {

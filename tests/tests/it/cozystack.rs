@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
-use kindsmith_tests::{ControlPlane, Kindsmith, wait};
+use kindsmith_tests::{ControlPlane, Dev, Kindsmith, wait};
 use kube::{Client, client::Body};
 use serde_json::{Value, json};
 
@@ -104,8 +104,16 @@ fn wanted_labels(definition: &Value, name: &str) -> Value {
     labels
 }
 
+/// What of an instance was changed while others had written to its release.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Touched {
+    Values,
+    /// There is no value of which another one is known.
+    MetadataAlone,
+}
+
 /// Creates an instance from its defaults, and checks the release, the round trip, and what a foreign controller writes.
-async fn check_kind(client: &Client, index: usize, definition: &Value) -> Result<()> {
+async fn check_kind(client: &Client, index: usize, definition: &Value) -> Result<Touched> {
     let kind = text(definition, "/spec/application/kind");
     let name = format!("test{index}");
     let instance = json!({"apiVersion": "apps.cozystack.io/v1alpha1", "kind": kind,
@@ -154,20 +162,50 @@ async fn check_kind(client: &Client, index: usize, definition: &Value) -> Result
         wanted["metadata"][changing] = after["metadata"][changing].clone();
     }
     ensure!(after == wanted, "the release was {before} and is {after}");
-    Ok(())
+
+    // A change of the values leaves the platform's own, and all else.
+    let switch =
+        created["spec"].as_object().into_iter().flatten().find_map(|(key, value)| Some((key, value.as_bool()?)));
+    let Some((key, on)) = switch else { return Ok(Touched::MetadataAlone) };
+    done(client, "PATCH", &one, Some(json!({"spec": {key: !on}}))).await?;
+    let release = done(client, "GET", &release_path, None).await?;
+    let mut wanted = after["spec"].clone();
+    wanted["values"][key] = json!(!on);
+    ensure!(release["spec"] == wanted, "the release had {} and has {}", after["spec"], release["spec"]);
+    for kept in ["finalizers", "labels"] {
+        ensure!(release["metadata"][kept] == after["metadata"][kept], "{kept} were {after} and are {release}");
+    }
+    Ok(Touched::Values)
 }
 
-/// Rules of the schema hold when a field changes.
-async fn check_immutable(client: &Client, index: usize, definition: &Value) -> Result<bool> {
+/// The fields of a schema that say they cannot change, wherever they are, with the messages of their rules.
+fn immutable_fields(schema: &Value, path: &[&str], found: &mut Vec<(Vec<String>, String)>) {
+    let rules = schema["x-kubernetes-validations"].as_array().into_iter().flatten();
+    let own = rules.filter(|rule| rule["rule"] == "self == oldSelf" && schema["type"] == "string");
+    found.extend(
+        own.map(|rule| (path.iter().map(|&name| name.to_owned()).collect(), text(rule, "/message").to_owned())),
+    );
+    for (name, inner) in schema["properties"].as_object().into_iter().flatten() {
+        immutable_fields(inner, &[path, &[name]].concat(), found);
+    }
+}
+
+/// Rules of the schema hold when a field changes. How many such fields there are.
+async fn check_immutable(client: &Client, index: usize, definition: &Value) -> Result<usize> {
     let schema: Value = serde_json::from_str(text(definition, "/spec/application/openAPISchema"))?;
-    let rule = "/properties/storageClass/x-kubernetes-validations/0/message";
-    let Some(message) = schema.pointer(rule).and_then(Value::as_str) else { return Ok(false) };
+    let mut fields = Vec::new();
+    immutable_fields(&schema, &[], &mut fields);
     let one = format!("{}/test{index}", collection(definition));
-    let change = json!({"spec": {"storageClass": "other"}});
-    let (code, answer) = ask(client, "PATCH", &one, Some(change)).await?;
-    ensure!(code == 422 && text(&answer, "/message").contains(message), "{code}: {answer}");
-    ensure!(text(&answer, "/details/causes/0/field") == "spec.storageClass", "{answer}");
-    Ok(true)
+    for (path, message) in &fields {
+        let nested = |value: &str| path.iter().rev().fold(json!(value), |inner, name| json!({name: inner}));
+        // From one value to another: what is absent may be set once.
+        ask(client, "PATCH", &one, Some(json!({"spec": nested("")}))).await?;
+        let (code, answer) = ask(client, "PATCH", &one, Some(json!({"spec": nested("another")}))).await?;
+        let field = format!("spec.{}", path.join("."));
+        ensure!(code == 422 && text(&answer, "/message").contains(message), "{field}: {code}: {answer}");
+        ensure!(text(&answer, "/details/causes/0/field") == field, "{answer}");
+    }
+    Ok(fields.len())
 }
 
 #[tokio::test]
@@ -194,13 +232,16 @@ async fn all_definitions_are_served_as_they_are() -> Result<()> {
         Ok(())
     })
     .await?;
-    let mut immutable = 0;
+    let (mut served, mut changed, mut immutable) = (0, 0, 0);
     for (index, definition) in definitions.iter().enumerate() {
         let kind = || format!("kind {}", text(definition, "/spec/application/kind"));
-        check_kind(&client, index, definition).await.with_context(kind)?;
-        immutable += usize::from(check_immutable(&client, index, definition).await.with_context(kind)?);
+        let touched = check_kind(&client, index, definition).await.with_context(kind)?;
+        changed += usize::from(touched == Touched::Values);
+        immutable += check_immutable(&client, index, definition).await.with_context(kind)?;
+        served += 1;
     }
-    println!("{} kinds served, {immutable} with fields that cannot change", definitions.len());
+    println!("{served} kinds served, values of {changed} changed, {immutable} fields that cannot change");
+    ensure!(served == definitions.len() && changed > 0 && immutable > 0, "{served}, {changed}, {immutable}");
 
     let bucket = |name: &str, spec: &str| {
         format!(
@@ -232,5 +273,29 @@ async fn all_definitions_are_served_as_they_are() -> Result<()> {
     ensure!(table.contains("hand") && table.contains("Unknown") && table.contains("<unknown>"), "{table}");
     let table = call(&["get", "kuberneteses", "-n", NAMESPACE]).ok().await?;
     ensure!(table.lines().nth(1).is_some_and(|row| row.contains("True") && row.ends_with("abc")), "{table}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn all_definitions_are_served_without_a_cluster() -> Result<()> {
+    let Some((folder, definitions)) = definitions()? else { return Ok(()) };
+    let dev = Dev::start(["--definitions", "cozystack", &folder.to_string_lossy()]).await?;
+    let client = dev.client().await?;
+    let listed = done(&client, "GET", "/apis/apps.cozystack.io/v1alpha1", None).await?;
+    let plurals: Vec<&str> =
+        listed["resources"].as_array().into_iter().flatten().map(|resource| text(resource, "/name")).collect();
+    let missing = definitions.iter().map(|it| text(it, "/spec/application/plural")).find(|it| !plurals.contains(it));
+    ensure!(missing.is_none(), "{missing:?} is not among {plurals:?}");
+    dev.kubectl(["create", "namespace", NAMESPACE]).ok().await?;
+    for (index, definition) in definitions.iter().enumerate() {
+        let kind = text(definition, "/spec/application/kind");
+        let (name, prefix) = (format!("test{index}"), text(definition, "/spec/release/prefix"));
+        let instance = json!({"apiVersion": "apps.cozystack.io/v1alpha1", "kind": kind, "metadata": {"name": name}});
+        let created =
+            done(&client, "POST", &collection(definition), Some(instance)).await.with_context(|| name.clone())?;
+        let release = done(&client, "GET", &format!("{}/{prefix}{name}", releases()), None).await?;
+        ensure!(release["spec"]["chartRef"] == definition["spec"]["release"]["chartRef"], "the release has {release}");
+        ensure!(created["metadata"]["uid"] == release["metadata"]["uid"], "{kind}: {created}, {release}");
+    }
     Ok(())
 }

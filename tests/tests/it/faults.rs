@@ -28,7 +28,7 @@ spec:
 ";
 
 /// What needs the host.
-const UNREACHABLE: [(&str, &str, &str); 6] = [
+const UNREACHABLE: [(&str, &str, &str); 8] = [
     ("GET", "/apis/apps.example.com/v1alpha1/namespaces/default/redises/kept", ""),
     ("GET", "/apis/apps.example.com/v1alpha1/namespaces/default/redises", ""),
     ("GET", "/apis/apps.example.com/v1alpha1/redises", ""),
@@ -38,8 +38,18 @@ const UNREACHABLE: [(&str, &str, &str); 6] = [
         r#"{"apiVersion": "apps.example.com/v1alpha1", "kind": "Redis", "metadata": {"name": "kept"}}"#,
     ),
     ("PATCH", "/apis/apps.example.com/v1alpha1/namespaces/default/redises/kept", r#"{"spec": {"replicas": 3}}"#),
+    (
+        "POST",
+        "/apis/apps.example.com/v1alpha1/namespaces/default/redises",
+        r#"{"apiVersion": "apps.example.com/v1alpha1", "kind": "Redis", "metadata": {"name": "new"}}"#,
+    ),
     ("DELETE", "/apis/apps.example.com/v1alpha1/namespaces/default/redises/kept", ""),
+    ("DELETE", "/apis/apps.example.com/v1alpha1/namespaces/default/redises", ""),
 ];
+
+/// Lets more replicas of a Redis be asked for: nothing that is stored can be hurt by it.
+const MORE_REPLICAS: &str = r#"[{"op": "replace", "value": 20,
+    "path": "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/replicas/maximum"}]"#;
 
 fn redis(name: &str, namespace: &str) -> String {
     format!(
@@ -78,6 +88,8 @@ async fn a_bad_definition_and_a_missing_flux_leave_the_rest_serving() -> Result<
         "kubectl complained {missing}"
     );
     call(&["explain", "redises.spec"]).ok().await?;
+    // A definition that changes meanwhile has changed for the instances that come later.
+    call(&["patch", "appdef", "redises.apps.example.com", "--type=json", "-p", MORE_REPLICAS]).ok().await?;
     control_plane.install_flux_crds().await?;
     wait::until("the kind to work", Duration::from_secs(30), || async {
         call(&["create", "-f", "-"]).stdin(&redis("late", "default")).ok().await.map(drop)
@@ -90,6 +102,11 @@ async fn a_bad_definition_and_a_missing_flux_leave_the_rest_serving() -> Result<
         Ok(())
     })
     .await?;
+
+    call(&["patch", "redis", "late", "--type=merge", "-p", r#"{"spec": {"replicas": 15}}"#]).ok().await?;
+    let refused =
+        call(&["patch", "redis", "late", "--type=merge", "-p", r#"{"spec": {"replicas": 21}}"#]).fails().await?;
+    ensure!(refused.contains("less than or equal to 20"), "kubectl complained {refused}");
 
     call(&["apply", "-f", "-"]).stdin(BROKEN).ok().await?;
     call(&["wait", "--for=condition=Accepted=False", "appdef/broken.apps.example.com", "--timeout=20s"]).ok().await?;
@@ -112,6 +129,7 @@ async fn an_unreachable_host_is_said_and_discovery_goes_on() -> Result<()> {
     apply_definitions(&call).await?;
     call(&["create", "-f", "-"]).stdin(&redis("kept", "default")).ok().await?;
     let own = kindsmith.client().await?;
+    let stranger = kindsmith.client_as(&control_plane.kubeconfig_as("stranger", &[])?).await?;
     let send = |method: &'static str, path: &'static str, body: &'static str| {
         let own = own.clone();
         async move {
@@ -148,6 +166,20 @@ async fn an_unreachable_host_is_said_and_discovery_goes_on() -> Result<()> {
         let (code, _, body) = ask(path).await?;
         ensure!(code == 200, "{path} answers {code} {body}");
     }
+
+    // Whether somebody may is for the cluster to say: they are told to come back, and not that something is broken.
+    let listing = http::Request::get(cached).body(kube::client::Body::empty())?;
+    let answer = stranger.send(listing).await?;
+    ensure!(
+        answer.status() == 503 && answer.headers().contains_key("retry-after"),
+        "a user of whom nothing is known is answered {} {:?}",
+        answer.status(),
+        answer.headers()
+    );
+    // Who follows the instances goes on from memory.
+    let watch = format!("{cached}&watch=true&timeoutSeconds=1");
+    let events = own.request_text(http::Request::get(watch).body(Vec::new())?).await?;
+    ensure!(events.contains("ADDED") && events.contains("\"kept\""), "a watch from the cache tells {events:?}");
 
     control_plane.start_api_server().await?;
     wait::until("the kind to work again", Duration::from_secs(60), || async {

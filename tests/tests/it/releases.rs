@@ -84,6 +84,8 @@ async fn what_others_write_to_a_release_is_seen_kept_and_no_conflict() -> Result
     nobodys_change_is_lost(&client).await.context("many writers")?;
     hand_made_releases_come_and_go(&client).await.context("a release made by hand")?;
     values_arrive_as_they_are(&client).await.context("values of any kind")?;
+    labels_alone_make_an_instance(&client).await.context("adopted by labels")?;
+    overlapping_prefixes_are_told(&client).await.context("two definitions of one chart")?;
     settings_are_rolled_out(&client).await.context("settings of a definition that changed")
 }
 
@@ -163,7 +165,82 @@ async fn hand_made_releases_come_and_go(client: &Client) -> Result<()> {
     done(client, "PATCH", &format!("{REDISES}/hand"), Some(&change)).await?;
     let held = done(client, "GET", &path, None).await?;
     ensure!(held["spec"]["values"] == json!({"replicas": 50, "unknown": "kept"}), "{}", held["spec"]["values"]);
+    ensure!(next().await?["type"] == "MODIFIED", "the label was not told");
+    // Labels of another kind: it is that one's. Without any, its chart counts again.
+    let marks = |kind: Value, group: Value| json!({"metadata": {"labels": {"kindsmith.dev/kind": kind, "kindsmith.dev/group": group}}});
+    done(client, "PATCH", &path, Some(&marks(json!("Other"), json!("apps.example.com")))).await?;
+    ensure!(next().await?["type"] == "DELETED", "it is still told of");
+    done(client, "PATCH", &path, Some(&marks(Value::Null, Value::Null))).await?;
+    let event = next().await?;
+    ensure!(event["type"] == "ADDED" && event["object"]["metadata"]["labels"] == json!({"l": "1"}), "{event}");
     Ok(())
+}
+
+/// With `adopt: Labels` a release is an instance as long as it has the labels, whatever its chart.
+async fn labels_alone_make_an_instance(client: &Client) -> Result<()> {
+    let looses = "/apis/apps.example.com/v1alpha1/namespaces/default/looses";
+    let definition = "/apis/kindsmith.dev/v1alpha1/applicationdefinitions/looses.apps.example.com";
+    let adopt = json!({"spec": {"backend": {"helmRelease": {"adopt": "Labels"}}}});
+    done(client, "PATCH", definition, Some(&adopt)).await?;
+    let watch = http::Request::get(format!("{looses}?watch=true&fieldSelector=metadata.name=hand")).body(Vec::new())?;
+    wait::until("the definition", Duration::from_secs(30), || async {
+        let held = done(client, "GET", definition, None).await?;
+        let ready = held["status"]["conditions"].as_array().into_iter().flatten().find(|it| it["type"] == "Ready");
+        let ready = ready.cloned().unwrap_or_default();
+        ensure!(ready["status"] == "True" && ready["observedGeneration"] == held["metadata"]["generation"], "{ready}");
+        Ok(())
+    })
+    .await?;
+    let mut events = client.request_stream(watch).await?.lines().boxed();
+    let mut next = async || -> Result<Value> {
+        let line = tokio::time::timeout(Duration::from_secs(10), events.next()).await.context("no event")?;
+        Ok(serde_json::from_str(&line.context("the watch ended")??)?)
+    };
+    let chart = json!({"kind": "OCIRepository", "name": "loose", "namespace": "charts"});
+    let release = json!({"apiVersion": "helm.toolkit.fluxcd.io/v2", "kind": "HelmRelease",
+        "metadata": {"name": "loose-hand"}, "spec": {"interval": "5m", "chartRef": chart, "values": {"a": "1"}}});
+    done(client, "POST", RELEASES, Some(&release)).await?;
+    let (code, answer) = ask(client, "GET", &format!("{looses}/hand"), None).await?;
+    ensure!(code == 404 && answer["message"] == "looses.apps.example.com \"hand\" not found", "{code}: {answer}");
+    let path = format!("{RELEASES}/loose-hand");
+    let marks = |kind: Value| json!({"metadata": {"labels": {"kindsmith.dev/kind": kind, "kindsmith.dev/group": "apps.example.com"}}});
+    done(client, "PATCH", &path, Some(&marks(json!("Loose")))).await?;
+    let event = next().await?;
+    ensure!(event["type"] == "ADDED" && event["object"]["spec"] == json!({"a": "1"}), "{event}");
+    done(client, "PATCH", &path, Some(&json!({"spec": {"chartRef": {"name": "another"}}}))).await?;
+    ensure!(next().await?["type"] == "MODIFIED", "its chart is of no account");
+    done(client, "PATCH", &path, Some(&marks(Value::Null))).await?;
+    let event = next().await?;
+    ensure!(event["type"] == "DELETED" && event["object"]["metadata"]["name"] == "hand", "{event}");
+    Ok(())
+}
+
+/// Two definitions that could both own a release: the newer one is told, and the older one goes on.
+async fn overlapping_prefixes_are_told(client: &Client) -> Result<()> {
+    let definitions = "/apis/kindsmith.dev/v1alpha1/applicationdefinitions";
+    let redis = done(client, "GET", &format!("{definitions}/redises.apps.example.com"), None).await?;
+    let mut second = json!({"apiVersion": "kindsmith.dev/v1alpha1", "kind": "ApplicationDefinition",
+        "metadata": {"name": "clusters.apps.example.com"}, "spec": redis["spec"]});
+    second["spec"]["names"] = json!({"kind": "Cluster", "plural": "clusters"});
+    second["spec"]["backend"]["helmRelease"]["prefix"] = json!("redis-cluster-");
+    done(client, "POST", definitions, Some(&second)).await?;
+    wait::until("the overlap to be told", Duration::from_secs(30), || async {
+        let held = done(client, "GET", &format!("{definitions}/clusters.apps.example.com"), None).await?;
+        let told =
+            held["status"]["conditions"].as_array().into_iter().flatten().find(|it| it["type"] == "NamesAccepted");
+        let told = told.cloned().unwrap_or_default();
+        let text = told["message"].as_str().unwrap_or_default();
+        let wanted =
+            "\"redis-cluster-\" overlaps with \"redis-\" of ApplicationDefinition \"redises.apps.example.com\"";
+        ensure!(told["status"] == "False" && text.contains(wanted), "the condition is {told}");
+        Ok(())
+    })
+    .await?;
+    let clusters = "/apis/apps.example.com/v1alpha1/namespaces/default/clusters";
+    let (code, _) = ask(client, "GET", clusters, None).await?;
+    ensure!(code == 404, "the newer kind answers {code}");
+    done(client, "GET", REDISES, None).await?;
+    done(client, "DELETE", &format!("{definitions}/clusters.apps.example.com"), None).await.map(drop)
 }
 
 async fn values_arrive_as_they_are(client: &Client) -> Result<()> {
