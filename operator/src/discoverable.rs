@@ -1,7 +1,7 @@
-//! What clients find through kube-apiserver: the resources of aggregated discovery, and the group-versions of OpenAPI v3.
+//! What clients find through kube-apiserver: the resources of aggregated discovery, and group-versions of OpenAPI v3.
 //!
-//! Flow: the controller says what should be found; while something is missing kube-apiserver is asked again and again, with
-//! longer and longer pauses; what is found wakes the controller. Nobody is asked while nothing is missing.
+//! Flow: the controller says what should be found; while something is missing kube-apiserver is asked again and again,
+//! with longer and longer pauses; what is found wakes the controller. Nobody is asked while nothing is missing.
 //!
 //! Source: k8s.io/kube-aggregator/pkg/apiserver/handler_discovery.go and pkg/controllers/openapiv3/controller.go, which
 //! fetch both from us and serve them from memory.
@@ -17,7 +17,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::Notify;
 
-use crate::{act::within, error::ActionError, group_version::GroupVersion};
+use crate::{call::within, error::ActionError, group_version::GroupVersion};
 
 /// The pause while something is missing, at first.
 const PAUSE_MIN: Duration = Duration::from_millis(100);
@@ -214,7 +214,8 @@ mod tests {
         let groups = json!({"kind": "APIGroupDiscoveryList", "items": [{
             "metadata": {"name": "apps.example.com", "creationTimestamp": null},
             "versions": [
-                {"version": "v1", "freshness": "Current", "resources": [{"resource": "redises", "scope": "Namespaced"}]},
+                {"version": "v1", "freshness": "Current",
+                    "resources": [{"resource": "redises", "scope": "Namespaced"}]},
                 {"version": "v2", "freshness": "Stale"}]}]});
         let index = json!({"paths": {
             "api/v1": {"serverRelativeURL": "/"}, "apis/apps.example.com": {}, "apis/apps.example.com/v1": {}}});

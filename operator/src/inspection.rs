@@ -22,7 +22,7 @@ use kube::{
 };
 use tokio::sync::Notify;
 
-use crate::{act::within, error::ActionError, releases::Releases};
+use crate::{call::within, error::ActionError, releases::Releases};
 
 /// How many instances that would be harmed are named.
 pub(crate) const OFFENDERS_NAMED_MAX: usize = 10;
@@ -42,17 +42,32 @@ const COUNTED_AGAIN_AFTER: Duration = Duration::from_secs(2);
 /// How often is looked whether something is due.
 const STEP: Duration = Duration::from_secs(1);
 
-/// What asks whether there are instances, in the place of a generation.
-pub(crate) const DELETION: &str = "deletion";
+/// Who asks about the instances of a definition.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Asker {
+    /// A generation that wants to be accepted, by the state that it has: see `Definition::state`.
+    Generation(String),
+    /// The deletion of the definition.
+    Deletion,
+}
+
+impl fmt::Display for Asker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Generation(state) => f.write_str(state),
+            Self::Deletion => f.write_str("deletion"),
+        }
+    }
+}
 
 /// Whether instances are harmed.
 #[derive(Clone, Debug)]
 pub(crate) struct Question {
     /// The uid of the definition.
     pub uid: String,
-    /// The generation that asks to be accepted.
-    pub state: String,
-    /// What is served.
+    /// Who asks.
+    pub asker: Asker,
+    /// The kind that is served now, through which instances are read.
     pub old: Arc<KindOutline>,
     /// What is to be found out.
     pub asking: Asking,
@@ -61,11 +76,11 @@ pub(crate) struct Question {
 /// What is to be found out about instances.
 #[derive(Clone, Debug)]
 pub(crate) enum Asking {
-    /// Which are harmed.
+    /// Which are harmed by a change.
     Harm {
-        /// Of this kind.
+        /// The kind served now.
         old: Arc<Kind>,
-        /// By this.
+        /// The kind proposed.
         new: Arc<Kind>,
         /// What it takes from what is served.
         threats: Arc<[Break]>,
@@ -107,8 +122,11 @@ impl fmt::Display for Answer {
     }
 }
 
-/// To which question an answer belongs: the definition, its generation, and the one that is served.
-type Asked = (String, String, i64);
+/// Answers by the uid of the definition and who asked.
+pub(crate) type Answers = HashMap<(String, Asker), Answer>;
+
+/// To which question an answer belongs: the uid of the definition, who asked, and the generation that was served.
+type Asked = (String, Asker, i64);
 
 impl Question {
     fn again_after(&self) -> Duration {
@@ -119,7 +137,7 @@ impl Question {
     }
 
     fn asked(&self) -> Asked {
-        (self.uid.clone(), self.state.clone(), self.old.origin.generation)
+        (self.uid.clone(), self.asker.clone(), self.old.origin.generation)
     }
 }
 
@@ -163,13 +181,13 @@ impl Inspections {
         }
     }
 
-    /// The answers there are, by the uid of the definition and the generation that asked.
-    pub(crate) fn answers(&self) -> HashMap<(String, String), Answer> {
+    /// The answers there are.
+    pub(crate) fn answers(&self) -> Answers {
         let state = self.state();
         state
             .answers
             .iter()
-            .map(|((uid, asking, _), (answer, _))| ((uid.clone(), asking.clone()), answer.clone()))
+            .map(|((uid, asker, _), (answer, _))| ((uid.clone(), asker.clone()), answer.clone()))
             .collect()
     }
 
@@ -195,7 +213,8 @@ impl Inspections {
             let answer = answer.unwrap_or_else(|error| Answer::Unreadable(error.to_string()));
             let before = self.state().answers.insert(question.asked(), (answer.clone(), Instant::now()));
             if before.is_none_or(|(before, _)| before != answer) {
-                tracing::info!(definition = question.old.origin.name, asking = question.state, %answer, "instances were looked at");
+                let (definition, asking) = (&question.old.origin.name, &question.asker);
+                tracing::info!(definition, %asking, %answer, "instances were looked at");
                 self.bell.notify_one();
             }
         }

@@ -74,6 +74,9 @@ mod pending;
 /// Settings that changed, brought to releases there are.
 mod rollout;
 
+/// How far they have come.
+mod progress;
+
 /// References to what belongs to instances, kept on their releases.
 mod references;
 
@@ -85,6 +88,15 @@ mod controller;
 
 /// A group-version and its APIService's name.
 mod group_version;
+
+/// Which objects are ours.
+mod ours;
+
+/// What was found about one thing.
+mod finding;
+
+/// Calls, and their deadline.
+mod call;
 
 /// What can fail.
 mod error;

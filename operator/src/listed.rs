@@ -116,12 +116,12 @@ impl Journal {
         }
     }
 
-    /// How many changes there were.
+    /// Number of changes ever noted.
     pub(crate) fn noted(&self) -> u64 {
         self.begin.saturating_add(self.keys.len() as u64)
     }
 
-    /// What changed after so many changes; none when that is not remembered.
+    /// The keys of what changed after change number `seen`; none if that is too old to tell.
     pub(crate) fn since(&self, seen: u64) -> Option<impl Iterator<Item = &str>> {
         let skipped = usize::try_from(seen.checked_sub(self.begin)?).ok()?;
         Some(self.keys.iter().skip(skipped).map(String::as_str))

@@ -1,7 +1,7 @@
 //! How long to wait before a watch that failed is opened again.
 //!
-//! client-go waits up to half a minute. Who serves or registers kinds must not be blind for so long after kube-apiserver is
-//! back, and there are few of them.
+//! client-go waits up to half a minute. Who serves or registers kinds must not be blind for so long after
+//! kube-apiserver is back, and there are few of them.
 
 use std::time::Duration;
 

@@ -74,7 +74,7 @@ impl Records {
         self.held().journal.noted()
     }
 
-    /// The uids of the definitions whose records changed since they had changed so often; none when that may be all.
+    /// Definitions, by uid, whose records changed after change number `changes`; none if that is too old to tell.
     pub(crate) fn changed_since(&self, changes: u64) -> Option<BTreeSet<String>> {
         Some(self.held().journal.since(changes)?.map(str::to_owned).collect())
     }

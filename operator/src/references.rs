@@ -1,7 +1,7 @@
 //! References of instances to Secrets, Services and Ingresses, kept in an annotation of their releases.
 //!
-//! Flow: where a definition selects such objects, their metadata is watched; every second, if anything changed, what each
-//! release should refer to is compared with what it holds, and a few releases are patched.
+//! Flow: where a definition selects such objects, their metadata is watched; every second, if anything changed, what
+//! each release should refer to is compared with what it holds, and a few releases are patched.
 //! Guarantees: contents are never asked for; nothing is watched that no definition selects; a patch holds for the state
 //! that it was made for; of kinds that were not seen yet the references stay as they are.
 

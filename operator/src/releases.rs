@@ -1,7 +1,7 @@
 //! The HelmReleases of the cluster, without their values and statuses.
 //!
-//! Nothing else waits for them, as Flux may not be there. What is decided from them waits until all were seen: a release
-//! that was not seen yet is not a release that is gone.
+//! Nothing else waits for them, as Flux may not be there. What is decided from them waits until all were seen: a
+//! release that was not seen yet is not a release that is gone.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use kube::{
 use serde_json::Value;
 
 use crate::{
-    act::within,
+    call::within,
     error::ActionError,
     listed::{List, Listed},
 };

@@ -6,7 +6,7 @@
 //! definition did not stays. Nothing is remembered elsewhere than on the releases, so a restart changes nothing.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -20,7 +20,8 @@ use tokio::sync::Notify;
 
 use crate::{
     listed::List,
-    pending::{Patcher, Pending},
+    pending::{Failures, Patcher, Pending},
+    progress::{Progress, ReleaseName},
     releases::Releases,
 };
 
@@ -29,15 +30,6 @@ const STEP: Duration = Duration::from_secs(1);
 
 /// How many releases are patched in a step: a platform with a thousand of them takes two minutes.
 const PATCHES_PER_STEP_MAX: usize = 10;
-
-/// How far a definition's settings have come.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Progress {
-    /// Releases that have them.
-    pub updated: usize,
-    /// Releases with the labels of the kind.
-    pub total: usize,
-}
 
 /// Kinds with the uids of their definitions. The same `Arc` as before is the same.
 type Kinds = Arc<Vec<(String, Arc<KindOutline>)>>;
@@ -104,7 +96,7 @@ impl Rollouts {
             if done.as_ref().is_some_and(|done| Arc::ptr_eq(&done.0, &kinds) && Arc::ptr_eq(&done.1, &releases)) {
                 continue;
             }
-            let (progress, pending) = assess(&kinds, &releases, &mut settled);
+            let (progress, pending) = assess(&kinds, &releases, patcher.failures(), &mut settled);
             if self.progressed(progress) {
                 self.bell.notify_one();
             }
@@ -114,22 +106,30 @@ impl Rollouts {
     }
 }
 
-/// The key and the value of the label of a kind, and the group.
-type Label<'k> = (&'k str, &'k str, &'k str);
+/// The keys of the labels by which releases of a kind are known: of the kind, and of the group.
+type MarkKeys<'k> = (&'k str, &'k str);
+
+/// Their keys, and what the labels say: the kind, and the group.
+type Marked<'k> = (MarkKeys<'k>, &'k str, &'k str);
 
 /// How far each kind has come, and what is still to be done, by namespace and name.
 fn assess(
     kinds: &[(String, Arc<KindOutline>)],
     releases: &[Arc<DynamicObject>],
+    failures: &Failures,
     settled: &mut Settled,
 ) -> (BTreeMap<String, Progress>, Vec<Pending>) {
-    // By the key and the value of the label of the kind, and by the group: a release is of one kind at most.
-    let mut by_label: HashMap<Label<'_>, (&str, &Arc<KindOutline>, &ReleaseTemplate)> = HashMap::new();
+    // A release is of one kind at most.
+    let mut by_marks: HashMap<Marked<'_>, (&str, &Arc<KindOutline>, &ReleaseTemplate)> = HashMap::new();
+    // Kinds of one form have the same keys, so there are few.
+    let mut mark_keys: BTreeSet<MarkKeys<'_>> = BTreeSet::new();
     let mut progress: BTreeMap<String, Progress> = BTreeMap::new();
     for (uid, kind) in kinds {
         if let KindBackend::Release(template) = &kind.backend {
-            let key = (template.marks.kind.as_str(), template.kind.as_str(), template.group.as_str());
-            by_label.entry(key).or_insert((uid, kind, template));
+            let keys = (template.marks.kind.as_str(), template.marks.group.as_str());
+            mark_keys.insert(keys);
+            let marked = (keys, template.kind.as_str(), template.group.as_str());
+            by_marks.entry(marked).or_insert((uid, kind, template));
             progress.entry(uid.clone()).or_default();
         }
     }
@@ -137,11 +137,10 @@ fn assess(
     let mut still = Settled::with_capacity(settled.len());
     for release in releases {
         let labels = release.labels();
-        let groups: Vec<&str> = labels.values().map(String::as_str).collect();
-        let template = labels
-            .iter()
-            .flat_map(|(key, kind)| groups.iter().map(move |group| (key.as_str(), kind.as_str(), *group)))
-            .find_map(|marks| by_label.get(&marks));
+        let template = mark_keys.iter().find_map(|(of_kind, of_group)| {
+            let (kind, group) = (labels.get(*of_kind)?, labels.get(*of_group)?);
+            by_marks.get(&((*of_kind, *of_group), kind.as_str(), group.as_str()))
+        });
         let Some((uid, kind, template)) = template else { continue };
         let own_uid = release.uid().unwrap_or_default();
         let version = release.resource_version();
@@ -158,19 +157,21 @@ fn assess(
             continue;
         }
         let patch = template.rollout(&object);
+        let name = ReleaseName { namespace: release.namespace().unwrap_or_default(), name: release.name_any() };
         if let Some(progress) = progress.get_mut(*uid) {
             progress.total += 1;
             progress.updated += usize::from(patch.is_none());
+            if let Some(why) = failures.why(&own_uid).filter(|_| patch.is_some()) {
+                progress.refuse(name.clone(), why);
+            }
         }
-        if patch.is_none() {
-            still.insert(own_uid.clone(), (version, Arc::clone(kind)));
+        match patch {
+            None => drop(still.insert(own_uid, (version, Arc::clone(kind)))),
+            Some(patch) => {
+                let ReleaseName { namespace, name } = name;
+                pending.push(Pending { namespace, name, uid: own_uid, patch });
+            }
         }
-        pending.extend(patch.map(|patch| Pending {
-            namespace: release.namespace().unwrap_or_default(),
-            name: release.name_any(),
-            uid: own_uid,
-            patch,
-        }));
     }
     *settled = still;
     pending.sort_by(|left, right| (&left.namespace, &left.name).cmp(&(&right.namespace, &right.name)));
@@ -179,11 +180,13 @@ fn assess(
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use kindsmith_schema::{compile::OwnStorage, form::DefinitionForm};
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::decide::testing::definition;
+    use crate::{decide::testing::definition, progress::Refused};
 
     fn kind(change: impl Fn(&mut Value)) -> Arc<KindOutline> {
         let mut definition = definition("redises", "Redis");
@@ -208,16 +211,50 @@ mod tests {
         foreign.labels_mut().insert("kindsmith.dev/kind".to_owned(), "Other".to_owned());
         let releases = [release(&old, "b"), release(&new, "n"), release(&old, "a"), Arc::new(foreign)];
         let kinds = [("u".to_owned(), new)];
-        let mut settled = Settled::new();
-        let (progress, pending) = assess(&kinds, &releases, &mut settled);
-        assert_eq!(progress["u"], Progress { updated: 1, total: 3 });
+        let (mut failures, mut settled) = (Failures::default(), Settled::new());
+        let (progress, pending) = assess(&kinds, &releases, &failures, &mut settled);
+        assert_eq!(progress["u"], Progress { updated: 1, total: 3, refused: None });
         assert_eq!(settled.keys().collect::<Vec<_>>(), ["uid-of-n"]);
         let names: Vec<&str> = pending.iter().map(|it| it.name.as_str()).collect();
         assert_eq!(names, ["x-a", "x-b"]);
         assert_eq!(pending[0].patch["spec"], json!({"timeout": "9m"}));
-        let again = assess(&kinds, &releases, &mut settled);
-        assert_eq!((again.0["u"], again.1.len()), (Progress { updated: 1, total: 3 }, 2));
+        let again = assess(&kinds, &releases, &failures, &mut settled);
+        assert_eq!((&again.0["u"], again.1.len()), (&progress["u"], 2));
+        // Of one that was refused is told why, until it has the settings.
+        for uid in ["uid-of-b", "uid-of-n", "uid-of-elsewhere"] {
+            let patch = serde_json::Value::Null;
+            let refused = Pending { namespace: String::new(), name: String::new(), uid: uid.to_owned(), patch };
+            failures.failed(&refused, "denied", Instant::now());
+        }
+        let (progress, pending) = assess(&kinds, &releases, &failures, &mut settled);
+        let first = ReleaseName { namespace: "t".to_owned(), name: "x-b".to_owned() };
+        let refused = Some(Refused { count: 1, first, why: "denied".into() });
+        assert_eq!((&progress["u"], pending.len()), (&Progress { updated: 1, total: 3, refused }, 2));
+        let again = assess(&kinds, &releases, &failures, &mut settled);
+        assert_eq!(again.0, progress, "the same failure is told in the same way");
         let other = [("u".to_owned(), kind(|release| release["timeout"] = json!("8m")))];
-        assert_eq!(assess(&other, &releases, &mut settled).0["u"], Progress { updated: 0, total: 3 });
+        let (progress, _) = assess(&other, &releases, &Failures::default(), &mut settled);
+        assert_eq!(progress["u"], Progress { updated: 0, total: 3, refused: None });
+    }
+
+    #[test]
+    fn a_release_is_of_the_kind_that_its_two_labels_name() {
+        let kind_of = |plural: &str, name: &str| {
+            let compiled = DefinitionForm::Kindsmith.compile(&definition(plural, name), OwnStorage::Absent).unwrap();
+            (format!("u-{plural}"), Arc::new(KindOutline::from(&compiled)))
+        };
+        let kinds = [kind_of("redises", "Redis"), kind_of("buckets", "Bucket")];
+        let labelled = |kind: &str, group: &str, other: (&str, &str)| {
+            let mut object = (*release(&kinds[0].1, "a")).clone();
+            let labels = [("kindsmith.dev/kind", kind), ("kindsmith.dev/group", group), other];
+            object.metadata.labels = Some(labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into());
+            let (progress, _) = assess(&kinds, &[Arc::new(object)], &Failures::default(), &mut Settled::new());
+            ["u-redises", "u-buckets"].map(|uid| progress[uid].total)
+        };
+        let group = "apps.example.com";
+        assert_eq!(labelled("Bucket", group, ("a", "Redis")), [0, 1]);
+        assert_eq!(labelled("Redis", group, ("a", "Bucket")), [1, 0]);
+        assert_eq!(labelled("Redis", "other.example.com", ("a", group)), [0, 0]);
+        assert_eq!(labelled("Other", group, ("a", "Redis")), [0, 0]);
     }
 }

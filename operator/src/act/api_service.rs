@@ -6,23 +6,26 @@ use kube::{
     api::{DeleteParams, Patch, PatchParams, Preconditions},
 };
 
-use super::{FIELD_MANAGER, is_status, within};
-use crate::error::ActionError;
+use crate::{
+    call::{FIELD_MANAGER, is_status, within},
+    decide::ExistingApiService,
+    error::ActionError,
+};
 
-/// Server-side apply. One that is ours is brought into shape, whoever changed it, if it is still as it was seen: who saw
-/// an older one might bring an older bundle; where there was none, the apply is
-/// not forced, so that what somebody else made in this moment is a conflict and stays as it is.
+/// Server-side apply. One that is ours is brought into shape, whoever changed it, if it is still as it was seen: who
+/// saw an older one might bring an older bundle. Where there was none, the apply is not forced, so that what somebody
+/// else made in this moment is a conflict and stays as it is.
 pub(super) async fn apply(
     client: &Client,
     object: &APIService,
-    existing: Option<&(String, Option<String>)>,
+    existing: Option<&ExistingApiService>,
 ) -> Result<(), ActionError> {
     let name = object.name_any();
     let mut object = object.clone();
     let mut params = PatchParams::apply(FIELD_MANAGER);
-    if let Some((uid, version)) = existing {
+    if let Some(ExistingApiService { uid, basis }) = existing {
         object.metadata.uid = Some(uid.clone());
-        object.metadata.resource_version = version.clone();
+        object.metadata.resource_version = basis.clone();
         params = params.force();
     }
     let api = Api::<APIService>::all(client.clone());

@@ -7,8 +7,10 @@ use kube::{
 };
 use serde_json::json;
 
-use super::{FIELD_MANAGER, is_status, within};
-use crate::error::ActionError;
+use crate::{
+    call::{FIELD_MANAGER, is_status, within},
+    error::ActionError,
+};
 
 pub(super) async fn set_finalizers(
     client: &Client,

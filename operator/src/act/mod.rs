@@ -21,7 +21,7 @@ mod definition;
 /// ClusterRoles of kinds.
 mod role;
 
-use std::{collections::BTreeSet, future::Future, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc};
 
 use k8s_openapi::{api::core::v1::Secret, kube_aggregator::pkg::apis::apiregistration::v1::APIService};
 use kube::{Api, Client};
@@ -29,16 +29,11 @@ use kube_runtime::events::Recorder;
 
 use crate::{
     CertificateKeeper,
+    call::within,
     certificates::{Lifetimes, bundle},
     decide::Action,
     error::ActionError,
 };
-
-/// The field manager of all our writes.
-pub(crate) const FIELD_MANAGER: &str = "kindsmith-operator";
-
-/// How long one call may take.
-const CALL_DEADLINE: Duration = Duration::from_secs(15);
 
 /// Carries out actions.
 #[derive(Clone)]
@@ -96,8 +91,8 @@ impl Actor {
 }
 
 impl Actor {
-    /// Whether the bundle of an APIService is still that of the authority: who looks at an old one would take trust away
-    /// from what is served.
+    /// Whether the bundle of an APIService is still that of the authority: who looks at an old one would take trust
+    /// away from what is served.
     async fn still_in_force(&self, object: &APIService) -> Result<(), ActionError> {
         if self.keeper != CertificateKeeper::Operator {
             return Ok(());
@@ -110,20 +105,4 @@ impl Actor {
             _ => Err(ActionError::OutdatedAuthority),
         }
     }
-}
-
-/// A call with a deadline.
-pub(crate) async fn within<T>(
-    call: impl Future<Output = Result<T, kube::Error>>,
-    named: impl FnOnce(kube::Error) -> ActionError,
-) -> Result<T, ActionError> {
-    match tokio::time::timeout(CALL_DEADLINE, call).await {
-        Ok(outcome) => outcome.map_err(named),
-        Err(_) => Err(ActionError::Deadline(CALL_DEADLINE)),
-    }
-}
-
-/// Whether the cluster answered with that code.
-fn is_status(error: &kube::Error, code: u16) -> bool {
-    matches!(error, kube::Error::Api(status) if status.code == code)
 }

@@ -6,8 +6,11 @@ use kube::{
     api::{ApiResource, DeleteParams, DynamicObject, GroupVersionKind, PostParams},
 };
 
-use super::{FIELD_MANAGER, is_status, within};
-use crate::{error::ActionError, records};
+use crate::{
+    call::{FIELD_MANAGER, is_status, within},
+    error::ActionError,
+    records,
+};
 
 /// What is to be recorded.
 pub(super) struct Accepted<'a> {

@@ -16,8 +16,8 @@ use kube::{
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
-use super::{FIELD_MANAGER, within};
 use crate::{
+    call::{FIELD_MANAGER, within},
     decide::{REGISTRY_DIGEST_ANNOTATION, Refresh},
     error::ActionError,
     group_version::GroupVersion,

@@ -6,8 +6,10 @@ use kube::{
     api::{DeleteParams, PostParams, Preconditions},
 };
 
-use super::{FIELD_MANAGER, is_status, within};
-use crate::error::ActionError;
+use crate::{
+    call::{FIELD_MANAGER, is_status, within},
+    error::ActionError,
+};
 
 /// Creates it, or replaces the one that was seen. One of somebody else with the same name stays as it is.
 pub(super) async fn write(client: &Client, object: &ClusterRole) -> Result<(), ActionError> {

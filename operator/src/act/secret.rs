@@ -1,8 +1,8 @@
 //! Writes the Secret of a certificate.
 //!
 //! Several operators may do this at the same time: a Secret is created or replaced under the state that was seen, never
-//! blindly, so that one wins and the others look again. A serving certificate is written only while the authority's Secret
-//! is still as it was seen: who looks at an old one would sign with an authority that has gone.
+//! blindly, so that one wins and the others look again. A serving certificate is written only while the authority's
+//! Secret is still as it was seen: who looks at an old one would sign with an authority that has gone.
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
@@ -13,11 +13,12 @@ use kube::{
 
 use kube_runtime::events::{Event, EventType, Recorder, Reporter};
 
-use super::{Actor, FIELD_MANAGER, is_status, within};
+use super::Actor;
 use crate::{
+    call::{FIELD_MANAGER, is_status, within},
     certificates::{CertificateWork, Data, ROTATED_ANNOTATION, SECRET_TYPE},
-    decide::{MANAGED_BY_LABEL, MANAGED_BY_VALUE},
     error::ActionError,
+    ours::{MANAGED_BY_LABEL, MANAGED_BY_VALUE},
 };
 
 pub(super) async fn write(

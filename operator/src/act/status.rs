@@ -1,4 +1,4 @@
-//! Writes the status of a definition: a merge patch under the state that it was decided on. Then Events say what changed.
+//! Writes the status of a definition, under the state that it was decided on. Then Events say what changed.
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use kindsmith_crds::ApplicationDefinition;
@@ -9,8 +9,8 @@ use kube::{
 use kube_runtime::events::{Event, EventType, Recorder};
 use serde_json::Value;
 
-use super::{FIELD_MANAGER, within};
 use crate::{
+    call::{FIELD_MANAGER, within},
     decide::{Severity, Transition},
     error::ActionError,
 };

@@ -89,8 +89,8 @@ pub(super) fn backdated(lifetime: SignedDuration) -> SignedDuration {
     lifetime.min(BACKDATED_MAX)
 }
 
-/// When a certificate is to be renewed: a serving certificate after two thirds of its life, an authority after half, less
-/// a part of it that its bytes decide.
+/// When a certificate is to be renewed: a serving certificate after two thirds of its life, an authority after half,
+/// less a part of it that its bytes decide.
 #[must_use]
 pub fn renew_at(certificate: &Parsed) -> Timestamp {
     let total = certificate.not_after.duration_since(certificate.not_before);

@@ -15,8 +15,8 @@
 //!   we cannot see, accepts it too.
 //!
 //! # Assumptions
-//! A replica whose Lease is gone is not reached any more: that of one which was killed or cut off is removed only a minute
-//! after it has expired. A replica that starts reads the Secret as it is then.
+//! A replica whose Lease is gone is not reached any more: that of one which was killed or cut off is removed only a
+//! minute after it has expired. A replica that starts reads the Secret as it is then.
 
 use std::collections::BTreeSet;
 
@@ -139,24 +139,27 @@ impl Rotation<'_> {
         let trusted = self.trusted();
         let bundle = pem(&trusted);
         let bundle_is_right = self.held.bundle.as_ref() == Some(&bundle);
-        let works = self.leaf().is_some_and(|leaf| leaf.parsed.is_trusted_through(&leaf.along, &trusted, self.now));
+        let leaf = match self.leaf() {
+            Some(leaf) if leaf.parsed.is_trusted_through(&leaf.along, &trusted, self.now) => Believed::Yes,
+            _ => Believed::No,
+        };
         let spread = (self.observed.spread)(&bundle);
         let key = self.round_trip_key(&bundle);
-        let round_trip_done = (self.observed.round_trip)(&key);
+        let round_trip = if (self.observed.round_trip)(&key) { RoundTrip::Done } else { RoundTrip::Awaited };
         let next_signs = self.next_signs();
-        let next_is_trusted = self.held.next.is_some() && spread == Spread::Complete && round_trip_done;
+        let signer = if next_signs || self.next_is_trusted(spread, round_trip) { By::Next } else { By::Current };
         let everywhere = self.served_by(&self.next_alone()) == Everywhere::Yes;
         let work = if !bundle_is_right {
             let mut data = ca.and_then(|ca| ca.data.clone()).unwrap_or_default();
             data.insert(BUNDLE.to_owned(), bundle.clone());
             Some(CertificateWork::Bundle { data })
         } else {
-            self.leaf_work(next_is_trusted || next_signs, works, spread, &bundle, authority_version)
-                .or_else(|| self.promotion(spread, round_trip_done))
+            self.leaf_work(signer, leaf, spread, &bundle, authority_version)
+                .or_else(|| self.promotion(spread, round_trip))
                 .or_else(|| self.retirement(ca))
                 .or_else(|| self.staging(spread, &trusted))
         };
-        let stage = self.stage(spread, next_is_trusted);
+        let stage = self.stage(spread, round_trip);
         let waits = match stage {
             Stage::Staged => spread == Spread::Complete,
             Stage::Issued | Stage::Serving { .. } => next_signs && everywhere,
@@ -164,9 +167,9 @@ impl Rotation<'_> {
         };
         CertificateState {
             stage,
-            bundle: (works && bundle_is_right).then_some(bundle),
+            bundle: (leaf == Believed::Yes && bundle_is_right).then_some(bundle),
             work,
-            round_trip: (waits && !round_trip_done).then_some(key),
+            round_trip: (waits && round_trip == RoundTrip::Awaited).then_some(key),
             next: self.next(),
             described: described(&self.held),
         }
@@ -191,6 +194,11 @@ impl Rotation<'_> {
     fn trusted(&self) -> Vec<Parsed> {
         let own = self.own();
         distinct(own.iter().chain(&self.held.trusted))
+    }
+
+    /// Whether there is a successor, and all who verify what is served trust it.
+    fn next_is_trusted(&self, spread: Spread, round_trip: RoundTrip) -> bool {
+        self.held.next.is_some() && spread == Spread::Complete && round_trip == RoundTrip::Done
     }
 
     /// Whether the serving certificate is signed by the successor.
@@ -221,25 +229,27 @@ impl Rotation<'_> {
 
     fn leaf_work(
         &self,
-        by_next: bool,
-        works: bool,
+        signer: By,
+        leaf: Believed,
         spread: Spread,
         bundle: &ByteString,
         authority_version: Option<String>,
     ) -> Option<CertificateWork> {
-        let reason = self.leaf_reason(by_next)?;
+        let reason = self.leaf_reason(signer)?;
         // What is served still works: the new one waits until whoever verifies it knows its authority.
-        if reason == Reason::OtherAuthority && works && spread == Spread::Pending {
+        if reason == Reason::OtherAuthority && leaf == Believed::Yes && spread == Spread::Pending {
             return None;
         }
-        let signer = self.held.next.as_ref().filter(|_| by_next).unwrap_or(&self.current).clone();
-        let along = self.held.cross_pem.clone().filter(|_| by_next && self.held.next.is_some());
+        let (signer, along) = match (signer, &self.held.next) {
+            (By::Next, Some(next)) => (next.clone(), self.held.cross_pem.clone()),
+            (By::Current, _) | (By::Next, None) => (self.current.clone(), None),
+        };
         let (bundle, served) = (bundle.clone(), self.held.rotate_leaf.clone());
         Some(CertificateWork::Leaf { reason, signer, along, bundle, authority_version, served })
     }
 
     /// Why a new serving certificate is to be issued, if it is.
-    fn leaf_reason(&self, by_next: bool) -> Option<Reason> {
+    fn leaf_reason(&self, signer: By) -> Option<Reason> {
         let leaf = match &self.held.leaf {
             Ok(leaf) => &leaf.parsed,
             Err(why) => return Some(Reason::Unusable(why.clone())),
@@ -256,7 +266,7 @@ impl Rotation<'_> {
         if !leaf.is_trusted_by(&self.own(), self.now) {
             return Some(Reason::OtherAuthority);
         }
-        if by_next && !self.next_signs() && self.held.next.is_some() {
+        if signer == By::Next && !self.next_signs() && self.held.next.is_some() {
             return Some(Reason::Successor);
         }
         if renew_at(leaf) <= self.now {
@@ -265,10 +275,12 @@ impl Rotation<'_> {
         self.held.rotate_leaf.is_some().then_some(Reason::Asked)
     }
 
-    fn promotion(&self, spread: Spread, round_trip_done: bool) -> Option<CertificateWork> {
+    fn promotion(&self, spread: Spread, round_trip: RoundTrip) -> Option<CertificateWork> {
         let next = self.held.next.clone()?;
         match self.served_by(&self.next_alone()) {
-            Everywhere::Yes if round_trip_done => Some(CertificateWork::Promote { next, keep: Vec::new() }),
+            Everywhere::Yes if round_trip == RoundTrip::Done => {
+                Some(CertificateWork::Promote { next, keep: Vec::new() })
+            }
             // Nobody knows what is served: the former authority stays trusted until it expires.
             Everywhere::Unknown if spread == Spread::Complete => {
                 let others: Vec<Parsed> =
@@ -306,7 +318,7 @@ impl Rotation<'_> {
         })
     }
 
-    fn stage(&self, spread: Spread, next_is_trusted: bool) -> Stage {
+    fn stage(&self, spread: Spread, round_trip: RoundTrip) -> Stage {
         let serving = |authorities: &[Parsed]| match &self.observed.served {
             Served::Unasked => Stage::Issued,
             Served::Replicas(replicas) => {
@@ -321,7 +333,7 @@ impl Rotation<'_> {
         };
         match (&self.held.next, spread) {
             (Some(_), _) if self.next_signs() => serving(&self.next_alone()),
-            (Some(_), _) if next_is_trusted => Stage::Trusted,
+            (Some(_), _) if self.next_is_trusted(spread, round_trip) => Stage::Trusted,
             (Some(_), _) => Stage::Staged,
             (None, _) if self.trusted().len() > 1 => serving(&self.own()),
             (None, Spread::Pending) => Stage::Retired,
@@ -337,6 +349,29 @@ impl Rotation<'_> {
         moments.extend(self.trusted().iter().map(|authority| authority.not_after));
         moments.into_iter().filter(|moment| *moment > self.now).min()
     }
+}
+
+/// Whose turn it is to sign a serving certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum By {
+    /// The authority in use.
+    Current,
+    /// Its successor.
+    Next,
+}
+
+/// Whether the serving certificate is believed under the bundle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Believed {
+    Yes,
+    No,
+}
+
+/// Whether a request came through kube-aggregator with the bundle and the serving certificate that are in force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum RoundTrip {
+    Done,
+    Awaited,
 }
 
 /// Whether something is served everywhere.

@@ -14,7 +14,7 @@ use super::{
     rotation::{Observed, Served, Spread, assess},
     stage::Stage,
 };
-use crate::decide::{MANAGED_BY_LABEL, MANAGED_BY_VALUE, carries, is_ours};
+use crate::ours::{MANAGED_BY_LABEL, MANAGED_BY_VALUE, carries, is_ours};
 
 /// One certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -15,17 +15,13 @@ use kindsmith_schema::priority;
 use kube::{ResourceExt, api::ObjectMeta};
 use sha2::{Digest, Sha256};
 
-use super::{Action, Cluster, Finding, Refresh, Truth};
+use super::{Action, Cluster, ExistingApiService, Refresh};
 use crate::{
+    finding::{Finding, Truth},
     group_version::GroupVersion,
     judge::{Definition, Deletion},
+    ours::{MANAGED_BY_LABEL, MANAGED_BY_VALUE, carries, is_ours},
 };
-
-/// The label that says an object is ours.
-pub(crate) const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
-
-/// The value of the label.
-pub(crate) const MANAGED_BY_VALUE: &str = "kindsmith";
 
 /// The annotation that changes with the definitions of a group-version. Any change of an APIService makes
 /// kube-aggregator fetch discovery at once (k8s.io/kube-aggregator/pkg/apiserver/handler_discovery.go).
@@ -42,16 +38,6 @@ const VERSION_PRIORITY_MINIMUM: i32 = 10;
 
 /// The hexadecimal digits of a digest.
 const DIGEST_DIGITS: usize = 16;
-
-/// Whether an APIService is ours.
-pub(crate) fn is_ours(api_service: &APIService) -> bool {
-    api_service.labels().get(MANAGED_BY_LABEL).is_some_and(|value| value == MANAGED_BY_VALUE)
-}
-
-/// Whether an APIService carries a bundle.
-pub(crate) fn carries(api_service: &APIService, bundle: &ByteString) -> bool {
-    api_service.spec.as_ref().and_then(|spec| spec.ca_bundle.as_ref()) == Some(bundle)
-}
 
 /// The APIService of a group-version.
 pub(super) fn find<'a>(cluster: &'a Cluster, group_version: &GroupVersion) -> Option<&'a APIService> {
@@ -135,7 +121,10 @@ pub(super) fn actions(registrations: &Registrations, cluster: &Cluster) -> Vec<A
             Some(existing) if !is_ours(existing) => {}
             Some(existing) if existing.spec != desired.spec => actions.push(Action::ApplyApiService {
                 object: Box::new(desired),
-                existing: Some((existing.uid().unwrap_or_default(), existing.resource_version())),
+                existing: Some(ExistingApiService {
+                    uid: existing.uid().unwrap_or_default(),
+                    basis: existing.resource_version(),
+                }),
             }),
             Some(existing) => actions.extend(refresh(group_version, existing, wanted)),
         }

@@ -5,7 +5,7 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
-use super::Finding;
+use crate::finding::Finding;
 
 /// The most bytes of a message, as the API rules of `Condition` allow.
 const MESSAGE_BYTES_MAX: usize = 32_768;
@@ -46,7 +46,7 @@ fn seconds(now: Timestamp) -> Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decide::Truth;
+    use crate::finding::Truth;
 
     fn at(time: &str) -> Timestamp {
         time.parse().unwrap()

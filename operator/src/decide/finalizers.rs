@@ -1,12 +1,13 @@
-//! Which definitions wait for us when they are deleted: those with a kind, until kube-aggregator does not look for it any
-//! more. So the APIService goes before its last kind, and no group is ever dead or empty.
+//! Definitions that keep our finalizer until kube-aggregator no longer routes to their kind.
+//!
+//! So the APIService of a group goes before its last kind, and no group is registered that nothing serves.
 
 use std::collections::BTreeSet;
 
 use kindsmith_crds::FINALIZER;
 
-use super::{Action, Considered, Finding, Surroundings, World, api_services};
-use crate::judge::Deletion;
+use super::{Action, Considered, Surroundings, World, api_services};
+use crate::{finding::Finding, judge::Deletion};
 
 /// The actions on what is considered, which all that are being deleted are; `names` are those of all definitions.
 pub(super) fn actions(world: &World, names: &[Finding], considered: &[Considered<'_>]) -> Vec<(usize, Action)> {

@@ -4,8 +4,12 @@
 
 use jiff::Timestamp;
 
-use super::{Cluster, Finding, Surroundings, Truth, World, api_services};
-use crate::judge::Definition;
+use super::{Cluster, Surroundings, World, api_services};
+use crate::{
+    finding::{Finding, Truth},
+    judge::Definition,
+    ours::is_ours,
+};
 
 /// A CustomResourceDefinition, as far as it matters here.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,8 +63,7 @@ fn group_versions(definition: &Definition, cluster: &Cluster) -> Finding {
                 format!("{group_version} is served for CustomResourceDefinition {:?}, which is older", crd.name),
             );
         }
-        if let Some(foreign) = api_services::find(cluster, &group_version).filter(|found| !api_services::is_ours(found))
-        {
+        if let Some(foreign) = api_services::find(cluster, &group_version).filter(|found| !is_ours(found)) {
             let by = match foreign.spec.as_ref().and_then(|spec| spec.service.as_ref()) {
                 Some(service) => format!(
                     "Service {}/{}",

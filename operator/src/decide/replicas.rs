@@ -2,8 +2,10 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{Finding, Truth};
-use crate::replicas::ReplicaState;
+use crate::{
+    finding::{Finding, Truth},
+    replicas::ReplicaState,
+};
 
 /// A replica, and what it said.
 #[derive(Clone, Debug)]
@@ -89,7 +91,7 @@ mod tests {
     #[case::all(vec![serves(2), serves(2)], Truth::True, "Served")]
     #[case::one_is_behind(vec![serves(2), serves(1)], Truth::False, "ReplicasBehind")]
     #[case::one_has_not_heard_of_it(vec![Said::Serves(Arc::default()), serves(2)], Truth::False, "ReplicasBehind")]
-    #[case::one_is_silent(vec![serves(2), Said::Nothing("no answer in time".to_owned())], Truth::False, "ReplicaSilent")]
+    #[case::one_is_silent(vec![serves(2), Said::Nothing("no answer".to_owned())], Truth::False, "ReplicaSilent")]
     #[case::one_was_not_asked(vec![Said::NotYet, serves(2)], Truth::Unknown, "AskingReplicas")]
     fn a_generation_is_served_when_every_replica_has_it(
         #[case] said: Vec<Said>,

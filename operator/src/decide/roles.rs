@@ -15,8 +15,12 @@ use k8s_openapi::{
 use kindsmith_schema::kind::{KindOutline, StatusRole};
 use kube::{ResourceExt as _, api::ObjectMeta};
 
-use super::{Action, Cluster, Finding, MANAGED_BY_LABEL, MANAGED_BY_VALUE};
-use crate::judge::{Definition, Deletion};
+use super::{Action, Cluster};
+use crate::{
+    finding::Finding,
+    judge::{Definition, Deletion},
+    ours::{MANAGED_BY_LABEL, MANAGED_BY_VALUE},
+};
 
 /// The label of our ClusterRoles; its value is the uid of the definition.
 pub(crate) const ROLES_LABEL: &str = "kindsmith.dev/roles-of";

@@ -7,12 +7,13 @@ use kindsmith_crds::{
 };
 use serde_json::{Map, Value};
 
-use super::{Action, Considered, Finding, Surroundings, Truth, World, api_services, conditions, replicas, transitions};
+use super::{Action, Considered, Surroundings, World, api_services, conditions, replicas, transitions};
 use crate::{
     discoverable::Visible,
+    finding::{Finding, Truth},
     inspection::Answer,
     judge::{Definition, Deletion},
-    rollout::Progress,
+    progress::{Progress, Refused},
 };
 
 /// The status writes that are needed.
@@ -81,7 +82,7 @@ fn status(definition: &Definition, names: &Finding, world: &World) -> Applicatio
     if let Deletion::Held(answer) = &definition.deletion {
         set(CONDITION_TERMINATING, &held(answer.as_ref()));
     }
-    if let Some(progress) = definition.rollout {
+    if let Some(progress) = &definition.rollout {
         set(CONDITION_ROLLED_OUT, &rolled_out(progress));
         let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         status.rollout = Some(RolloutStatus { updated: count(progress.updated), total: count(progress.total) });
@@ -133,8 +134,8 @@ fn ready(set: &mut impl FnMut(&str, &Finding), needed: &[&Finding]) {
     set(CONDITION_READY, &found);
 }
 
-/// Why a definition that is being deleted is still there. Source of the type: k8s.io/apiextensions-apiserver/pkg/controller/
-/// finalizer/crd_finalizer.go.
+/// Why a definition that is being deleted is still there. Source of the type of the condition:
+/// k8s.io/apiextensions-apiserver/pkg/controller/finalizer/crd_finalizer.go.
 fn held(answer: Option<&Answer>) -> Finding {
     let how = "delete them, or set spec.deletionPolicy to Orphan to leave what they are made of";
     match answer {
@@ -152,12 +153,16 @@ fn held(answer: Option<&Answer>) -> Finding {
     }
 }
 
-fn rolled_out(Progress { updated, total }: Progress) -> Finding {
+fn rolled_out(Progress { updated, total, refused }: &Progress) -> Finding {
     let message = format!("updated {updated}/{total}");
-    if updated == total {
-        Finding::new(Truth::True, "Complete", message)
-    } else {
-        Finding::new(Truth::False, "Progressing", message)
+    match refused {
+        Some(Refused { count, first, why }) => {
+            let first = if *count == 1 { first.to_string() } else { format!("the first is {first}") };
+            let message = format!("{message}; {count} cannot be updated, {first}: {why}; tried again");
+            Finding::new(Truth::False, "ReleasesRefused", message)
+        }
+        None if updated == total => Finding::new(Truth::True, "Complete", message),
+        None => Finding::new(Truth::False, "Progressing", message),
     }
 }
 
@@ -235,7 +240,42 @@ mod tests {
         decide::testing::{WorldBuilder, definition},
         discoverable::Visible,
         group_version::GroupVersion,
+        progress::{Progress, Refused, ReleaseName},
     };
+
+    #[test]
+    fn it_is_said_how_far_settings_have_come_and_what_keeps_them() {
+        let mut world = WorldBuilder::registered().define(&definition("redises", "Redis"));
+        let first = || ReleaseName { namespace: "team-a".to_owned(), name: "redis-cache".to_owned() };
+        let refused = |count| Some(Refused { count, first: first(), why: "denied".into() });
+        for (updated, refused, told) in [
+            (37, None, "False Progressing: updated 37/120"),
+            (
+                37,
+                refused(3),
+                "False ReleasesRefused: updated 37/120; 3 cannot be updated, the first is team-a/redis-cache: denied; \
+                 tried again",
+            ),
+            (
+                119,
+                refused(1),
+                "False ReleasesRefused: updated 119/120; 1 cannot be updated, team-a/redis-cache: denied; tried again",
+            ),
+            (119, None, "False Progressing: updated 119/120"),
+            (120, None, "True Complete: updated 120/120"),
+        ] {
+            let progress = Progress { updated, total: 120, refused };
+            world.progress = Arc::new([("uid-of-redises".to_owned(), progress.clone())].into());
+            assert!(!world.settle().is_empty());
+            let (status, reason, message) = world.condition("redises", "RolledOut");
+            assert_eq!(format!("{status} {reason}: {message}"), told);
+            let written = serde_json::json!({"updated": updated, "total": 120});
+            assert_eq!(world.objects[0]["status"]["rollout"], written);
+            // The same failure, found once more, is no news.
+            world.progress = Arc::new([("uid-of-redises".to_owned(), progress)].into());
+            assert_eq!(world.settle(), []);
+        }
+    }
 
     #[test]
     fn what_clients_do_not_find_yet_is_said_and_why() {

@@ -17,10 +17,10 @@ use serde_json::{Value, json};
 use super::{Action, Cluster, CrdClaim, Decider, REGISTRY_DIGEST_ANNOTATION, ServiceTarget, Surroundings, World};
 use crate::{
     group_version::GroupVersion,
-    inspection::Answer,
+    inspection::Answers,
     judge::{Grounds, Judge},
+    progress::Progress,
     records::Records,
-    rollout::Progress,
     watched::WatchedDefinition,
 };
 
@@ -94,13 +94,13 @@ pub(crate) struct WorldBuilder {
     pub(crate) judge: Judge,
     pub(crate) objects: Vec<Value>,
     pub(crate) cluster: Option<Cluster>,
-    /// What is found about instances, by uid and state.
-    pub(crate) answers: HashMap<(String, String), Answer>,
+    /// What is found about instances.
+    pub(crate) answers: Answers,
     /// The objects as they were seen last: what stays is the same, as in a store.
     seen: HashMap<String, (Value, Arc<WatchedDefinition>)>,
     decider: Decider,
-    /// How far settings have come: nothing is rolled out here.
-    progress: Arc<BTreeMap<String, Progress>>,
+    /// How far settings have come, by the uid of the definition.
+    pub(crate) progress: Arc<BTreeMap<String, Progress>>,
 }
 
 impl WorldBuilder {
@@ -123,7 +123,7 @@ impl WorldBuilder {
             judge: Judge::default(),
             objects: Vec::new(),
             cluster: None,
-            answers: HashMap::new(),
+            answers: Answers::new(),
             seen: HashMap::new(),
             decider: Decider::default(),
             progress: Arc::default(),

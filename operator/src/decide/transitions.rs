@@ -1,4 +1,4 @@
-//! What is said with Events when conditions of a definition change: what somebody may have to act on, and when all is well.
+//! What is said with Events when conditions of a definition change: what to act on, and when all is well.
 //!
 //! Pure. An Event goes with the write of a status and with no other, so there are never more of them than of these.
 

@@ -33,8 +33,8 @@ pub(super) enum Attempt {
 
 /// One process that would lead, by the rules of client-go's `tools/leaderelection/leaderelection.go`.
 ///
-/// Times in a Lease are never compared with a clock: a Lease has expired when it was not seen to change for as long as it
-/// lasts.
+/// Times in a Lease are never compared with a clock: a Lease has expired when it was not seen to change for as long as
+/// it lasts.
 #[derive(Debug)]
 pub(super) struct Candidate {
     identity: String,

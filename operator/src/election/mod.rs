@@ -17,7 +17,7 @@ use kube::{
 use tokio::time::{sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::act::FIELD_MANAGER;
+use crate::call::FIELD_MANAGER;
 use candidate::{Attempt, Candidate, RENEW_DEADLINE, RETRY_PERIOD, pause};
 
 /// The Lease that operators of one namespace contend for.

@@ -19,7 +19,7 @@ use super::{
     ask::{Access, Settings, ask},
     roster::{Dead, News, Question, Roster},
 };
-use crate::{act::within, error::ActionError};
+use crate::{call::within, error::ActionError};
 
 /// What answers depend on: when it changes, replicas are asked at once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -85,7 +85,7 @@ impl Replicas {
         self.roster().living(Instant::now())
     }
 
-    /// How many replicas have not been heard of for longer than their Leases last; their Leases are removed after a while.
+    /// How many replicas have not been heard of for longer than their Leases last. These are removed after a while.
     pub(crate) fn lost(&self) -> usize {
         self.roster().lost(Instant::now())
     }

@@ -208,8 +208,8 @@ impl Roster {
             .collect()
     }
 
-    /// How many have a Lease that has expired and is there still: they are cut off from the cluster or dead, and it is not
-    /// known which.
+    /// How many have a Lease that has expired and is there still: they are cut off from the cluster or dead, and it is
+    /// not known which.
     pub(super) fn lost(&self, now: Instant) -> usize {
         self.known.values().filter(|known| !known.lives(now)).count()
     }

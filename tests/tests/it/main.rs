@@ -60,6 +60,9 @@ mod freshness;
 /// An instance and its release, two ways.
 mod releases;
 
+/// What the cluster refuses.
+mod host_errors;
+
 /// Settings that changed.
 mod rollout;
 

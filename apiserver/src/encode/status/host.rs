@@ -199,10 +199,12 @@ mod tests {
     fn what_a_policy_says_is_told_in_its_words() {
         let text = "helmreleases.helm.toolkit.fluxcd.io \"redis-cache\" is forbidden: ValidatingAdmissionPolicy 'small' with \
             binding 'small' denied request: too large";
-        let causes = json!([{"message": "ValidatingAdmissionPolicy 'small' with binding 'small' denied request: too large"}]);
+        let causes =
+            json!([{"message": "ValidatingAdmissionPolicy 'small' with binding 'small' denied request: too large"}]);
         let status = told(422, "Invalid", text, &causes);
         assert_eq!((&status["code"], &status["reason"]), (&json!(422), &json!("Invalid")));
-        let wanted = text.replace("helmreleases.helm.toolkit.fluxcd.io \"redis-cache\"", "redises.apps.example.com \"cache\"");
+        let wanted =
+            text.replace("helmreleases.helm.toolkit.fluxcd.io \"redis-cache\"", "redises.apps.example.com \"cache\"");
         assert_eq!(status["message"], wanted);
         assert_eq!(status["details"]["causes"], causes);
     }
@@ -212,7 +214,10 @@ mod tests {
         let causes = json!([{"reason": "FieldValueInvalid", "message": "Invalid value", "field": "spec.interval"}]);
         let status = told(422, "Invalid", "HelmRelease.helm.toolkit.fluxcd.io \"redis-cache\" is invalid: x", &causes);
         assert_eq!(status["details"]["causes"][0]["field"], "release.spec.interval");
-        assert_eq!(status["message"], "Redis.apps.example.com \"cache\" is invalid: release.spec.interval: Invalid value");
+        assert_eq!(
+            status["message"],
+            "Redis.apps.example.com \"cache\" is invalid: release.spec.interval: Invalid value"
+        );
     }
 
     #[test]

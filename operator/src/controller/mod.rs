@@ -1,17 +1,22 @@
 //! The loop: look at the world, decide, start what may start, wait for the next change.
 
+/// When the world is looked at.
+mod looks;
+
+/// What is told to those who go on beside the loop.
+mod told;
+
+/// What is seen of the cluster.
+mod surroundings;
+
 use std::{
-    collections::{BTreeSet, HashMap, HashSet, VecDeque},
-    fs::File,
-    hash::{DefaultHasher, Hash, Hasher},
-    io::Read,
-    path::Path,
+    collections::{BTreeSet, HashMap, VecDeque},
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use jiff::Timestamp;
-use k8s_openapi::{ByteString, kube_aggregator::pkg::apis::apiregistration::v1::APIService};
+use kindsmith_schema::compile::OwnStorage;
 use kube::Client;
 use kube_runtime::events::{Recorder, Reporter};
 use tokio::{
@@ -21,41 +26,32 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use kindsmith_schema::{compile::OwnStorage, kind::KindOutline};
-
+use self::{
+    looks::{COALESCE, Looks},
+    told::{Following, Told},
+};
 use crate::{
-    CertificateKeeper, Leadership, OperatorConfig, OperatorError,
-    act::{Actor, FIELD_MANAGER},
-    certificates::{CertificateState, Observed, Served, Spread, Stage, assess, bundle, external, wanted_sans},
+    Leadership, OperatorConfig, OperatorError,
+    act::Actor,
+    call::FIELD_MANAGER,
+    certificates::{CertificateState, Stage, wanted_sans},
     config::Registration,
-    decide::{Action, Cluster, Decider, ServiceTarget, Subject, Surroundings, World, carries, is_ours},
-    discoverable::{Address, Discoverable},
+    decide::{Action, Decider, Subject, Surroundings, World},
+    discoverable::Discoverable,
     election::{Election, Led},
     error::ActionError,
-    group_version::GroupVersion,
-    inspection::{Inspections, Question},
-    judge::{Definition, Grounds, Judge},
-    listed::{List, differing},
+    inspection::Inspections,
+    judge::{Grounds, Judge},
     metrics::Figures,
     pace::Pace,
     references::References,
     replicas::{Basis, Leases, Replicas},
     rollout::Rollouts,
-    watch::{ClusterStores, Stores},
+    watch::Stores,
 };
-
-/// Changes that come this close together are looked at once.
-const COALESCE: Duration = Duration::from_millis(10);
-
-/// Looking at the world takes at most one part in so many of the time: where there is much to look at, more changes are
-/// looked at together.
-const LOOK_SHARE: u32 = 5;
 
 /// The world is looked at this often without a change too: certificates age by the wall clock.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(60);
-
-/// The largest file of a bundle.
-const BUNDLE_BYTES_MAX: u64 = 1 << 20;
 
 /// The most actions under way at a time.
 const ACTIONS_MAX: usize = 16;
@@ -159,39 +155,6 @@ async fn act(client: Client, config: OperatorConfig, shutdown: CancellationToken
     Ok(())
 }
 
-/// When the world is looked at.
-struct Looks {
-    changed: bool,
-    earliest: Instant,
-    latest: Instant,
-}
-
-impl Looks {
-    /// At once, at first.
-    fn new(now: Instant) -> Self {
-        Self { changed: true, earliest: now, latest: now }
-    }
-
-    /// Something changed.
-    fn changed(&mut self, now: Instant) {
-        if !self.changed {
-            self.changed = true;
-            self.earliest = self.earliest.max(now + COALESCE);
-        }
-    }
-
-    /// It was looked at.
-    fn looked(&mut self, began: Instant, ended: Instant, latest: Instant) {
-        let pause = COALESCE.max((ended - began).saturating_mul(LOOK_SHARE - 1));
-        *self = Self { changed: false, earliest: ended + pause, latest };
-    }
-
-    /// When it is looked at next.
-    fn next(&self) -> Instant {
-        if self.changed { self.earliest } else { self.latest.max(self.earliest) }
-    }
-}
-
 fn watch_ended(ended: Option<Result<&'static str, JoinError>>) -> OperatorError {
     match ended {
         Some(Ok(what)) => OperatorError::WatchEnded(what),
@@ -200,170 +163,10 @@ fn watch_ended(ended: Option<Result<&'static str, JoinError>>) -> OperatorError 
     }
 }
 
-fn group_version(api_service: &APIService) -> Option<GroupVersion> {
-    let spec = api_service.spec.as_ref()?;
-    Some(GroupVersion { group: spec.group.clone()?, version: spec.version.clone()? })
-}
-
-/// Reads a bundle from its file; it is small, and there is no other way to hear of a change.
-fn read_bundle(path: &Path) -> Option<ByteString> {
-    let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(BUNDLE_BYTES_MAX).read_to_end(&mut bytes));
-    read.inspect_err(|error| tracing::error!(path = %path.display(), %error, "the bundle cannot be read")).ok()?;
-    Some(ByteString(bytes))
-}
-
 /// An action under way.
 struct Running {
     action: Action,
     task: AbortHandle,
-}
-
-/// What goes on beside the loop, by itself.
-struct Following {
-    rollouts: Arc<Rollouts>,
-    /// None where there is no cluster, and nothing to refer to.
-    references: Option<Arc<References>>,
-    inspections: Arc<Inspections>,
-    /// None without a cluster.
-    discoverable: Option<Arc<Discoverable>>,
-    /// None when nobody asks them.
-    replicas: Option<Arc<Replicas>>,
-    told: Told,
-}
-
-/// What was told of the definitions to those who go on beside the loop.
-#[derive(Default)]
-struct Told {
-    definitions: List<Definition>,
-    /// What was told of each definition.
-    each: Vec<ToldOf>,
-    /// The groups that definitions ask for, or have asked for.
-    groups: HashSet<String>,
-    /// Changes with the generations of all definitions.
-    generations: u64,
-}
-
-/// What is told of one definition.
-#[derive(Default)]
-struct ToldOf {
-    /// Changes with its generation.
-    generation: u64,
-    question: Option<Question>,
-    kind: Option<Arc<KindOutline>>,
-    /// Whether the kind may be begun with.
-    sound: Option<Sound>,
-    /// What clients should find of it.
-    addresses: Vec<Address>,
-}
-
-/// Whether there is something to be told.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum News {
-    None,
-    Some,
-}
-
-/// Whether the last good generation of a definition is its own.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Sound {
-    Yes,
-    Refused,
-}
-
-impl ToldOf {
-    /// What is to be told now; `before` is what was told of the same definition.
-    fn new(definition: &Definition, before: &Self) -> Self {
-        let mut hash = DefaultHasher::new();
-        (&definition.uid, definition.generation).hash(&mut hash);
-        // What is not served is not looked for; but while a change comes to all replicas, clients find what they found.
-        let is_served = definition.is_said_to_be_served();
-        let is_kept =
-            |address: &Address| is_served || definition.is_established() && before.addresses.contains(address);
-        let plural = definition.verdict.kind.as_ref().map(|kind| kind.names.plural.clone()).unwrap_or_default();
-        let served = definition.served().into_iter().map(|group_version| (group_version, plural.clone()));
-        Self {
-            generation: hash.finish(),
-            question: definition.question(),
-            kind: definition.verdict.kind.clone(),
-            sound: Some(if definition.verdict.refused.is_none() { Sound::Yes } else { Sound::Refused }),
-            addresses: served.filter(is_kept).collect(),
-        }
-    }
-
-    /// Whether the same was told of its kind.
-    fn has_same_kind(&self, other: &Self) -> bool {
-        let kind = |told: &Self| told.kind.as_ref().map(Arc::as_ptr);
-        kind(self) == kind(other) && self.sound == other.sound
-    }
-}
-
-impl Following {
-    /// Tells them what there is, where that is something else than before.
-    fn tell(&mut self, definitions: &List<Definition>) {
-        let told = &mut self.told;
-        if Arc::ptr_eq(&told.definitions, definitions) {
-            return;
-        }
-        let (mut kinds, mut questions, mut addresses) = (News::None, News::None, News::None);
-        let others: Vec<usize> = match differing(&told.definitions, definitions) {
-            Some(others) => others.map(|(index, ..)| index).collect(),
-            None => {
-                (kinds, questions, addresses) = (News::Some, News::Some, News::Some);
-                let all = told.definitions.iter().map(|definition| definition.uid.clone());
-                let mut before: HashMap<String, ToldOf> = all.zip(told.each.drain(..)).collect();
-                let each = definitions.iter().map(|definition| before.remove(&definition.uid).unwrap_or_default());
-                told.each = each.collect();
-                told.groups.clear();
-                (0..definitions.len()).collect()
-            }
-        };
-        for (index, definition) in others.iter().filter_map(|index| Some((*index, definitions.get(*index)?))) {
-            let groups = definition.claimed.iter().map(|claimed| &claimed.group);
-            for group in groups {
-                if !told.groups.contains(group) {
-                    told.groups.insert(group.clone());
-                }
-            }
-            let Some(held) = told.each.get_mut(index) else { continue };
-            let now = ToldOf::new(definition, held);
-            if held.addresses != now.addresses {
-                addresses = News::Some;
-            }
-            if !held.has_same_kind(&now) {
-                kinds = News::Some;
-            }
-            if held.question.is_some() || now.question.is_some() {
-                questions = News::Some;
-            }
-            *held = now;
-        }
-        let mut hash = DefaultHasher::new();
-        told.each.iter().for_each(|each| each.generation.hash(&mut hash));
-        told.generations = hash.finish();
-        told.definitions = Arc::clone(definitions);
-        if questions == News::Some {
-            self.inspections.ask(told.each.iter().filter_map(|each| each.question.clone()).collect());
-        }
-        if addresses == News::Some
-            && let Some(discoverable) = &self.discoverable
-        {
-            discoverable.want(told.each.iter().flat_map(|each| each.addresses.iter().cloned()).collect());
-        }
-        if kinds == News::Some {
-            self.tell_kinds(definitions);
-        }
-    }
-
-    fn tell_kinds(&self, definitions: &[Arc<Definition>]) {
-        // The last good generation of a definition that is refused goes on; it is not begun with.
-        let sound = definitions.iter().filter(|it| it.verdict.refused.is_none());
-        let kinds: Vec<_> = sound.filter_map(|it| Some((it.uid.clone(), it.verdict.kind.clone()?))).collect();
-        if let Some(references) = &self.references {
-            references.set_kinds(kinds.iter().map(|(_, kind)| Arc::clone(kind)).collect());
-        }
-        self.rollouts.set_kinds(kinds);
-    }
 }
 
 struct Controller {
@@ -464,72 +267,6 @@ impl Controller {
         self.pace.next(now).map_or(latest, |next| next.min(latest))
     }
 
-    fn look_around(&self, stores: &ClusterStores, now: Timestamp) -> (Cluster, CertificateState, Vec<Action>) {
-        let mut api_services = stores.api_services.state();
-        api_services.sort_by(|left, right| left.metadata.name.cmp(&right.metadata.name));
-        let ours = || api_services.iter().filter(|found| is_ours(found));
-        let (ca, serving) = (stores.ca(), stores.serving());
-        let served = match &self.following.replicas {
-            None => Served::Unasked,
-            Some(replicas) => {
-                let living = replicas.living().into_iter();
-                let shown = living.map(|replica| Some((*replica.answer?.ok()?.certificate).clone()));
-                // One that is cut off from the cluster may be reached by kube-apiserver all the same.
-                Served::Replicas(shown.chain(std::iter::repeat_n(None, replicas.lost())).collect())
-            }
-        };
-        let through = ours().find_map(|found| group_version(found));
-        let observed = Observed {
-            spread: &|bundle| {
-                if ours().all(|found| carries(found, bundle)) { Spread::Complete } else { Spread::Pending }
-            },
-            served: &served,
-            // Without an APIService there is no way through kube-aggregator, and nobody on it.
-            round_trip: &|key| through.is_none() || self.round_trip.as_deref() == Some(key),
-        };
-        let mut state = match &self.config.certificates {
-            CertificateKeeper::Operator => assess(now, ca.as_deref(), serving.as_deref(), &self.sans, &observed),
-            CertificateKeeper::Secret | CertificateKeeper::Files { .. } => {
-                external(now, serving.as_deref(), self.bundle(stores))
-            }
-        };
-        let write = state.work.take().map(|work| {
-            let (name, existing) = if work.is_for_authority() {
-                (self.config.ca_secret.clone(), ca)
-            } else {
-                (self.config.serving_secret.clone(), serving)
-            };
-            Action::WriteSecret { name, existing, work }
-        });
-        let trip = state.round_trip.take().zip(through);
-        let trip = trip.map(|(key, group_version)| Action::RoundTrip { key, group_version });
-        let service = ServiceTarget {
-            namespace: self.config.namespace.clone(),
-            name: self.config.service.clone(),
-            port: self.config.service_port,
-        };
-        let crds = stores.crds(|group| self.following.told.groups.contains(group));
-        let bundle = state.bundle.take();
-        let replicas =
-            self.following.replicas.as_ref().map(|replicas| replicas.living().into_iter().map(Into::into).collect());
-        let records = Arc::clone(&stores.records);
-        let visible = self.following.discoverable.as_ref().map(|it| it.visible());
-        (
-            Cluster { api_services, crds, bundle, service, replicas, records, roles: stores.roles.all(), visible },
-            state,
-            write.into_iter().chain(trip).collect(),
-        )
-    }
-
-    /// The bundle that replicas are verified against.
-    fn bundle(&self, stores: &ClusterStores) -> Option<ByteString> {
-        match &self.config.certificates {
-            CertificateKeeper::Operator => stores.ca().and_then(|ca| bundle(&ca)),
-            CertificateKeeper::Secret => stores.serving().and_then(|serving| bundle(&serving)),
-            CertificateKeeper::Files { bundle } => read_bundle(bundle),
-        }
-    }
-
     fn staged(&mut self, state: CertificateState) {
         if self.stage != Some(state.stage) {
             tracing::info!(stage = %state.stage, "certificates");
@@ -545,8 +282,8 @@ impl Controller {
         });
     }
 
-    /// Starts what was decided at the last look, as far as there are places. What changed since then makes an action fail
-    /// that does not fit any more, as each holds for one state of its object.
+    /// Starts what was decided at the last look, as far as there are places. What changed since then makes an action
+    /// fail that does not fit any more, as each holds for one state of its object.
     fn start_decided(&mut self, now: Instant) {
         while self.under_way.len() < ACTIONS_MAX {
             let Some(action) = self.decided.pop_front() else { return };
