@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// How many seconds it goes on, unless the variable says otherwise.
-const SECONDS: u64 = 20;
+const SECONDS: u64 = 60;
 const SECONDS_VARIABLE: &str = "KINDSMITH_SEVERED_SECONDS";
 
 /// The instance that is created last.
@@ -97,7 +97,7 @@ async fn tenants(client: Client, stop: &AtomicBool, again: &AtomicUsize) -> Resu
     Ok(round)
 }
 
-/// Others write to releases: one comes, changes, is of another chart for a while, and goes.
+/// Others write to releases: one comes, changes and goes.
 async fn others(client: Client, stop: &AtomicBool) -> Result<usize> {
     let chart = |name: &str| json!({"kind": "OCIRepository", "name": name, "namespace": "charts"});
     let mut round = 0;
