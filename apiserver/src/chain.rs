@@ -11,6 +11,7 @@ use std::{
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode, header, request::Parts};
 use http_body::Body as _;
 use hyper::{body::Incoming, upgrade::OnUpgrade};
+use kindsmith_schema::kind::StatusRole;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::{
@@ -216,25 +217,17 @@ impl Chain {
         let kind = projection.kind();
         let write_target = match target.subresource.as_deref() {
             None => WriteTarget::Main,
-            Some("status") if projection.version().status != kindsmith_schema::kind::StatusRole::Field => {
-                if !matches!(target.verb, Verb::Get | Verb::Update | Verb::Patch) {
-                    let verb = target.verb.as_str().to_owned();
-                    return Err(ApiError::MethodNotSupported { named: context::named(kind, ""), verb });
-                }
-                WriteTarget::Status
-            }
-            Some("scale") if projection.version().scale.is_some() => {
-                if !matches!(target.verb, Verb::Get | Verb::Update | Verb::Patch) {
-                    let verb = target.verb.as_str().to_owned();
-                    return Err(ApiError::MethodNotSupported { named: context::named(kind, ""), verb });
-                }
-                WriteTarget::Main
-            }
+            Some("status") if projection.version().status != StatusRole::Field => WriteTarget::Status,
+            Some("scale") if projection.version().scale.is_some() => WriteTarget::Main,
             Some(_) => {
                 let name = target.name.clone().unwrap_or_default();
                 return Err(ApiError::NotFound(context::named(kind, &name)));
             }
         };
+        if target.subresource.is_some() && !matches!(target.verb, Verb::Get | Verb::Update | Verb::Patch) {
+            let verb = target.verb.as_str().to_owned();
+            return Err(ApiError::MethodNotSupported { named: context::named(kind, ""), verb });
+        }
         let everywhere = matches!(target.verb, Verb::List | Verb::Watch);
         let in_namespace = target.namespace.is_some();
         match kind.scope {

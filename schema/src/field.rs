@@ -3,7 +3,7 @@
 //! Follows `apimachinery/pkg/util/validation/field/{errors,path}.go`: the texts are the ones that
 //! kube-apiserver puts into `status.details.causes`.
 
-pub(crate) mod print;
+pub mod print;
 
 use std::fmt;
 

@@ -160,7 +160,7 @@ mod tests {
         DefinitionForm::Kindsmith.compile(&definition, OwnStorage::Available).unwrap()
     }
 
-    fn shaped(wanted: Value, stored: &Value) -> (Value, Vec<String>) {
+    fn shaped(wanted: &Value, stored: &Value) -> (Value, Vec<String>) {
         let kind = kind();
         let mut object = json!({"spec": wanted});
         let dropped = shape(&mut object, Some(&json!({"spec": stored})), &kind.versions[0]).unwrap();
@@ -171,15 +171,15 @@ mod tests {
     fn what_others_put_into_an_object_stays_also_in_lists() {
         let (ann, bob) = (json!({"name": "ann", "theirs": 1}), json!({"name": "bob", "theirs": 2}));
         let stored = json!({"replicas": 1, "top": {"a": 1}, "users": [ann, bob]});
-        let (kept, dropped) = shaped(json!({"replicas": 2, "top": {"a": 1}, "users": [ann, bob]}), &stored);
+        let (kept, dropped) = shaped(&json!({"replicas": 2, "top": {"a": 1}, "users": [ann, bob]}), &stored);
         assert_eq!(kept, json!({"replicas": 2, "top": {"a": 1}, "users": [ann, bob]}));
         assert_eq!(dropped, Vec::<String>::new());
-        let (kept, dropped) = shaped(json!({"users": [bob, {"name": "eve", "own": 1}]}), &stored);
+        let (kept, dropped) = shaped(&json!({"users": [bob, {"name": "eve", "own": 1}]}), &stored);
         assert_eq!(kept, json!({"users": [bob, {"name": "eve"}]}));
         assert_eq!(dropped, ["spec.users[1].own"]);
-        let (kept, _) = shaped(json!({"users": [{"name": "anna", "theirs": 1}, bob]}), &stored);
+        let (kept, _) = shaped(&json!({"users": [{"name": "anna", "theirs": 1}, bob]}), &stored);
         assert_eq!(kept, json!({"users": [{"name": "anna", "theirs": 1}, bob]}));
-        let (kept, dropped) = shaped(json!({"top": {"a": 2}, "users": [{"name": "ann", "theirs": 9}]}), &stored);
+        let (kept, dropped) = shaped(&json!({"top": {"a": 2}, "users": [{"name": "ann", "theirs": 9}]}), &stored);
         assert_eq!(kept, json!({"users": [{"name": "ann"}]}));
         assert_eq!(dropped, ["spec.top", "spec.users[0].theirs"]);
     }

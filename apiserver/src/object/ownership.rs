@@ -129,7 +129,7 @@ pub fn manager(named: Option<&str>, user_agent: Option<&str>) -> String {
     }
     let program = user_agent.unwrap_or_default().split('/').next().unwrap_or_default();
     let mut manager = String::new();
-    for character in program.chars().filter(|character| crate::request::is_print(*character)) {
+    for character in program.chars().filter(|character| crate::request::is_printable(*character)) {
         if manager.len() + character.len_utf8() > FIELD_MANAGER_BYTES_MAX {
             break;
         }

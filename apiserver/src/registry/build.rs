@@ -1,8 +1,7 @@
 //! Builds the next snapshot out of the definitions and the current one.
 //!
-//! Only a definition whose generation changed is compiled. One that does not compile leaves its last good kind serving,
-//! and so does one that takes something from stored instances, until it is recorded as accepted.
-//! A kind whose backend and versions stay keeps its caches, so its watches go on.
+//! Only a definition whose generation changed is compiled (see `compiled`). A kind whose backend and versions stay keeps its
+//! caches, so its watches go on.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -15,17 +14,19 @@ use kindsmith_schema::{
     form::DefinitionForm,
     holders::{Denied, Holders},
     kind::{Kind, KindBackend, Serving},
-    succession,
 };
-use serde::Deserialize;
-use serde_json::{Value, json};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Snapshot, accepted::AcceptedGenerations, snapshot::address};
+use super::{
+    Snapshot,
+    accepted::AcceptedGenerations,
+    compiled::{self, Compiled, Key, State},
+    snapshot::address,
+};
 use crate::storage::{
     cache::{CacheLimits, WatchCache},
     feed::Feed,
-    host::{Host, HostResource, StatusEndpoint, tree},
+    host::{Host, HostResource, StatusEndpoint},
     kind_store::{KindStore, Remembered, ServedKind},
     kind_view::KindView,
     projection::Projection,
@@ -68,51 +69,6 @@ pub enum Change {
     },
 }
 
-struct Compiled {
-    state: State,
-    /// The state that was recorded as accepted when this was compiled.
-    recorded: Option<String>,
-    good: Option<Good>,
-    /// What waits to be accepted.
-    waiting: Option<Arc<Kind>>,
-}
-
-/// A kind that may be served, and the state of the definition that it was made of.
-#[derive(Clone)]
-struct Good {
-    state: String,
-    kind: Arc<Kind>,
-}
-
-/// What a definition has to be compiled for anew.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct State {
-    uid: String,
-    /// See [`DefinitionForm::state`].
-    state: String,
-}
-
-#[derive(Deserialize)]
-struct Head {
-    metadata: HeadMetadata,
-}
-
-#[derive(Deserialize)]
-struct HeadMetadata {
-    #[serde(default)]
-    uid: String,
-    generation: Option<i64>,
-    annotations: Option<Value>,
-}
-
-/// The state of a definition; none if it cannot be read.
-#[must_use]
-pub fn state(form: DefinitionForm, json: &[u8]) -> Option<State> {
-    let Head { metadata: HeadMetadata { uid, generation, annotations } } = serde_json::from_slice(json).ok()?;
-    let state = form.state(&json!({"metadata": {"generation": generation, "annotations": annotations}}));
-    Some(State { uid, state })
-}
-
 /// Whether the next snapshot can be another than the present one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum News {
@@ -122,18 +78,12 @@ pub enum News {
     Kinds,
 }
 
-/// A definition to compile, and what was compiled before.
-type Work = ((DefinitionForm, String), Bytes, Option<Compiled>);
-
-/// So few are compiled without further threads.
-const COMPILED_ALONE: usize = 8;
-
 /// Builds snapshots.
 pub struct Builder {
     backends: Backends,
     remembered: Remembered,
     builtin: Vec<Arc<Kind>>,
-    compiled: BTreeMap<(DefinitionForm, String), Compiled>,
+    compiled: BTreeMap<Key, Compiled>,
     sources: HashMap<HostResource, StoredSource>,
     /// By address.
     served: Vec<Arc<ServedKind>>,
@@ -227,32 +177,7 @@ impl Builder {
             }
         }
         let own_storage = if self.backends.stored.is_some() { OwnStorage::Available } else { OwnStorage::Absent };
-        let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let each = work.len().div_ceil(threads).max(COMPILED_ALONE);
-        let mut shares = Vec::new();
-        while !work.is_empty() {
-            shares.push(work.split_off(work.len().saturating_sub(each)));
-        }
-        let accepted = self.backends.accepted.as_deref();
-        let compile_all = |share: Vec<Work>| -> Vec<_> {
-            let compiled = share.into_iter().map(|(key, json, held)| {
-                let compiled = compile(&key, &json, held, own_storage, accepted);
-                (key, compiled)
-            });
-            compiled.filter_map(|(key, compiled)| Some((key, compiled?))).collect()
-        };
-        let compiled: Vec<_> = std::thread::scope(|scope| {
-            let own = shares.pop();
-            let others: Vec<_> = shares.into_iter().map(|share| scope.spawn(|| compile_all(share))).collect();
-            let mut compiled = own.map(compile_all).unwrap_or_default();
-            for other in others {
-                match other.join() {
-                    Ok(theirs) => compiled.extend(theirs),
-                    Err(panic) => std::panic::resume_unwind(panic),
-                }
-            }
-            compiled
-        });
+        let compiled = compiled::all(work, own_storage, self.backends.accepted.as_deref());
         for (key, compiled) in compiled {
             let same = match (served.remove(&key), compiled.kind()) {
                 (None, None) => true,
@@ -392,72 +317,6 @@ impl Builder {
             used
         });
     }
-}
-
-impl Compiled {
-    /// What may be served.
-    fn kind(&self) -> Option<&Arc<Kind>> {
-        self.good.as_ref().map(|good| &good.kind)
-    }
-}
-
-/// Compiles a definition that changed. One that is no good leaves its last good kind. None if it cannot be read.
-fn compile(
-    (form, name): &(DefinitionForm, String),
-    json: &Bytes,
-    held: Option<Compiled>,
-    own_storage: OwnStorage,
-    accepted: Option<&AcceptedGenerations>,
-) -> Option<Compiled> {
-    let state = state(*form, json)?;
-    let record = accepted.and_then(|accepted| accepted.last(&state.uid));
-    let recorded = record.as_ref().map(|record| record.state.clone());
-    let held = held.filter(|held| held.state.uid == state.uid);
-    let is_accepted = recorded.as_ref() == Some(&state.state);
-    let held = match held {
-        Some(held) if held.state == state && held.recorded == recorded => return Some(held),
-        // What was compiled already is not compiled again only because the operator agrees.
-        Some(Compiled { waiting: Some(kind), state: compiled, .. }) if is_accepted && compiled == state => {
-            let good = Some(Good { state: compiled.state, kind });
-            return Some(Compiled { state, recorded, good, waiting: None });
-        }
-        Some(Compiled { good: Some(good), .. }) if is_accepted && good.state == state.state => {
-            return Some(Compiled { state, recorded, good: Some(good), waiting: None });
-        }
-        held => held.and_then(|held| held.good),
-    };
-    let definition = tree(json)?;
-    // What is served here and what was recorded differ for moments alone: of both nothing may be taken.
-    let known = held.as_ref().map(|held| held.state.clone());
-    let record = record.filter(|record| !is_accepted && Some(&record.state) != known.as_ref()).and_then(|record| {
-        let kind = record.kind(own_storage).inspect_err(|error| {
-            tracing::warn!(definition = record.name, %error, "there is no recorded generation");
-        });
-        Some(Good { state: record.state.clone(), kind: Arc::new(kind.ok()?) })
-    });
-    let before: Vec<Good> = held.filter(|held| held.state != state.state).into_iter().chain(record).collect();
-    let (good, waiting) = match form.compile(&definition, own_storage) {
-        Err(error) => {
-            tracing::warn!(
-                definition = name,
-                %error,
-                "definition is not accepted; the last good one, if any, stays"
-            );
-            (before.into_iter().next(), None)
-        }
-        Ok(kind) => {
-            let free = is_accepted || accepted.is_none();
-            let hurt = |last: &Good| !succession::threats(&last.kind, &kind).is_empty();
-            if !free && before.iter().any(hurt) {
-                let generation = kind.origin.generation;
-                tracing::info!(definition = name, generation, "the change may hurt instances and waits");
-                (before.into_iter().next(), Some(Arc::new(kind)))
-            } else {
-                (Some(Good { state: state.state.clone(), kind: Arc::new(kind) }), None)
-            }
-        }
-    };
-    Some(Compiled { state, recorded, good, waiting })
 }
 
 /// Whether the same host objects are instances of both.

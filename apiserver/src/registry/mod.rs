@@ -1,7 +1,7 @@
 //! Which kinds are served: definitions in, immutable snapshots out.
 //!
 //! ```text
-//! definitions' feed ─▶ watch.rs ─▶ build.rs (compile what changed, keep what did not) ─▶ snapshot.rs ─▶ swap.rs
+//! definitions' feed ─▶ watch.rs ─▶ build.rs (with compiled.rs: compile what changed, keep what did not) ─▶ snapshot.rs ─▶ swap.rs
 //! ```
 //!
 //! A generation that takes something from stored instances waits until `accepted` says that the operator looked at them.
@@ -10,6 +10,9 @@
 
 /// Wakes the builder when a definition changes.
 pub mod watch;
+
+/// Definitions as they were compiled.
+mod compiled;
 
 /// Builds the next snapshot out of the definitions and the current one.
 pub mod build;

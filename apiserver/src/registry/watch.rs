@@ -14,7 +14,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Registry,
-    build::{Builder, Change, News, state},
+    build::{Builder, Change, News},
+    compiled::state,
 };
 use crate::storage::{
     feed::{Feed, Objects, View},

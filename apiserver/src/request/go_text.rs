@@ -1,59 +1,12 @@
 //! Values spelt in messages as Go spells them: `%q`, JSON, `strconv` errors.
 
-use std::fmt::Write as _;
-
-/// Whether Go's `unicode.IsPrint` holds: letters, marks, numbers, punctuation, symbols and the ASCII space.
-pub fn is_print(character: char) -> bool {
-    match character {
-        ' '..='~' => true,
-        '\0'..='\u{7f}' => false,
-        // A string's debug form escapes exactly what is not printable; a mark is escaped only where it comes first.
-        other => !format!("a{other}").escape_debug().any(|escaped| escaped == '\\'),
-    }
-}
-
-/// `strconv.Quote`.
-pub(super) fn quote(text: &str) -> String {
-    let mut quoted = String::with_capacity(text.len() + 2);
-    quoted.push('"');
-    for character in text.chars() {
-        match character {
-            '"' => quoted.push_str("\\\""),
-            '\\' => quoted.push_str("\\\\"),
-            '\u{07}' => quoted.push_str("\\a"),
-            '\u{08}' => quoted.push_str("\\b"),
-            '\u{0c}' => quoted.push_str("\\f"),
-            '\n' => quoted.push_str("\\n"),
-            '\r' => quoted.push_str("\\r"),
-            '\t' => quoted.push_str("\\t"),
-            '\u{0b}' => quoted.push_str("\\v"),
-            printable if is_print(printable) => quoted.push(printable),
-            other => push_escaped(&mut quoted, other),
-        }
-    }
-    quoted.push('"');
-    quoted
-}
-
-fn push_escaped(text: &mut String, character: char) {
-    let code = u32::from(character);
-    // Writing to a String cannot fail.
-    let _ = match code {
-        0..=0x7f => write!(text, "\\x{code:02x}"),
-        0x80..=0xffff => write!(text, "\\u{code:04x}"),
-        _ => write!(text, "\\U{code:08x}"),
-    };
-}
+use kindsmith_schema::field::print;
+pub use kindsmith_schema::field::print::is_printable;
+pub(super) use kindsmith_schema::field::print::quoted as quote;
 
 /// `json.Marshal` of a string, which also escapes what HTML would understand.
 pub(super) fn json(text: &str) -> String {
-    serde_json::Value::from(text)
-        .to_string()
-        .replace('<', "\\u003c")
-        .replace('>', "\\u003e")
-        .replace('&', "\\u0026")
-        .replace('\u{2028}', "\\u2028")
-        .replace('\u{2029}', "\\u2029")
+    print::json(&text.into())
 }
 
 /// `json.Marshal` of a list of strings.
@@ -65,7 +18,7 @@ pub(super) fn json_list(texts: &[&str]) -> String {
 /// `%#U`: `U+0009`, with the character where it is printable.
 pub(super) fn unicode(character: char) -> String {
     let code = u32::from(character);
-    if is_print(character) { format!("U+{code:04X} '{character}'") } else { format!("U+{code:04X}") }
+    if is_printable(character) { format!("U+{code:04X} '{character}'") } else { format!("U+{code:04X}") }
 }
 
 /// `strconv.ParseInt(text, 10, 64)` with its error's text.
@@ -97,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn strings_are_quoted_as_go_quotes_them() {
+    fn texts_are_spelt_as_go_spells_them() {
         assert_eq!(quote("a\"b\\c\n\u{1}\u{200b}é\u{301}"), "\"a\\\"b\\\\c\\n\\x01\\u200bé\u{301}\"");
         assert_eq!(quote("\u{e0001}"), "\"\\U000e0001\"");
         assert_eq!(json("<&>"), "\"\\u003c\\u0026\\u003e\"");

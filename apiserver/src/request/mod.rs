@@ -39,7 +39,7 @@ pub use error::{
     BadRequest, Cause, Invalid, NegotiationError, NotAcceptable, OPTIONS_GROUP, OptionsError, UnsupportedMediaType,
 };
 pub use field_selector::{FieldOperator, FieldRequirement, FieldSelector};
-pub use go_text::is_print;
+pub use go_text::is_printable;
 pub use label_selector::{LabelOperator, LabelRequirement, LabelSelector};
 pub use list_options::{Bookmarks, InitialEvents, ListOptions, authorization_selectors};
 pub use probe::ProbeOptions;

@@ -152,7 +152,7 @@ fn manager_causes(manager: &str) -> Vec<Cause> {
         // The name is refused; what else is wrong with so much text is not listed.
         return causes;
     }
-    for (position, character) in manager.char_indices().filter(|(_, character)| !go_text::is_print(*character)) {
+    for (position, character) in manager.char_indices().filter(|(_, character)| !go_text::is_printable(*character)) {
         let character = go_text::unicode(character);
         let detail = format!("invalid character {character} (at position {position})");
         causes.push(Cause::invalid("fieldManager", manager, &detail));

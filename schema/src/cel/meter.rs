@@ -2,6 +2,7 @@
 //!
 //! Follows cel-go's `interpreter/runtimecost.go` and `common/cost.go`.
 
+use super::cost::scaled;
 use super::library;
 use super::plan::Call;
 use super::value::{EvalError, Value};
@@ -47,16 +48,6 @@ impl Sizes {
 /// Whether a library wants to see the arguments of a call to say what it costs.
 pub(super) fn needs_arguments(function: &str) -> bool {
     super::standard::operation(function).is_none()
-}
-
-#[allow(
-    clippy::cast_possible_truncation,
-    clippy::cast_precision_loss,
-    clippy::cast_sign_loss,
-    reason = "sizes are far below 2^52"
-)]
-fn scaled(size: u64, factor: f64) -> u64 {
-    (size as f64 * factor).ceil() as u64
 }
 
 impl Meter {

@@ -10,7 +10,8 @@ use serde_json::{Number, Value};
 static PRINTABLE: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"^[\p{L}\p{M}\p{N}\p{P}\p{S} ]$").ok());
 
 /// `strconv.Quote`.
-pub(crate) fn quoted(text: &str) -> String {
+#[must_use]
+pub fn quoted(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');
     for c in text.chars() {
@@ -72,7 +73,8 @@ pub(crate) fn plain_float(value: f64) -> String {
 }
 
 /// `encoding/json` with sorted keys and HTML escapes.
-pub(crate) fn json(value: &Value) -> String {
+#[must_use]
+pub fn json(value: &Value) -> String {
     let mut out = String::new();
     write_json(&mut out, value);
     out
@@ -144,7 +146,9 @@ pub(crate) fn write_json_string(out: &mut String, text: &str) {
     out.push('"');
 }
 
-fn is_printable(c: char) -> bool {
+/// `unicode.IsPrint`.
+#[must_use]
+pub fn is_printable(c: char) -> bool {
     let mut buffer = [0u8; 4];
     PRINTABLE.as_ref().is_some_and(|class| class.is_match(c.encode_utf8(&mut buffer)))
 }

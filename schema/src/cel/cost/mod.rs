@@ -21,7 +21,7 @@ use super::declared::{Declared, Shape};
 use super::overload::{Overload, Style};
 use super::types::Type;
 use path::Path;
-pub(crate) use range::Range;
+pub(crate) use range::{Range, scaled};
 
 /// The cost of a name or of a field.
 const NAME: Range = Range::fixed(1);

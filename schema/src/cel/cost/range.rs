@@ -2,9 +2,6 @@
 //!
 //! Follows `SizeEstimate` and `CostEstimate` in cel-go's checker/cost.go.
 
-/// 2⁶⁴, which 64 bits cannot hold.
-const TWO_TO_64: f64 = 18_446_744_073_709_551_616.0;
-
 /// A size or a cost between two bounds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Range {
@@ -38,7 +35,7 @@ impl Range {
 
     /// The product with a factor, rounded up.
     pub(crate) fn scaled(self, factor: f64) -> Self {
-        Self { min: scale(self.min, factor), max: scale(self.max, factor) }
+        Self { min: scaled(self.min, factor), max: scaled(self.max, factor) }
     }
 
     /// Either of the two.
@@ -47,14 +44,14 @@ impl Range {
     }
 }
 
-/// `multiplyByCostFactor`. Floats above 2⁵³ are as inexact as they are in Go, so that limits agree.
+/// `multiplyByCostFactor`: rounded up. Floats above 2⁵³ are as inexact as they are in Go, so that limits agree, and what is
+/// too large for 64 bits is the largest number.
 #[expect(
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "the same conversions as cel-go's"
+    reason = "the same conversions as cel-go's, and casts saturate"
 )]
-fn scale(value: u64, factor: f64) -> u64 {
-    let product = (value as f64 * factor).ceil();
-    if product >= TWO_TO_64 { u64::MAX } else { product as u64 }
+pub(crate) fn scaled(value: u64, factor: f64) -> u64 {
+    (value as f64 * factor).ceil() as u64
 }

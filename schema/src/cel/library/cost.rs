@@ -6,7 +6,10 @@
 use std::net::IpAddr;
 
 use super::format::pattern_size;
-use crate::cel::value::{Opaque, Value};
+use crate::cel::{
+    cost::scaled,
+    value::{Opaque, Value},
+};
 
 /// The cost of a character or byte that is looked at (`StringTraversalCostFactor`).
 const TRAVERSAL: f64 = 0.1;
@@ -111,17 +114,17 @@ fn kubernetes_cost(function: &str, overload: &str, args: &[Value<'_>], result: O
         "isSorted" | "sum" | "max" | "min" | "indexOf" | "lastIndexOf" | "includes" => args.first().map_or(0, walk),
         "ip" if overload == "cidr_ip" => 1,
         "ip" | "url" | "lowerAscii" | "upperAscii" | "substring" | "trim" | "cidr" | "isIP" | "isCIDR" | "quantity"
-        | "isQuantity" | "semver" | "isSemver" => ceil(first()?, TRAVERSAL),
-        "replace" | "split" | "ip.isCanonical" => ceil(first()?, 2.0 * TRAVERSAL),
-        "join" => ceil(result.map_or(1, size), 2.0 * TRAVERSAL),
+        | "isQuantity" | "semver" | "isSemver" => scaled(first()?, TRAVERSAL),
+        "replace" | "split" | "ip.isCanonical" => scaled(first()?, 2.0 * TRAVERSAL),
+        "join" => scaled(result.map_or(1, size), 2.0 * TRAVERSAL),
         "find" | "findAll" => pattern(first()?, second()?),
         "containsIP" => {
-            let parse = if overload == "cidr_contains_ip_string" { ceil(second()?, TRAVERSAL) } else { 0 };
-            ceil(first()? * 2, TRAVERSAL) + parse
+            let parse = if overload == "cidr_contains_ip_string" { scaled(second()?, TRAVERSAL) } else { 0 };
+            scaled(first()? * 2, TRAVERSAL) + parse
         }
         "containsCIDR" => {
-            let parse = if overload == "cidr_contains_cidr_string" { ceil(second()?, TRAVERSAL) } else { 0 };
-            ceil(first()? * 2, TRAVERSAL) + ceil(first()?, TRAVERSAL) + 1 + parse
+            let parse = if overload == "cidr_contains_cidr_string" { scaled(second()?, TRAVERSAL) } else { 0 };
+            scaled(first()? * 2, TRAVERSAL) + scaled(first()?, TRAVERSAL) + 1 + parse
         }
         "validate" => match args {
             [Value::Opaque(Opaque::Format(name)), text, ..] => pattern(size(text), pattern_size(name)?),
@@ -138,13 +141,13 @@ fn kubernetes_cost(function: &str, overload: &str, args: &[Value<'_>], result: O
 
 /// A string that a pattern of some length is applied to.
 fn pattern(text: u64, pattern: u64) -> u64 {
-    ceil(text.saturating_add(1), TRAVERSAL).saturating_mul(ceil(pattern, PATTERN))
+    scaled(text.saturating_add(1), TRAVERSAL).saturating_mul(scaled(pattern, PATTERN))
 }
 
 /// A selector: read, and a requirement made of every two characters (`selectorCostEstimate`).
 fn selector(length: u64) -> u64 {
-    let requirements = ceil(length, 0.5).saturating_mul(LIST + STRUCTURE);
-    LIST.saturating_add(ceil(length, TRAVERSAL)).saturating_add(requirements)
+    let requirements = scaled(length, 0.5).saturating_mul(LIST + STRUCTURE);
+    LIST.saturating_add(scaled(length, TRAVERSAL)).saturating_add(requirements)
 }
 
 /// How many parts a value has (`actualSize`).
@@ -171,16 +174,6 @@ fn walk(value: &Value<'_>) -> u64 {
         }
         _ => 1,
     }
-}
-
-#[allow(
-    clippy::cast_possible_truncation,
-    clippy::cast_precision_loss,
-    clippy::cast_sign_loss,
-    reason = "sizes are far below 2^52, and casts saturate"
-)]
-fn ceil(size: u64, factor: f64) -> u64 {
-    (size as f64 * factor).ceil() as u64
 }
 
 #[allow(
