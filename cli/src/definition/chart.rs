@@ -1,24 +1,13 @@
-//! A chart's files, from a folder or an archive. Sizes are bounded: an archive comes from anywhere.
+//! A chart's files, from a folder or an archive.
 
-use std::{
-    collections::HashMap,
-    fs::File,
-    io::{self, Read},
-    path::Path,
-};
+use std::{collections::HashMap, fs::File, io, path::Path};
 
 use anyhow::{Context as _, bail};
 use flate2::read::GzDecoder;
 use serde_json::Value;
+use serde_saphyr::options::DuplicateKeyPolicy;
 
-/// The most bytes of one file.
-const FILE_BYTES_MAX: u64 = 4 << 20;
-
-/// The most bytes of an archive, unpacked.
-const ARCHIVE_BYTES_MAX: u64 = 256 << 20;
-
-/// A block of an archive, in bytes.
-const BLOCK_BYTES: usize = 512;
+use super::archive;
 
 /// The files that matter.
 const FILES: [&str; 3] = ["Chart.yaml", "values.yaml", "values.schema.json"];
@@ -42,31 +31,45 @@ impl Chart {
             folder(path).with_context(|| format!("{shown} cannot be read"))?
         } else {
             let file = File::open(path).with_context(|| format!("{shown} cannot be opened"))?;
-            archive(GzDecoder::new(file)).with_context(|| format!("{shown} is no archive of a chart"))?
+            archive::read(GzDecoder::new(file), &FILES).with_context(|| format!("{shown} is no archive of a chart"))?
         };
         let Some(chart) = files.remove(FILES[0]) else { bail!("{shown} is no chart: it has no Chart.yaml") };
-        let chart: Value = serde_saphyr::from_str(&chart).context("Chart.yaml cannot be read")?;
+        let chart = yaml(&chart).context("Chart.yaml cannot be read")?;
         let text = |member: &str| chart.get(member).and_then(Value::as_str).unwrap_or_default().to_owned();
         if text("name").is_empty() {
             bail!("Chart.yaml names no chart");
         }
         let values_text = files.remove(FILES[1]).unwrap_or_default();
-        let values = if values_text.trim().is_empty() {
-            Value::Null
-        } else {
-            serde_saphyr::from_str(&values_text).context("values.yaml cannot be read")?
-        };
+        let values = yaml(&values_text).context("values.yaml cannot be read")?;
+        if !values.is_object() && !values.is_null() {
+            bail!("values.yaml must be a map of values");
+        }
         let schema = files.remove(FILES[2]).map(|text| serde_json::from_str(&text));
         let schema = schema.transpose().context("values.schema.json cannot be read")?;
         Ok(Self { name: text("name"), description: text("description"), values, values_text, schema })
     }
 }
 
+/// YAML as Helm reads it: the last of equal keys counts, 0644 is octal, `yes` is true.
+pub(super) fn yaml(text: &str) -> Result<Value, serde_saphyr::Error> {
+    let has_content = |line: &str| !matches!(line.trim_start().chars().next(), None | Some('#'));
+    if !text.trim_start_matches('\u{feff}').lines().any(has_content) {
+        return Ok(Value::Null);
+    }
+    let options = serde_saphyr::options! {
+        duplicate_keys: DuplicateKeyPolicy::LastWins,
+        legacy_octal_numbers: true,
+        // Charts have more comments in a row than the parser would keep.
+        emit_comments: false,
+    };
+    serde_saphyr::from_str_with_options(text, options)
+}
+
 fn folder(path: &Path) -> io::Result<HashMap<String, String>> {
     let mut files = HashMap::new();
     for name in FILES {
         match File::open(path.join(name)) {
-            Ok(file) => drop(files.insert(name.to_owned(), text(file)?)),
+            Ok(file) => drop(files.insert(name.to_owned(), archive::text(file)?)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }
@@ -74,83 +77,47 @@ fn folder(path: &Path) -> io::Result<HashMap<String, String>> {
     Ok(files)
 }
 
-fn text(file: impl Read) -> io::Result<String> {
-    let mut text = String::new();
-    let read = file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text)?;
-    if u64::try_from(read).unwrap_or(u64::MAX) > FILE_BYTES_MAX {
-        return Err(io::Error::other(format!("a file is larger than {} MiB", FILE_BYTES_MAX >> 20)));
-    }
-    Ok(text)
-}
-
-/// The files `<chart>/<name>` of a tar archive (POSIX ustar; what else its headers can say is of no matter here).
-fn archive(packed: impl Read) -> io::Result<HashMap<String, String>> {
-    let mut unpacked = packed.take(ARCHIVE_BYTES_MAX);
-    let mut files = HashMap::new();
-    let mut header = [0_u8; BLOCK_BYTES];
-    loop {
-        if let Err(error) = unpacked.read_exact(&mut header) {
-            // Some archives lack the two empty blocks at their end.
-            let ended = error.kind() == io::ErrorKind::UnexpectedEof && !files.is_empty();
-            return if ended { Ok(files) } else { Err(error) };
-        }
-        if header.iter().all(|byte| *byte == 0) {
-            return Ok(files);
-        }
-        let field = |from: usize, to: usize| {
-            let bytes = header.get(from..to).unwrap_or_default();
-            let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
-            String::from_utf8_lossy(bytes.get(..end).unwrap_or_default()).into_owned()
-        };
-        let size = u64::from_str_radix(field(124, 136).trim(), 8)
-            .map_err(|_| io::Error::other("the size of a file in the archive is no number"))?;
-        let (name, is_file) = (field(0, 100), matches!(header[156], b'0' | 0));
-        let mut contents = (&mut unpacked).take(size.next_multiple_of(BLOCK_BYTES as u64));
-        let wanted = name.trim_start_matches("./").split_once('/').map(|(_, file)| file.to_owned());
-        if let Some(file) = wanted.filter(|file| is_file && FILES.contains(&file.as_str())) {
-            files.entry(file).or_insert(text((&mut contents).take(size))?);
-        }
-        io::copy(&mut contents, &mut io::sink())?;
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::io::Write as _;
-
-    use flate2::{Compression, write::GzEncoder};
+    use serde_json::json;
 
     use super::*;
 
-    fn entry(name: &str, text: &str) -> Vec<u8> {
-        let mut header = vec![0_u8; BLOCK_BYTES];
-        header[..name.len()].copy_from_slice(name.as_bytes());
-        header[124..135].copy_from_slice(format!("{:011o}", text.len()).as_bytes());
-        header[156] = b'0';
-        header.extend(text.as_bytes());
-        header.resize(header.len().next_multiple_of(BLOCK_BYTES), 0);
-        header
+    fn chart(values: &str) -> anyhow::Result<Chart> {
+        let folder = tempfile::tempdir()?;
+        std::fs::write(folder.path().join("Chart.yaml"), "name: redis\ndescription: d\n")?;
+        std::fs::write(folder.path().join("values.yaml"), values)?;
+        Chart::read(folder.path())
     }
 
     #[test]
-    fn a_packed_chart_is_the_same_as_its_folder() {
-        let folder = tempfile::tempdir().unwrap();
-        let files =
-            [("Chart.yaml", "name: redis\ndescription: d\n"), ("values.yaml", "a: 1\n"), ("values.schema.json", "{}")];
-        let mut packed = GzEncoder::new(Vec::new(), Compression::default());
-        packed.write_all(&entry("redis/templates/values.yaml", "not: this")).unwrap();
-        packed.write_all(&entry("redis/charts/sub/Chart.yaml", "name: sub")).unwrap();
-        for (name, text) in files {
-            std::fs::write(folder.path().join(name), text).unwrap();
-            packed.write_all(&entry(&format!("redis/{name}"), text)).unwrap();
+    fn values_are_read_as_helm_does() {
+        let values =
+            "mode: 0644\non: yes\na: 1\na: 2\nbase: &base {x: 1, y: 2}\nmerged:\n  <<: *base\n  y: 3\nsame: *base\n";
+        let wanted = json!({
+            "mode": 420, "a": 2, "base": {"x": 1, "y": 2}, "merged": {"x": 1, "y": 3}, "same": {"x": 1, "y": 2}
+        });
+        let read = chart(values).unwrap().values;
+        let of = |name: &str| read.get(name).cloned().unwrap_or_default();
+        assert_eq!(of("merged"), wanted["merged"]);
+        assert_eq!(read.get("on").or(read.get("true")), Some(&json!(true)));
+        for name in ["mode", "a", "base", "same"] {
+            assert_eq!(of(name), wanted[name], "{name}");
         }
-        packed.write_all(&[0; 2 * BLOCK_BYTES]).unwrap();
-        let tgz = folder.path().join("redis-1.0.0.tgz");
-        std::fs::write(&tgz, packed.finish().unwrap()).unwrap();
-        let (one, other) = (Chart::read(folder.path()).unwrap(), Chart::read(&tgz).unwrap());
-        assert_eq!(format!("{one:?}"), format!("{other:?}"));
-        assert_eq!((one.name.as_str(), one.values["a"].as_i64()), ("redis", Some(1)));
-        assert!(Chart::read(&folder.path().join("values.yaml")).is_err());
-        assert!(Chart::read(&folder.path().join("missing")).is_err());
+    }
+
+    #[test]
+    fn long_comments_are_no_obstacle() {
+        let comments = "  # text\n".repeat(10_000);
+        assert_eq!(chart(&format!("a:\n{comments}  b: 1\n")).unwrap().values, json!({"a": {"b": 1}}));
+        assert_eq!(chart(&format!("a:\n{comments}")).unwrap().values, json!({"a": null}));
+    }
+
+    #[test]
+    fn values_may_be_missing_and_must_be_a_map() {
+        assert_eq!(chart("").unwrap().values, Value::Null);
+        assert_eq!(chart("# only\n\n  # comments\n").unwrap().values, Value::Null);
+        assert!(chart("- a\n").unwrap_err().to_string().contains("must be a map"));
+        assert!(Chart::read(Path::new("/nowhere")).is_err());
     }
 }

@@ -1,73 +1,161 @@
 //! A schema out of `values.yaml`: types and defaults from the values, descriptions from the comments. What the chart's
-//! own schema says stays.
+//! own schema says stays; but where it says nothing of a value, the value is known all the same.
 
 use serde_json::{Map, Value, json};
 
-use super::comments::Descriptions;
-
-/// How deep values are followed.
-const DEPTH_MAX: usize = 24;
+use super::{
+    comments::Descriptions,
+    judge,
+    schema::{DEPTH_MAX, NODES_MAX, PRESERVE},
+    tidy,
+    warnings::Warnings,
+};
 
 /// Completes the schema of values by the values.
-pub(super) fn complete(schema: &mut Value, values: &Value, descriptions: &Descriptions) {
-    let mut path = Vec::new();
-    object(schema, values.as_object().unwrap_or(&Map::new()), descriptions, &mut path);
-    note_default(schema);
+pub(super) fn complete(schema: &mut Value, values: &Value, descriptions: &Descriptions, warnings: &mut Warnings) {
+    let mut completion = Completion { descriptions, warnings, nodes_left: NODES_MAX, path: vec!["spec".to_owned()] };
+    completion.field(schema, values.as_object().map_or(&json!({}), |_| values));
+    let says_nothing = ["properties", "additionalProperties"].iter().all(|keyword| schema.get(keyword).is_none());
+    if says_nothing && values.as_object().is_none_or(Map::is_empty) {
+        schema[PRESERVE] = json!(true);
+    }
 }
 
-fn object(schema: &mut Value, values: &Map<String, Value>, descriptions: &Descriptions, path: &mut Vec<String>) {
-    let is_map = schema.get("additionalProperties").is_some();
-    let Some(members) = schema.as_object_mut().filter(|_| !is_map && path.len() < DEPTH_MAX) else { return };
-    let properties = members.entry("properties").or_insert_with(|| json!({}));
-    let Some(properties) = properties.as_object_mut() else { return };
-    for (key, value) in values {
-        path.push(key.clone());
-        let field = properties.entry(key.clone()).or_insert_with(|| inferred(value));
-        if let (Some(Value::Object(inner)), true) = (Some(value), field["type"] == "object") {
-            if !inner.is_empty() {
-                object(field, inner, descriptions, path);
+struct Completion<'a> {
+    descriptions: &'a Descriptions,
+    warnings: &'a mut Warnings,
+    /// How many fields may be added.
+    nodes_left: usize,
+    /// Where it is, from `spec` on.
+    path: Vec<String>,
+}
+
+impl Completion<'_> {
+    /// A field whose value in `values.yaml` is `value`.
+    fn field(&mut self, field: &mut Value, value: &Value) {
+        match value {
+            Value::Null => allow_null(field),
+            Value::Object(values) if field["type"] == "object" && field.get("additionalProperties").is_none() => {
+                self.fields(field, values);
+                // A default of `{}` is enough: it is filled in from inside.
+                if judge::default_fault(field, &json!({})).is_none() {
+                    field["default"] = json!({});
+                }
             }
-            note_default(field);
-        } else if field.get("default").is_none() && fits(field, value) {
-            field["default"] = value.clone();
+            _ => {
+                self.know(field, value);
+                self.note_default(field, value);
+            }
         }
-        if let (Some(text), None) = (descriptions.get(path.as_slice()), field.get("description")) {
-            field["description"] = json!(text);
-        }
-        path.pop();
     }
-    if properties.is_empty() {
-        members.remove("properties");
-        members.entry("x-kubernetes-preserve-unknown-fields").or_insert(json!(true));
+
+    fn fields(&mut self, schema: &mut Value, values: &Map<String, Value>) {
+        let Some(members) = schema.as_object_mut() else { return };
+        if self.path.len() > DEPTH_MAX || self.nodes_left < values.len() {
+            self.warnings.add(&self.path, "values.yaml is too large or too deep here; any field is taken");
+            members.insert(PRESERVE.to_owned(), json!(true));
+            return;
+        }
+        let Value::Object(mut fields) = members.remove("properties").unwrap_or_else(|| json!({})) else { return };
+        for (name, value) in values {
+            self.path.push(name.clone());
+            let field = fields.entry(name.clone()).or_insert_with(|| {
+                self.nodes_left = self.nodes_left.saturating_sub(1);
+                inferred(value)
+            });
+            self.field(field, value);
+            let description = self.descriptions.get(self.path.get(1..).unwrap_or_default());
+            if let (Some(text), None) = (description, field.get("description")) {
+                field["description"] = json!(text);
+            }
+            self.path.pop();
+        }
+        if !fields.is_empty() {
+            members.insert("properties".to_owned(), Value::Object(fields));
+        }
+        tidy::drop_met(members);
+    }
+
+    fn note_default(&mut self, field: &mut Value, value: &Value) {
+        let Some(fault) = judge::default_fault(field, value) else {
+            field["default"] = value.clone();
+            return;
+        };
+        // Helm knows formats under other names and rules.
+        let mut without_format = field.clone();
+        let format = without_format.as_object_mut().and_then(|members| members.remove("format"));
+        if format.is_some() && judge::default_fault(&without_format, value).is_none() {
+            self.warnings.add(&self.path, "the format is left out, as the value of values.yaml does not have it");
+            without_format["default"] = value.clone();
+            *field = without_format;
+            return;
+        }
+        let text = format!("the value of values.yaml does not fit values.schema.json and is no default: {fault}");
+        self.warnings.add(&self.path, &text);
+    }
+
+    /// Makes the schema know all fields that a value has, so that none is dropped. Defaults are not noted: of lists and
+    /// maps the default is the whole.
+    fn know(&mut self, schema: &mut Value, value: &Value) {
+        let is_open = schema.get(PRESERVE).is_some();
+        let Some(members) = schema.as_object_mut() else { return };
+        match value {
+            Value::Null => allow_null(schema),
+            Value::Array(items) => {
+                if let Some(of_items) = members.get_mut("items") {
+                    items.iter().for_each(|item| self.know(of_items, item));
+                }
+            }
+            Value::Object(values) if members.get("type").is_some_and(|name| name == "object") => {
+                if let Some(entry) = members.get_mut("additionalProperties") {
+                    values.values().for_each(|value| self.know(entry, value));
+                    return;
+                }
+                let Some(fields) = members.entry("properties").or_insert_with(|| json!({})).as_object_mut() else {
+                    return;
+                };
+                for (name, value) in values {
+                    if !fields.contains_key(name) && (is_open || self.nodes_left == 0) {
+                        continue;
+                    }
+                    let field = fields.entry(name.clone()).or_insert_with(|| {
+                        self.nodes_left = self.nodes_left.saturating_sub(1);
+                        json!({PRESERVE: true})
+                    });
+                    self.know(field, value);
+                }
+                if fields.is_empty() {
+                    members.remove("properties");
+                }
+            }
+            _ => {}
+        }
     }
 }
 
-/// An object whose fields have defaults has `{}` as its own, so that they are filled in; unless a field is required that
-/// has none.
-fn note_default(schema: &mut Value) {
-    let has_default = |key: &Value| {
-        let field = key.as_str().and_then(|key| schema.get("properties")?.get(key));
-        field.is_some_and(|field| field.get("default").is_some())
-    };
-    let complete = schema["required"].as_array().is_none_or(|required| required.iter().all(has_default));
-    let sized = schema.get("minProperties").is_some();
-    if complete && !sized && schema.get("default").is_none() {
-        schema["default"] = json!({});
+/// A value that is null by default may be null.
+fn allow_null(field: &mut Value) {
+    let Some(members) = field.as_object_mut().filter(|members| members.get("nullable").is_none()) else { return };
+    members.insert("nullable".to_owned(), json!(true));
+    members.remove("default");
+    // Null is no choice; but `allOf` is not asked about it.
+    if let Some(choices) = members.remove("enum") {
+        let parts = members.entry("allOf").or_insert_with(|| json!([]));
+        parts.as_array_mut().into_iter().for_each(|parts| parts.push(json!({"enum": choices})));
     }
 }
 
 /// The type of a value.
 fn inferred(value: &Value) -> Value {
     match value {
-        Value::Null => json!({"x-kubernetes-preserve-unknown-fields": true, "nullable": true}),
+        Value::Null => json!({PRESERVE: true, "nullable": true}),
         Value::Bool(_) => json!({"type": "boolean"}),
-        Value::Number(number) if number.is_f64() => json!({"type": "number"}),
-        Value::Number(_) => json!({"type": "integer"}),
+        // What is larger is no integer to Kubernetes.
+        Value::Number(number) if number.is_i64() => json!({"type": "integer"}),
+        Value::Number(_) => json!({"type": "number"}),
         Value::String(_) => json!({"type": "string"}),
         Value::Array(items) => json!({"type": "array", "items": item(items)}),
-        Value::Object(members) if members.is_empty() => {
-            json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true})
-        }
+        Value::Object(members) if members.is_empty() => json!({"type": "object", PRESERVE: true}),
         Value::Object(_) => json!({"type": "object"}),
     }
 }
@@ -75,28 +163,11 @@ fn inferred(value: &Value) -> Value {
 /// The type of all items, if they have one; objects are not looked into, as each may have other fields.
 fn item(items: &[Value]) -> Value {
     let mut types = items.iter().map(|item| match item {
-        Value::Object(_) => json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true}),
-        Value::Array(_) => json!({"x-kubernetes-preserve-unknown-fields": true}),
+        Value::Object(_) => json!({"type": "object", PRESERVE: true}),
+        Value::Array(_) => json!({PRESERVE: true}),
         other => inferred(other),
     });
-    let anything = || json!({"x-kubernetes-preserve-unknown-fields": true});
+    let anything = || json!({PRESERVE: true});
     let Some(first) = types.next() else { return anything() };
     if types.all(|other| other == first) { first } else { anything() }
-}
-
-/// Whether a value can be the default of a field.
-fn fits(field: &Value, value: &Value) -> bool {
-    if field["x-kubernetes-int-or-string"] == true {
-        return value.is_string() || value.is_i64();
-    }
-    let of_type = match field["type"].as_str() {
-        Some("string") => value.is_string(),
-        Some("integer") => value.is_i64() || value.is_u64(),
-        Some("number") => value.is_number(),
-        Some("boolean") => value.is_boolean(),
-        Some("array") => value.is_array(),
-        Some("object") => value.is_object(),
-        _ => !value.is_null(),
-    };
-    of_type && field["enum"].as_array().is_none_or(|values| values.contains(value))
 }

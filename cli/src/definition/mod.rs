@@ -10,16 +10,32 @@ use serde_json::{Value, json};
 /// A chart's files, from a folder or an archive.
 mod chart;
 
+/// Files out of a tar archive.
+mod archive;
+
 /// Comments of `values.yaml`, as descriptions.
 mod comments;
 
 /// `values.schema.json` as a structural schema.
-mod structural;
+mod schema;
 
 /// A schema out of `values.yaml`.
 mod infer;
 
+/// What makes a schema one that is accepted.
+mod tidy;
+
+/// What Kindsmith would say of a schema.
+mod judge;
+
+/// Names that Kubernetes takes.
+mod names;
+
+/// What somebody should know about a definition.
+mod warnings;
+
 use chart::Chart;
+use warnings::Warnings;
 
 /// What can be done with definitions.
 #[derive(Subcommand)]
@@ -52,7 +68,9 @@ pub(crate) struct FromChart {
 pub(crate) fn run(command: &Command) -> anyhow::Result<()> {
     let Command::FromChart(arguments) = command;
     let chart = Chart::read(&arguments.chart)?;
-    let definition = definition(&chart, arguments)?;
+    let mut warnings = Warnings::default();
+    let definition = definition(&chart, arguments, &mut warnings)?;
+    warnings.lines().iter().for_each(|line| eprintln!("{line}"));
     if let Err(error) = DefinitionForm::Kindsmith.compile(&definition, OwnStorage::Absent) {
         bail!("the definition of chart {:?} would not be accepted: {error}", chart.name);
     }
@@ -60,19 +78,17 @@ pub(crate) fn run(command: &Command) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn definition(chart: &Chart, arguments: &FromChart) -> anyhow::Result<Value> {
-    let kind = arguments.kind.clone().unwrap_or_else(|| camel_case(&chart.name));
-    let plural = arguments.plural.clone().unwrap_or_else(|| plural(&kind.to_lowercase()));
-    let reference = arguments.chart_ref.clone().unwrap_or_else(|| format!("OCIRepository/charts/{}", chart.name));
+fn definition(chart: &Chart, arguments: &FromChart, warnings: &mut Warnings) -> anyhow::Result<Value> {
+    let Some(kind) = arguments.kind.clone().or_else(|| names::kind(&chart.name)) else {
+        bail!("no kind can be made of the name {:?}: say one with --kind", chart.name);
+    };
+    let plural = arguments.plural.clone().unwrap_or_else(|| names::plural(&kind.to_lowercase()));
+    let reference = arguments.chart_ref.clone();
+    let reference = reference.unwrap_or_else(|| format!("OCIRepository/charts/{}", names::object(&chart.name)));
     let [source, namespace, name] = reference.split('/').collect::<Vec<_>>()[..] else {
         bail!("--chart-ref must be KIND/NAMESPACE/NAME, for example OCIRepository/charts/redis");
     };
-    let mut spec = match &chart.schema {
-        Some(schema) => structural::from_json_schema(schema),
-        None => json!({"type": "object"}),
-    };
-    infer::complete(&mut spec, &chart.values, &comments::read(&chart.values_text));
-    let mut schema = json!({"type": "object", "properties": {"spec": spec}});
+    let mut schema = json!({"type": "object", "properties": {"spec": spec(chart, warnings)}});
     if !chart.description.is_empty() {
         schema["description"] = json!(chart.description);
     }
@@ -87,31 +103,25 @@ fn definition(chart: &Chart, arguments: &FromChart) -> anyhow::Result<Value> {
             "versions": [{"name": "v1alpha1", "served": true, "storage": true, "schema": {"openAPIV3Schema": schema}}],
             "backend": {"helmRelease": {
                 "chartRef": {"kind": source, "namespace": namespace, "name": name},
-                "prefix": format!("{}-", chart.name)
+                "prefix": names::prefix(&chart.name)
             }}
         }
     }))
 }
 
-/// `redis-cluster` → `RedisCluster`.
-fn camel_case(name: &str) -> String {
-    let word = |word: &str| {
-        let mut letters = word.chars();
-        letters.next().map(|first| first.to_ascii_uppercase().to_string() + letters.as_str()).unwrap_or_default()
+/// The schema of the values: what the chart's own schema says, made complete by the values.
+fn spec(chart: &Chart, warnings: &mut Warnings) -> Value {
+    let mut spec = match &chart.schema {
+        Some(schema) => schema::structural(schema, warnings),
+        None => json!({"type": "object"}),
     };
-    name.split(|letter: char| !letter.is_ascii_alphanumeric()).map(word).collect()
-}
-
-/// The plural of an English word, as far as resources need it.
-fn plural(word: &str) -> String {
-    let ends = |endings: &[&str]| endings.iter().any(|ending| word.ends_with(ending));
-    if ends(&["s", "x", "z", "ch", "sh"]) {
-        format!("{word}es")
-    } else if ends(&["y"]) && !ends(&["ay", "ey", "oy", "uy"]) {
-        format!("{}ies", word.trim_end_matches('y'))
-    } else {
-        format!("{word}s")
-    }
+    tidy::concede_all_but_defaults(&mut spec, warnings);
+    tidy::drop_wrong_defaults(&mut spec, &mut vec!["spec".to_owned()], warnings);
+    infer::complete(&mut spec, &chart.values, &comments::read(&chart.values_text), warnings);
+    tidy::drop_met_everywhere(&mut spec);
+    tidy::know_required(&mut spec);
+    tidy::concede(&mut spec, warnings);
+    spec
 }
 
 #[cfg(test)]
@@ -132,14 +142,14 @@ mod tests {
         Chart {
             name: "redis-cluster".to_owned(),
             description: "Redis, sharded".to_owned(),
-            values: serde_saphyr::from_str(values).unwrap(),
+            values: chart::yaml(values).unwrap(),
             values_text: values.to_owned(),
             schema,
         }
     }
 
     fn spec(chart: &Chart) -> Value {
-        let definition = definition(chart, &arguments()).unwrap();
+        let definition = definition(chart, &arguments(), &mut Warnings::default()).unwrap();
         let judged = DefinitionForm::Kindsmith.compile(&definition, OwnStorage::Absent);
         assert!(judged.is_ok(), "{judged:?}");
         definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"].clone()
@@ -147,20 +157,19 @@ mod tests {
 
     #[test]
     fn names_come_from_the_chart() {
-        let definition = definition(&chart("{}", None), &arguments()).unwrap();
+        let definition = definition(&chart("{}", None), &arguments(), &mut Warnings::default()).unwrap();
         assert_eq!(definition["metadata"]["name"], "redisclusters.apps.example.com");
         assert_eq!(definition["spec"]["names"]["kind"], "RedisCluster");
         assert_eq!(definition["spec"]["backend"]["helmRelease"]["prefix"], "redis-cluster-");
-        assert_eq!(["redis", "box", "proxy", "gateway"].map(plural), ["redises", "boxes", "proxies", "gateways"]);
         let wrong = FromChart { chart_ref: Some("redis".to_owned()), ..arguments() };
-        assert!(super::definition(&chart("{}", None), &wrong).is_err());
+        assert!(super::definition(&chart("{}", None), &wrong, &mut Warnings::default()).is_err());
     }
 
     #[test]
     fn types_defaults_and_descriptions_come_from_values() {
         let spec = spec(&chart(
-            "# -- How many nodes\nreplicas: 3\n\n## Where data is kept\nstorage:\n  # Its size\n  size: 1Gi\n  class: null\n\
-             hosts: []\nports: [80, 443]\nratio: 0.5\nlabels: {}\n",
+            "# -- How many nodes\nreplicas: 3\n\n## Where data is kept\nstorage:\n  # Its size\n  size: 1Gi\n\
+             \x20 class: null\nhosts: []\nports: [80, 443]\nratio: 0.5\nlabels: {}\n",
             None,
         ));
         let replicas = json!({"type": "integer", "default": 3, "description": "How many nodes"});
