@@ -97,7 +97,7 @@ pub(crate) fn row(what: &str, ours: Cost, theirs: Cost, goal: &str) {
     let milliseconds = |time: Duration| time.as_secs_f64() * 1_000.0;
     let ratio = |ours: Duration, theirs: Duration| milliseconds(theirs) / milliseconds(ours).max(0.001);
     println!(
-        "{what:<28} {:>9.3} {:>9.3} {:>6.1}x | {:>9.3} {:>9.3} {:>6.1}x   {goal}",
+        "{what:<28} {:>9.3} {:>9.3} {:>6.2}x | {:>9.3} {:>9.3} {:>6.2}x   {goal}",
         milliseconds(ours.time),
         milliseconds(theirs.time),
         ratio(ours.time, theirs.time),

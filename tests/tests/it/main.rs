@@ -63,6 +63,9 @@ mod releases;
 /// What the cluster refuses.
 mod host_errors;
 
+/// Lists that are taken page by page.
+mod pages;
+
 /// Settings that changed.
 mod rollout;
 
