@@ -49,7 +49,6 @@ pub trait View: Send + Sync + 'static {
 struct Held {
     objects: Objects,
     revision: Option<u64>,
-    failure: Option<HostError>,
 }
 
 /// Who is fed, and with what.
@@ -66,6 +65,7 @@ pub struct Feed {
     /// before `held`, so that nobody waits to write while views read for long.
     feeding: Mutex<Feeding>,
     held: RwLock<Held>,
+    failure: Mutex<Option<HostError>>,
 }
 
 impl Feed {
@@ -73,7 +73,7 @@ impl Feed {
     #[must_use]
     pub fn new(packing: Packing) -> Self {
         let feeding = Feeding { packer: Packer::new(packing), views: Vec::new() };
-        Self { feeding: Mutex::new(feeding), held: RwLock::default() }
+        Self { feeding: Mutex::new(feeding), held: RwLock::default(), failure: Mutex::default() }
     }
 
     /// An object as it was last, when the first list has come.
@@ -92,7 +92,7 @@ impl Feed {
         self.held.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// For those who are feeding, and for moments.
+    /// For those who are feeding, and for moments: readers wait behind who waits to write.
     fn held_mut(&self) -> RwLockWriteGuard<'_, Held> {
         self.held.write().unwrap_or_else(PoisonError::into_inner)
     }
@@ -124,22 +124,27 @@ impl Feed {
         run(&self.held().objects)
     }
 
-    /// Whether the first list has come.
+    /// Whether the first list has come, and all views were told of it.
     #[must_use]
     pub fn is_ready(&self) -> bool {
+        let _feeding = self.feeding();
         self.held().revision.is_some()
     }
 
     /// Why the host cannot be read at present.
     #[must_use]
     pub fn failure(&self) -> Option<HostError> {
-        self.held().failure.clone()
+        self.last_failure().clone()
+    }
+
+    fn last_failure(&self) -> MutexGuard<'_, Option<HostError>> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Notes what a change makes of the objects.
     fn note(&self, revision: u64, change: impl FnOnce(&mut Objects)) {
+        *self.last_failure() = None;
         let mut held = self.held_mut();
-        held.failure = None;
         held.revision = Some(revision);
         change(&mut held.objects);
     }
@@ -179,7 +184,7 @@ impl Sink for Feed {
     }
 
     fn unavailable(&self, error: &HostError) {
-        self.held_mut().failure = Some(error.clone());
+        *self.last_failure() = Some(error.clone());
     }
 }
 

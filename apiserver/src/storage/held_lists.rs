@@ -5,7 +5,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use moka::future::Cache;
+use moka::{future::Cache, policy::EvictionPolicy};
 
 use super::cache::Entry;
 
@@ -21,6 +21,8 @@ const ENTRY_BYTES: usize = 256;
 /// Which list it is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ListKey {
+    /// The uid of the definition, and its generation: another one shows objects otherwise.
+    pub definition: (String, i64),
     /// The version of the kind, with its group.
     pub api_version: String,
     /// The resource.
@@ -41,7 +43,9 @@ pub struct HeldLists {
 
 impl Default for HeldLists {
     fn default() -> Self {
-        Self { lists: Cache::builder().max_capacity(BYTES_MAX).weigher(weight).time_to_live(AGE_MAX).build() }
+        // Whoever begins a list wants it next; those who are done do not come back.
+        let lists = Cache::builder().eviction_policy(EvictionPolicy::lru()).max_capacity(BYTES_MAX).weigher(weight);
+        Self { lists: lists.time_to_live(AGE_MAX).build() }
     }
 }
 
@@ -84,6 +88,7 @@ mod tests {
     #[tokio::test]
     async fn lists_are_held_by_revision_and_within_their_bound() {
         let key = |revision| ListKey {
+            definition: ("u".to_owned(), 1),
             api_version: "example.com/v1".to_owned(),
             resource: "cups".to_owned(),
             namespace: None,
@@ -98,5 +103,6 @@ mod tests {
         }
         lists.lists.run_pending_tasks().await;
         assert!(lists.lists.weighted_size() <= BYTES_MAX);
+        assert!(lists.get(&key(9)).await.is_some(), "the newest is held, whatever was asked for before");
     }
 }

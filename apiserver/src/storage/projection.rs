@@ -96,7 +96,8 @@ impl Projection {
         }
     }
 
-    /// The entry of a host object in the cache, as the host told it: what is found about its values is remembered. Where the instance is the host object, they share its encoding.
+    /// The entry of a host object in the cache, as the host told it: what is found about its values is remembered. Where the
+    /// instance is the host object, they share its encoding.
     #[must_use]
     pub fn entry(&self, host: &Value, json: Option<&Bytes>, revision: u64) -> Arc<Entry> {
         let mut entry = self.encode(&self.shown(host, Verdicts::noted), revision);

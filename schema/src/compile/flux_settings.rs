@@ -1,7 +1,7 @@
 //! Whether Flux takes the settings of a definition: what is refused when the definition is applied does not fail with each
 //! instance that is made.
 //!
-//! Types, choices and durations are looked at. What is not known here is left to Flux, which may be newer.
+//! Types, choices and durations are looked at. Fields that are not known here are left to Flux, which may be newer.
 //!
 //! Source: the CustomResourceDefinition of `helm.toolkit.fluxcd.io/v2` HelmReleases.
 
@@ -25,7 +25,9 @@ static SETTINGS: LazyLock<Option<Schema>> = LazyLock::new(|| Schema::compile(&sc
 
 /// Adds what is wrong with the settings at `at`.
 pub(super) fn check(settings: &HelmReleaseBackend, at: &FieldPath, errors: &mut Vec<FieldError>) {
-    let (Some(schema), Ok(settings)) = (SETTINGS.as_ref(), serde_json::to_value(settings)) else { return };
+    let (Some(schema), Ok(mut settings)) = (SETTINGS.as_ref(), serde_json::to_value(settings)) else { return };
+    // Nulls are dropped, as kube-apiserver drops them from a release.
+    schema.default(&mut settings);
     // What is said of no field is that rules were not looked at.
     let faults = schema.validate(&settings).into_iter().filter(|fault| fault.field != NO_FIELD);
     errors.extend(faults.map(|fault| FieldError { field: format!("{at}.{}", fault.field), ..fault }));
@@ -147,7 +149,7 @@ mod tests {
 
     #[test]
     fn what_flux_takes_is_accepted_and_so_is_what_only_a_newer_one_knows() {
-        let action = json!({"timeout": "1h30m", "disableWait": true, "crds": "Skip", "later": {"a": 1},
+        let action = json!({"timeout": "1h30m", "replace": null, "disableWait": true, "crds": "Skip", "later": {"a": 1},
             "strategy": {"name": "RetryOnFailure", "retryInterval": "30s"}});
         let sound = json!({"prefix": "a-", "interval": "5m0s", "timeout": "90s", "install": action, "upgrade": action,
             "rollback": {"force": true, "serverSideApply": "auto"}, "uninstall": {"deletionPropagation": "orphan"},

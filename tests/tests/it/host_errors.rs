@@ -68,7 +68,8 @@ fn as_ours(answer: &Value, name: &str) -> Result<Value> {
 
 /// Asks for both: the cluster's answer about the release must be ours about the instance.
 async fn refused_alike(client: &Client, namespace: &str, name: &str, replicas: usize) -> Result<Value> {
-    let within = |path: &str| path.replace("/namespaces/default/", &format!("/namespaces/{namespace}/"));
+    // Nothing is kept, so that it can be asked again when a limit was not known yet.
+    let within = |path: &str| format!("{path}?dryRun=All").replace("/default/", &format!("/{namespace}/"));
     let (theirs, told) = ask(client, "POST", &within(RELEASES), Some(&release(name, replicas))).await?;
     let (ours, answer) = ask(client, "POST", &within(REDISES), Some(&redis(name, replicas))).await?;
     let wanted = as_ours(&told, name)?;

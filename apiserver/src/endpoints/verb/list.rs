@@ -174,7 +174,9 @@ fn cached(context: &Context, options: &ListOptions, at: CacheListAt) -> Result<L
 }
 
 async fn from_host(context: &Context, options: &ListOptions, at: ListAt) -> Result<Listing, ApiError> {
+    let origin = &context.projection.kind().origin;
     let key = |revision| ListKey {
+        definition: (origin.uid.clone(), origin.generation),
         api_version: context.api_version.clone(),
         resource: context.target.resource.clone(),
         namespace: context.namespace().map(str::to_owned),
@@ -203,7 +205,7 @@ async fn from_host(context: &Context, options: &ListOptions, at: ListAt) -> Resu
 async fn read(context: &Context, at: ListAt) -> Result<(HeldList, u64), ApiError> {
     let named = context.named("");
     let (instances, revision) = context.store().list(&context.projection, context.namespace(), at, &named).await?;
-    let entries = instances.iter().map(|instance| Arc::new(context.projection.encode(instance, 0)));
+    let entries = instances.into_iter().map(|instance| Arc::new(context.projection.encode(&instance, 0)));
     let mut entries: Vec<Arc<Entry>> = entries.collect();
     entries.sort_by_cached_key(|entry| cache::key(entry.namespace.as_deref(), &entry.name));
     Ok((Arc::new(entries), revision))

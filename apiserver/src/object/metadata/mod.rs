@@ -96,12 +96,7 @@ pub fn prepare_create(object: &mut Value, kind: &Kind) {
     ] {
         metadata.remove(member);
     }
-    let name_max = match &kind.backend {
-        KindBackend::Release(template) => template.name_bytes_max().min(GENERATED_BYTES_MAX),
-        KindBackend::Stored => GENERATED_BYTES_MAX,
-    };
-    let base_max = name_max.saturating_sub(GENERATED_SUFFIX_BYTES);
-    let base: String = text(metadata, "generateName").chars().take(base_max).collect();
+    let base = generated_base(text(metadata, "generateName"), kind);
     if text(metadata, "name").is_empty() && !base.is_empty() {
         let mut rng = rand::rng();
         let suffix: String = (0..GENERATED_SUFFIX_BYTES)
@@ -109,6 +104,15 @@ pub fn prepare_create(object: &mut Value, kind: &Kind) {
             .collect();
         metadata.insert("name".to_owned(), json!(format!("{base}{suffix}")));
     }
+}
+
+/// As much of a `generateName` as there is room for.
+fn generated_base(generate_name: &str, kind: &Kind) -> String {
+    let name_max = match &kind.backend {
+        KindBackend::Release(template) => template.name_bytes_max().min(GENERATED_BYTES_MAX),
+        KindBackend::Stored => GENERATED_BYTES_MAX,
+    };
+    generate_name.chars().take(name_max.saturating_sub(GENERATED_SUFFIX_BYTES)).collect()
 }
 
 /// Checks that an object has the name of the request's path.

@@ -12,7 +12,7 @@ use kindsmith_schema::{
 use regex::Regex;
 use serde_json::{Map, Value, json};
 
-use super::member;
+use super::{generated_base, member};
 
 /// The most bytes of all annotations together.
 const ANNOTATIONS_BYTES_MAX: usize = 256 * 1024;
@@ -130,8 +130,12 @@ fn check_names(object: &Value, kind: &Kind, errors: &mut Vec<FieldError>) {
         let detail = if base.contains('/') { "may not contain '/'" } else { "may not contain '%'" };
         errors.push(FieldError::invalid(&at("generateName"), &json!(base), detail));
     } else if !base.is_empty() {
-        // As a prefix it may end in a dash.
-        let checked = base.strip_suffix('-').unwrap_or(base);
+        // As a prefix it may end in a dash. On a release there is less room, and no more of it is looked at than is used.
+        let used = match &kind.backend {
+            KindBackend::Release(_) => generated_base(base, kind),
+            KindBackend::Stored => base.to_owned(),
+        };
+        let checked = used.strip_suffix('-').unwrap_or(&used);
         check_name(checked, base, member(object, "namespace"), kind, &at("generateName"), errors);
     }
     let name = member(object, "name");
@@ -340,14 +344,27 @@ mod tests {
     }
 
     #[test]
-    fn keys_on_a_release_must_leave_room_for_the_group() {
+    fn as_much_of_a_generate_name_is_used_as_there_is_room_for() {
+        let kind = on_releases();
+        let mut object = json!({"metadata": {"generateName": "g".repeat(300)}});
+        crate::object::metadata::prepare_create(&mut object, &kind);
+        assert_eq!(member(&object, "name").len(), 53 - "cup-".len());
+        assert_eq!(on_create(&object, &kind), []);
+    }
+
+    fn on_releases() -> Kind {
         let definition = json!({
             "metadata": {"name": "cups.apps.example.com"},
             "spec": {"group": "apps.example.com", "scope": "Namespaced", "names": {"kind": "Cup", "plural": "cups"},
                 "versions": [{"name": "v1", "served": true, "storage": true,
                     "schema": {"openAPIV3Schema": {"type": "object"}}}],
                 "backend": {"helmRelease": {"prefix": "cup-", "chartRef": {"kind": "OCIRepository", "name": "cup"}}}}});
-        let kind = DefinitionForm::Kindsmith.compile(&definition, OwnStorage::Absent).unwrap();
+        DefinitionForm::Kindsmith.compile(&definition, OwnStorage::Absent).unwrap()
+    }
+
+    #[test]
+    fn keys_on_a_release_must_leave_room_for_the_group() {
+        let kind = on_releases();
         let check = |object: &Value, errors: &mut Vec<FieldError>| check_room_of_keys(object, &kind, errors);
         let long = "k".repeat(46);
         let fits = json!({"labels": {&long: "1", "example.com/x": "1"}, "annotations": {"a": "1"}});

@@ -40,6 +40,17 @@ impl ReleaseTemplate {
         labels.retain(|key, _| held.get(key).is_none() || !self.moving_labels.contains(key));
         let held = release.get("spec").unwrap_or(&Value::Null);
         let mut spec = merge(&before["spec"], &wanted["spec"], held);
+        // Of a setting such as `install` that the definition sets no more goes what it had set: the rest is somebody else's, or
+        // a default of the CustomResourceDefinition.
+        for (key, before) in before["spec"].as_object().into_iter().flatten() {
+            let Some(held) = held.get(key).filter(|held| wanted["spec"].get(key).is_none() && !same(held, before))
+            else {
+                continue;
+            };
+            if before.is_object() && held.is_object() {
+                spec.insert(key.clone(), Value::Object(merge(before, &Value::Null, held)));
+            }
+        }
         // A release has one of the two.
         for (one, other) in [("chart", "chartRef"), ("chartRef", "chart")] {
             if wanted["spec"].get(one).is_some() && held.get(other).is_some() {
@@ -69,7 +80,8 @@ fn merge(before: &Value, wanted: &Value, held: &Value) -> Map<String, Value> {
         if wanted.is_object() && held.is_object() {
             let inner = merge(before, wanted, held);
             patch.extend((!inner.is_empty()).then(|| (key.clone(), Value::Object(inner))));
-        } else if let (Value::Array(before), Value::Array(wanted), Value::Array(held)) = (before, wanted, held) {
+        } else if let (Value::Array(wanted), Value::Array(held)) = (wanted, held) {
+            let before = before.as_array().map(Vec::as_slice).unwrap_or_default();
             let merged = merge_lists(before, wanted, held);
             patch.extend((merged != *held).then(|| (key.clone(), Value::Array(merged))));
         } else {
@@ -78,12 +90,9 @@ fn merge(before: &Value, wanted: &Value, held: &Value) -> Map<String, Value> {
     }
     for (key, before) in before.as_object().into_iter().flatten() {
         let Some(held) = held.get(key).filter(|_| wanted.get(key).is_none()) else { continue };
-        if same(held, before) {
+        // An object such as a strategy goes as a whole: parts of it may be nothing that Flux takes.
+        if same(held, before) || (before.is_object() && held.is_object()) {
             patch.insert(key.clone(), Value::Null);
-        } else if before.is_object() && held.is_object() {
-            // Somebody else, or a default of the CustomResourceDefinition, has added to it: what was ours goes.
-            let inner = merge(before, &Value::Null, held);
-            patch.extend((!inner.is_empty()).then(|| (key.clone(), Value::Object(inner))));
         } else if let (Value::Array(before), Value::Array(held)) = (before, held) {
             let merged = merge_lists(before, &[], held);
             patch.extend((merged != *held).then(|| (key.clone(), Value::Array(merged))));
@@ -92,20 +101,20 @@ fn merge(before: &Value, wanted: &Value, held: &Value) -> Map<String, Value> {
     patch
 }
 
-/// The list with what the definition added and without what it took away; what others added, to `valuesFrom` for example,
-/// stays where it is.
+/// The list as the definition has it, in its order, in the place of what it had before; what others added, to `valuesFrom`
+/// for example, stays where it is.
 fn merge_lists(before: &[Value], wanted: &[Value], held: &[Value]) -> Vec<Value> {
-    let gone = |item: &Value| before.contains(item) && !wanted.contains(item);
-    let mut merged: Vec<Value> = held.iter().filter(|item| !gone(item)).cloned().collect();
-    // What is new comes behind what it follows in the definition.
-    let mut next = 0;
-    for item in wanted {
-        let at = merged.iter().position(|there| there == item).unwrap_or_else(|| {
-            merged.insert(next, item.clone());
-            next
-        });
-        next = at + 1;
+    let mut wanted_next = wanted.iter();
+    let (mut merged, mut behind_ours) = (Vec::new(), 0);
+    for item in held {
+        if before.contains(item) || wanted.contains(item) {
+            merged.extend(wanted_next.next().cloned());
+            behind_ours = merged.len();
+        } else {
+            merged.push(item.clone());
+        }
     }
+    merged.splice(behind_ours..behind_ours, wanted_next.cloned());
     merged
 }
 
@@ -184,11 +193,11 @@ mod tests {
         held["spec"]["install"]["crds"] = json!("Skip");
         held["spec"]["install"]["remediation"]["retries"] = json!(9);
         let without = template(|settings| settings.install = None);
-        let wanted = json!({"spec": {"install": {"disableHooks": null}}});
-        assert_eq!(changes(&without, &held), Some(wanted));
-        held["spec"]["install"]["remediation"]["retries"] = json!(3);
+        // A part of remediation that is left would be what nobody asked for.
         let wanted = json!({"spec": {"install": {"disableHooks": null, "remediation": null}}});
         assert_eq!(changes(&without, &held), Some(wanted));
+        let with = template(|settings| settings.install = Some(json!({"disableHooks": true})));
+        assert_eq!(changes(&with, &held), Some(json!({"spec": {"install": {"remediation": null}}})));
     }
 
     #[test]
@@ -208,11 +217,18 @@ mod tests {
             (&["one", "three"][..], &["one", "three", "theirs"][..]),
             (&["zero", "one", "two"], &["zero", "one", "two", "theirs"]),
             (&["two"], &["two", "theirs"]),
+            (&["two", "one"], &["two", "one", "theirs"]),
+            (&["two", "one", "three"], &["two", "one", "three", "theirs"]),
             (&[], &["theirs"]),
         ] {
             let changed = changes(&with(wanted), &held);
             assert_eq!(changed, Some(json!({"spec": {"valuesFrom": values_from(merged)}})), "{wanted:?}");
         }
+        let mut bare = with(&[]).create(&instance);
+        bare["metadata"]["resourceVersion"] = json!("7");
+        bare["spec"]["valuesFrom"] = values_from(&["theirs"]);
+        let changed = changes(&with(&["one"]), &bare);
+        assert_eq!(changed, Some(json!({"spec": {"valuesFrom": values_from(&["one", "theirs"])}})));
         held["spec"]["valuesFrom"] = values_from(&["one", "two"]);
         assert_eq!(changes(&with(&[]), &held), Some(json!({"spec": {"valuesFrom": null}})));
         assert_eq!(changes(&with(&["two"]), &held), Some(json!({"spec": {"valuesFrom": values_from(&["two"])}})));
