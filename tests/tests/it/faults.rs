@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::{
     main_job::apply_definitions,
-    releases::{REDISES, RELEASES, ask, done, served},
+    releases::{REDISES, RELEASES, ask, done, with_redises},
 };
 
 const BROKEN: &str = "
@@ -196,12 +196,7 @@ fn unfit(instance: &Value) -> Vec<&Value> {
 
 #[tokio::test]
 async fn values_that_do_not_fit_are_served_with_a_condition_and_left_as_they_are() -> Result<()> {
-    let control_plane = ControlPlane::start().await?;
-    control_plane.install_flux_crds().await?;
-    let _kindsmith = Kindsmith::start(&control_plane).await?;
-    apply_definitions(&|args: &[&str]| control_plane.kubectl(args.iter().copied())).await?;
-    let client = control_plane.client().await?;
-    served(&client, REDISES).await?;
+    let (_control_plane, _kindsmith, client) = with_redises().await?;
     let values = json!({"replicas": 50, "persistence": "tape", "config": {"a": 1}, "unknown": {"deep": null}});
     let release = json!({"apiVersion": "helm.toolkit.fluxcd.io/v2", "kind": "HelmRelease",
         "metadata": {"name": "redis-odd"}, "spec": {"interval": "5m", "values": values,

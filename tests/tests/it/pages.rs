@@ -3,14 +3,11 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use kindsmith_tests::{ControlPlane, Kindsmith, wait};
+use kindsmith_tests::wait;
 use kube::Client;
 use serde_json::{Value, json};
 
-use crate::{
-    main_job::apply_definitions,
-    releases::{REDISES, done, served},
-};
+use crate::releases::{REDISES, done, with_redises};
 
 const INSTANCES: usize = 12;
 
@@ -33,12 +30,7 @@ fn names(list: &Value) -> Vec<String> {
 
 #[tokio::test]
 async fn all_pages_are_of_one_revision_and_the_cluster_is_asked_for_it_once() -> Result<()> {
-    let control_plane = ControlPlane::start().await?;
-    control_plane.install_flux_crds().await?;
-    let _kindsmith = Kindsmith::start(&control_plane).await?;
-    apply_definitions(&|args: &[&str]| control_plane.kubectl(args.iter().copied())).await?;
-    let client = control_plane.client().await?;
-    served(&client, REDISES).await?;
+    let (_control_plane, _kindsmith, client) = with_redises().await?;
     let mut all = Vec::new();
     for index in 0..INSTANCES {
         let name = format!("cache-{index:02}");

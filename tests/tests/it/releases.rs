@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use futures::{AsyncBufReadExt as _, StreamExt as _};
+use futures::{AsyncBufReadExt as _, StreamExt as _, stream::BoxStream};
 use kindsmith_tests::{ControlPlane, Kindsmith, wait};
 use kube::{Client, client::Body};
 use serde_json::{Value, json};
@@ -60,6 +60,33 @@ pub(crate) async fn done(client: &Client, method: &str, path: &str, body: Option
 
 pub(crate) async fn served(client: &Client, path: &str) -> Result<()> {
     wait::until("the kind", Duration::from_secs(30), || async { done(client, "GET", path, None).await.map(drop) }).await
+}
+
+/// A control plane with Flux' kinds where Redises are served by Kindsmith, and its administrator.
+pub(crate) async fn with_redises() -> Result<(ControlPlane, Kindsmith, Client)> {
+    let control_plane = ControlPlane::start().await?;
+    control_plane.install_flux_crds().await?;
+    let kindsmith = Kindsmith::start(&control_plane).await?;
+    apply_definitions(&|args: &[&str]| control_plane.kubectl(args.iter().copied())).await?;
+    let client = control_plane.client().await?;
+    served(&client, REDISES).await?;
+    Ok((control_plane, kindsmith, client))
+}
+
+/// The events of a watch.
+struct Events(BoxStream<'static, std::io::Result<String>>);
+
+impl Events {
+    /// Of the object of a name in a collection.
+    async fn of(client: &Client, collection: &str, name: &str) -> Result<Events> {
+        let watch = http::Request::get(format!("{collection}?watch=true&fieldSelector=metadata.name={name}"));
+        Ok(Events(client.request_stream(watch.body(Vec::new())?).await?.lines().boxed()))
+    }
+
+    async fn next(&mut self) -> Result<Value> {
+        let line = tokio::time::timeout(Duration::from_secs(10), self.0.next()).await.context("no event")?;
+        Ok(serde_json::from_str(&line.context("the watch ended")??)?)
+    }
 }
 
 fn ready(observed: u64) -> Value {
@@ -135,43 +162,38 @@ async fn nobodys_change_is_lost(client: &Client) -> Result<()> {
 }
 
 async fn hand_made_releases_come_and_go(client: &Client) -> Result<()> {
-    let watch = http::Request::get(format!("{REDISES}?watch=true&fieldSelector=metadata.name=hand")).body(Vec::new())?;
-    let mut events = client.request_stream(watch).await?.lines().boxed();
-    let mut next = async || -> Result<Value> {
-        let line = tokio::time::timeout(Duration::from_secs(10), events.next()).await.context("no event")?;
-        Ok(serde_json::from_str(&line.context("the watch ended")??)?)
-    };
+    let mut events = Events::of(client, REDISES, "hand").await?;
     let source = done(client, "GET", &format!("{RELEASES}/redis-cache"), None).await?;
     let spec = json!({"interval": "5m", "chartRef": source["spec"]["chartRef"],
         "values": {"replicas": 50, "unknown": "kept"}});
     let release = json!({"apiVersion": "helm.toolkit.fluxcd.io/v2", "kind": "HelmRelease",
         "metadata": {"name": "redis-hand"}, "spec": spec});
     done(client, "POST", RELEASES, Some(&release)).await?;
-    let event = next().await?;
+    let event = events.next().await?;
     ensure!(event["type"] == "ADDED" && event["object"]["spec"]["unknown"] == "kept", "{event}");
     let condition = &event["object"]["status"]["conditions"][0];
     ensure!(condition["type"] == "ValuesValid" && condition["status"] == "False", "{condition}");
     // Another chart: it is no Redis any more.
     let path = format!("{RELEASES}/redis-hand");
     done(client, "PATCH", &path, Some(&json!({"spec": {"chartRef": {"name": "other"}}}))).await?;
-    let event = next().await?;
+    let event = events.next().await?;
     ensure!(event["type"] == "DELETED" && event["object"]["metadata"]["name"] == "hand", "{event}");
     let (code, _) = ask(client, "GET", &format!("{REDISES}/hand"), None).await?;
     ensure!(code == 404, "it is found with {code}");
     // Its own chart again, and a change of a label alone: the values stay as somebody wrote them.
     done(client, "PATCH", &path, Some(&json!({"spec": {"chartRef": source["spec"]["chartRef"]}}))).await?;
-    ensure!(next().await?["type"] == "ADDED", "it did not come back");
+    ensure!(events.next().await?["type"] == "ADDED", "it did not come back");
     let change = json!({"metadata": {"labels": {"l": "1"}}});
     done(client, "PATCH", &format!("{REDISES}/hand"), Some(&change)).await?;
     let held = done(client, "GET", &path, None).await?;
     ensure!(held["spec"]["values"] == json!({"replicas": 50, "unknown": "kept"}), "{}", held["spec"]["values"]);
-    ensure!(next().await?["type"] == "MODIFIED", "the label was not told");
+    ensure!(events.next().await?["type"] == "MODIFIED", "the label was not told");
     // Labels of another kind: it is that one's. Without any, its chart counts again.
     let marks = |kind: Value, group: Value| json!({"metadata": {"labels": {"kindsmith.dev/kind": kind, "kindsmith.dev/group": group}}});
     done(client, "PATCH", &path, Some(&marks(json!("Other"), json!("apps.example.com")))).await?;
-    ensure!(next().await?["type"] == "DELETED", "it is still told of");
+    ensure!(events.next().await?["type"] == "DELETED", "it is still told of");
     done(client, "PATCH", &path, Some(&marks(Value::Null, Value::Null))).await?;
-    let event = next().await?;
+    let event = events.next().await?;
     ensure!(event["type"] == "ADDED" && event["object"]["metadata"]["labels"] == json!({"l": "1"}), "{event}");
     Ok(())
 }
@@ -182,7 +204,6 @@ async fn labels_alone_make_an_instance(client: &Client) -> Result<()> {
     let definition = "/apis/kindsmith.dev/v1alpha1/applicationdefinitions/looses.apps.example.com";
     let adopt = json!({"spec": {"backend": {"helmRelease": {"adopt": "Labels"}}}});
     done(client, "PATCH", definition, Some(&adopt)).await?;
-    let watch = http::Request::get(format!("{looses}?watch=true&fieldSelector=metadata.name=hand")).body(Vec::new())?;
     wait::until("the definition", Duration::from_secs(30), || async {
         let held = done(client, "GET", definition, None).await?;
         let ready = held["status"]["conditions"].as_array().into_iter().flatten().find(|it| it["type"] == "Ready");
@@ -191,11 +212,7 @@ async fn labels_alone_make_an_instance(client: &Client) -> Result<()> {
         Ok(())
     })
     .await?;
-    let mut events = client.request_stream(watch).await?.lines().boxed();
-    let mut next = async || -> Result<Value> {
-        let line = tokio::time::timeout(Duration::from_secs(10), events.next()).await.context("no event")?;
-        Ok(serde_json::from_str(&line.context("the watch ended")??)?)
-    };
+    let mut events = Events::of(client, looses, "hand").await?;
     let chart = json!({"kind": "OCIRepository", "name": "loose", "namespace": "charts"});
     let release = json!({"apiVersion": "helm.toolkit.fluxcd.io/v2", "kind": "HelmRelease",
         "metadata": {"name": "loose-hand"}, "spec": {"interval": "5m", "chartRef": chart, "values": {"a": "1"}}});
@@ -205,12 +222,12 @@ async fn labels_alone_make_an_instance(client: &Client) -> Result<()> {
     let path = format!("{RELEASES}/loose-hand");
     let marks = |kind: Value| json!({"metadata": {"labels": {"kindsmith.dev/kind": kind, "kindsmith.dev/group": "apps.example.com"}}});
     done(client, "PATCH", &path, Some(&marks(json!("Loose")))).await?;
-    let event = next().await?;
+    let event = events.next().await?;
     ensure!(event["type"] == "ADDED" && event["object"]["spec"] == json!({"a": "1"}), "{event}");
     done(client, "PATCH", &path, Some(&json!({"spec": {"chartRef": {"name": "another"}}}))).await?;
-    ensure!(next().await?["type"] == "MODIFIED", "its chart is of no account");
+    ensure!(events.next().await?["type"] == "MODIFIED", "its chart is of no account");
     done(client, "PATCH", &path, Some(&marks(Value::Null))).await?;
-    let event = next().await?;
+    let event = events.next().await?;
     ensure!(event["type"] == "DELETED" && event["object"]["metadata"]["name"] == "hand", "{event}");
     Ok(())
 }

@@ -138,7 +138,7 @@ pub(super) async fn page(context: &Context, options: &ListOptions) -> Result<(Li
         listing.items.retain(|(key, _)| key.as_str() >= token.start.as_str());
     }
     let mut meta = ListMeta { resource_version: listing.revision.to_string(), ..ListMeta::default() };
-    if let Some(limit) = options.limit.and_then(|limit| usize::try_from(limit.get()).ok())
+    if let Some(limit) = page_objects_max(options)
         && listing.items.len() > limit
     {
         let rest = listing.items.split_off(limit);
@@ -150,6 +150,11 @@ pub(super) async fn page(context: &Context, options: &ListOptions) -> Result<(Li
         meta.remaining = unselected.then_some(rest.len());
     }
     Ok((listing, meta))
+}
+
+/// How many objects a page has at most; none where the list is wanted whole.
+fn page_objects_max(options: &ListOptions) -> Option<usize> {
+    usize::try_from(options.limit?.get()).ok()
 }
 
 /// A page whose revision is gone: the error carries a token with which the list can go on from the present.
@@ -191,8 +196,8 @@ async fn from_host(context: &Context, options: &ListOptions, at: ListAt) -> Resu
         None => {
             let (entries, revision) = read(context, at).await?;
             // There is a next page.
-            let limit = options.limit.and_then(|limit| usize::try_from(limit.get()).ok());
-            if let Some(lists) = context.store().held_lists().filter(|_| limit.is_some_and(|it| entries.len() > it)) {
+            let is_paged = page_objects_max(options).is_some_and(|limit| entries.len() > limit);
+            if let Some(lists) = context.store().held_lists().filter(|_| is_paged) {
                 lists.hold(key(revision), Arc::clone(&entries)).await;
             }
             (entries, revision)
