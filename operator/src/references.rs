@@ -16,7 +16,7 @@ use std::{
 
 use futures::{FutureExt as _, StreamExt as _};
 use kindsmith_schema::{
-    convert::release::{Reference, ReleaseTemplate, ResourceKind},
+    convert::release::{RESOURCES_ANNOTATION, Reference, ReleaseTemplate, ResourceKind},
     kind::{KindBackend, KindOutline},
 };
 use kube::{
@@ -34,7 +34,7 @@ use crate::{
     listed::List,
     patience::patience,
     pending::{Patcher, Pending},
-    releases::Releases,
+    releases::{Releases, WatchedRelease},
     watch::Stores,
 };
 
@@ -152,8 +152,11 @@ impl References {
         let mut watches: BTreeMap<ResourceKind, Watch> = BTreeMap::new();
         let mut patcher = Patcher::new(self.client.clone(), "references are", PATCHES_PER_STEP_MAX);
         let mut watched = None;
-        // What was looked at when there was nothing to be done.
-        let mut settled: Option<(u64, List<KindOutline>, List<DynamicObject>)> = None;
+        // For which state of what is referred to, and for which kinds, releases are settled; and for which of them there
+        // was nothing to be done.
+        let mut asked: Option<(u64, List<KindOutline>)> = None;
+        let mut done: Option<List<WatchedRelease>> = None;
+        let mut settled = Settled::new();
         loop {
             tokio::time::sleep(STEP).await;
             let kinds = Arc::clone(&self.kinds());
@@ -168,21 +171,28 @@ impl References {
             // Read before the objects: what comes meanwhile is looked at in the next step.
             let counted = changes.load(Ordering::Relaxed);
             let releases = self.releases.state();
-            let is_settled = settled.as_ref().is_some_and(|(seen, of, by)| {
-                *seen == counted && Arc::ptr_eq(of, &kinds) && Arc::ptr_eq(by, &releases)
-            });
-            if is_settled {
+            if asked.as_ref().is_none_or(|(seen, of)| *seen != counted || !Arc::ptr_eq(of, &kinds)) {
+                settled.clear();
+            } else if done.as_ref().is_some_and(|by| Arc::ptr_eq(by, &releases)) {
                 continue;
             }
             let seen = watches.iter().filter_map(|(kind, watch)| Some((*kind, by_namespace(watch.objects()?))));
             let objects: Objects = seen.collect();
             let complete = objects.len() == watches.len();
-            let pending = assess(&kinds, &releases, &objects);
-            settled = (complete && pending.is_empty()).then_some((counted, kinds, releases));
+            let pending = assess(&kinds, &releases, &objects, &mut settled);
+            if !complete {
+                settled.clear();
+            }
+            done = (complete && pending.is_empty()).then_some(releases);
+            asked = Some((counted, kinds));
             patcher.send(pending).await;
         }
     }
 }
+
+/// The revisions of releases that refer to what they should, by uid. It holds while the kinds and all that can be
+/// referred to stay the same.
+type Settled = HashMap<String, Option<String>>;
 
 fn template(kind: &Arc<KindOutline>) -> Option<&ReleaseTemplate> {
     match &kind.backend {
@@ -203,13 +213,29 @@ fn by_namespace(objects: Vec<Arc<Seen>>) -> HashMap<String, Vec<Arc<Seen>>> {
     sorted
 }
 
-/// The releases whose references are not what they should be, by namespace and name.
-fn assess(kinds: &[Arc<KindOutline>], releases: &[Arc<DynamicObject>], objects: &Objects) -> Vec<Pending> {
-    let templates: Vec<&ReleaseTemplate> = kinds.iter().filter_map(template).collect();
+/// The releases whose references are not what they should be, by namespace and name. Those that are settled are not
+/// looked into.
+fn assess(
+    kinds: &[Arc<KindOutline>],
+    releases: &[Arc<WatchedRelease>],
+    objects: &Objects,
+    settled: &mut Settled,
+) -> Vec<Pending> {
+    let templates: Vec<(&ReleaseTemplate, bool)> =
+        kinds.iter().filter_map(template).map(|it| (it, !it.selected_kinds().is_empty())).collect();
     let mut pending = Vec::new();
+    let mut still = Settled::with_capacity(settled.len());
     for release in releases {
+        let (uid, version) = (release.uid().unwrap_or_default(), release.resource_version());
+        if let Some(held) = settled.remove(&uid).filter(|held| *held == version) {
+            still.insert(uid, held);
+            continue;
+        }
         let (name, namespace) = (release.name_any(), release.namespace().unwrap_or_default());
-        let named: Vec<_> = templates.iter().filter_map(|it| Some((it, it.instance_name(&name)?))).collect();
+        // Most kinds select nothing, and nothing is to be taken from most of their releases.
+        let refers = release.annotations().contains_key(RESOURCES_ANNOTATION);
+        let with_references = templates.iter().filter(|(_, selects)| *selects || refers);
+        let named: Vec<_> = with_references.filter_map(|(it, _)| Some((it, it.instance_name(&name)?))).collect();
         if named.is_empty() || release.metadata.deletion_timestamp.is_some() {
             continue;
         }
@@ -228,13 +254,12 @@ fn assess(kinds: &[Arc<KindOutline>], releases: &[Arc<DynamicObject>], objects: 
             let fits = here.filter(|it| selectors.select(kind, &it.name_any(), it.labels()));
             wanted.extend(fits.map(|it| Reference { kind, name: it.name_any() }));
         }
-        pending.extend(template.refer(&object, &wanted).map(|patch| Pending {
-            namespace,
-            name,
-            uid: release.uid().unwrap_or_default(),
-            patch,
-        }));
+        match template.refer(&object, &wanted) {
+            None => drop(still.insert(uid, version)),
+            Some(patch) => pending.push(Pending { namespace, name, uid, patch }),
+        }
     }
+    *settled = still;
     pending.sort_by(|left, right| (&left.namespace, &left.name).cmp(&(&right.namespace, &right.name)));
     pending
 }
@@ -254,9 +279,9 @@ mod tests {
         Arc::new(KindOutline::from(&kind))
     }
 
-    fn release(kind: &Arc<KindOutline>, name: &str, annotation: Option<&str>) -> Arc<DynamicObject> {
+    fn release(kind: &Arc<KindOutline>, name: &str, annotation: Option<&str>) -> Arc<WatchedRelease> {
         let instance = json!({"metadata": {"name": name, "namespace": "t", "resourceVersion": "1"}, "spec": {"a": 1}});
-        let mut object: DynamicObject = serde_json::from_value(template(kind).unwrap().create(&instance)).unwrap();
+        let mut object: WatchedRelease = serde_json::from_value(template(kind).unwrap().create(&instance)).unwrap();
         object.metadata.uid = Some(format!("uid-of-{name}"));
         let held = annotation.map(|text| ("kindsmith.dev/resources".to_owned(), text.to_owned()));
         object.annotations_mut().extend(held);
@@ -280,11 +305,20 @@ mod tests {
         let releases =
             [release(&kind, "one", None), release(&kind, "two", Some(held)), release(&kind, "three", Some(held))];
         let seen = secrets(&[("t", "x-one-b"), ("t", "x-one-a"), ("t", "x-two-a"), ("other", "x-three-a"), ("t", "y")]);
-        let pending = assess(&kinds, &releases, &[(ResourceKind::Secret, seen)].into());
+        let mut settled = Settled::new();
+        let pending = assess(&kinds, &releases, &[(ResourceKind::Secret, seen)].into(), &mut settled);
         let text = |pending: &Pending| pending.patch["metadata"]["annotations"]["kindsmith.dev/resources"].clone();
         let found: Vec<(&str, Value)> = pending.iter().map(|it| (it.name.as_str(), text(it))).collect();
         let wanted = json!(r#"[["Secret","x-one-a"],["Secret","x-one-b"]]"#);
         assert_eq!(found, [("x-one", wanted), ("x-three", Value::Null)]);
+        assert_eq!(settled.keys().collect::<Vec<_>>(), ["uid-of-two"]);
+        // What is settled is looked into again when it changes: somebody took the annotation away.
+        let mut changed = (*releases[1]).clone();
+        changed.metadata.resource_version = Some("2".to_owned());
+        changed.metadata.annotations = None;
+        let objects: Objects = [(ResourceKind::Secret, secrets(&[("t", "x-two-a")]))].into();
+        let pending = assess(&kinds, &[Arc::new(changed)], &objects, &mut settled);
+        assert_eq!((pending.len(), settled.len()), (1, 0));
     }
 
     #[test]
@@ -292,8 +326,8 @@ mod tests {
         let selecting = json!({"secrets": {"include": [{"resourceNames": ["{{ .release }}-a"]}]}});
         let (with, without) = (kind(&selecting), kind(&json!({})));
         let releases = [release(&with, "one", Some(r#"[["Secret","x-one-a"]]"#))];
-        assert_eq!(assess(&[with], &releases, &Objects::new()).len(), 0);
-        let pending = assess(&[without], &releases, &Objects::new());
+        assert_eq!(assess(&[with], &releases, &Objects::new(), &mut Settled::new()).len(), 0);
+        let pending = assess(&[without], &releases, &Objects::new(), &mut Settled::new());
         assert_eq!(pending[0].patch["metadata"]["annotations"], json!({"kindsmith.dev/resources": null}));
     }
 }

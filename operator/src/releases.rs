@@ -3,7 +3,7 @@
 //! Nothing else waits for them, as Flux may not be there. What is decided from them waits until all were seen: a
 //! release that was not seen yet is not a release that is gone.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use futures::{
     FutureExt as _,
@@ -11,9 +11,13 @@ use futures::{
 };
 use kube::{
     Client, ResourceExt as _,
-    api::{ApiResource, DynamicObject, GroupVersionKind},
+    api::{ApiResource, GroupVersionKind, NotUsed, Object},
 };
-use serde_json::Value;
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{IgnoredAny, MapAccess, Visitor},
+};
+use serde_json::{Map, Value};
 
 use crate::{
     call::within,
@@ -30,27 +34,72 @@ pub(crate) fn resource() -> ApiResource {
 }
 
 /// What is kept of a release: values, status and what kubectl remembers are large, and not looked at.
-pub(crate) fn strip(release: &mut DynamicObject) {
-    release.managed_fields_mut().clear();
-    if let Some(data) = release.data.as_object_mut() {
-        data.remove("status");
-        if let Some(spec) = data.get_mut("spec").and_then(Value::as_object_mut) {
-            spec.remove("values");
-        }
+pub(crate) type WatchedRelease = Object<ReleaseSettings, NotUsed>;
+
+/// The spec of a release without its values, which are skipped while it is read: every change of every release of the
+/// cluster is read here, and most of each is values and status.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(transparent)]
+pub(crate) struct ReleaseSettings(Map<String, Value>);
+
+impl<'de> Deserialize<'de> for ReleaseSettings {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // An option, for one without a spec must not hide all the others.
+        deserializer.deserialize_option(Settings)
     }
+}
+
+struct Settings;
+
+impl<'de> Visitor<'de> for Settings {
+    type Value = ReleaseSettings;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the spec of a release")
+    }
+
+    fn visit_none<E>(self) -> Result<ReleaseSettings, E> {
+        Ok(ReleaseSettings::default())
+    }
+
+    fn visit_unit<E>(self) -> Result<ReleaseSettings, E> {
+        Ok(ReleaseSettings::default())
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<ReleaseSettings, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<ReleaseSettings, A::Error> {
+        let mut settings = Map::new();
+        while let Some(key) = map.next_key::<String>()? {
+            if key == "values" {
+                map.next_value::<IgnoredAny>()?;
+            } else {
+                settings.insert(key, map.next_value()?);
+            }
+        }
+        Ok(ReleaseSettings(settings))
+    }
+}
+
+/// Takes away what nobody here reads of what was read.
+pub(crate) fn strip(release: &mut WatchedRelease) {
+    release.metadata.managed_fields = None;
+    release.status = None;
 }
 
 /// All releases, as far as they were seen.
 #[derive(Clone)]
 pub(crate) struct Releases {
-    listed: Arc<Listed<DynamicObject>>,
+    listed: Arc<Listed<WatchedRelease>>,
     /// One for all who wait: `Store::wait_until_ready` wakes only the last who asked.
     seen: Shared<BoxFuture<'static, ()>>,
 }
 
 impl Releases {
     /// The releases that a watch brings.
-    pub(crate) fn new(listed: Listed<DynamicObject>) -> Self {
+    pub(crate) fn new(listed: Listed<WatchedRelease>) -> Self {
         let listed = Arc::new(listed);
         let waiting = Arc::clone(&listed);
         let seen = async move { waiting.ready().await };
@@ -58,7 +107,7 @@ impl Releases {
     }
 
     /// Those that were seen.
-    pub(crate) fn state(&self) -> List<DynamicObject> {
+    pub(crate) fn state(&self) -> List<WatchedRelease> {
         self.listed.all()
     }
 
@@ -71,7 +120,7 @@ impl Releases {
     ///
     /// # Errors
     /// The cluster cannot be asked whether it knows them.
-    pub(crate) async fn all(&self, client: &Client) -> Result<List<DynamicObject>, ActionError> {
+    pub(crate) async fn all(&self, client: &Client) -> Result<List<WatchedRelease>, ActionError> {
         if self.seen.clone().now_or_never().is_none() {
             let path = format!("{}/{}", GROUP_VERSION.0, GROUP_VERSION.1);
             match within(client.list_api_group_resources(&path), ActionError::ListInstances).await {
@@ -89,9 +138,35 @@ impl Releases {
 #[cfg(test)]
 mod tests {
     use kube_runtime::{reflector::store::Writer, watcher::Event};
+    use serde_json::json;
 
     use super::*;
     use crate::listed::Changes;
+
+    #[test]
+    fn of_a_release_all_is_kept_but_values_status_and_managers() {
+        let whole = json!({
+            "apiVersion": "helm.toolkit.fluxcd.io/v2", "kind": "HelmRelease",
+            "metadata": {"name": "x", "namespace": "t", "labels": {"a": "b"}, "managedFields": [{"manager": "m"}]},
+            "spec": {"interval": "5m", "values": {"a": [1, {"values": 2}]}, "valuesFrom": [{"kind": "Secret", "name": "y"}]},
+            "status": {"conditions": [{"type": "Ready"}], "history": [{"version": 1}]},
+        });
+        let mut read: WatchedRelease = serde_json::from_value(whole.clone()).unwrap();
+        strip(&mut read);
+        let mut kept = whole;
+        kept.as_object_mut().unwrap().remove("status");
+        kept["metadata"].as_object_mut().unwrap().remove("managedFields");
+        kept["spec"].as_object_mut().unwrap().remove("values");
+        assert_eq!(serde_json::to_value(&read).unwrap(), kept);
+    }
+
+    #[test]
+    fn a_release_without_a_spec_is_one() {
+        for without in [json!({"metadata": {"name": "x"}}), json!({"metadata": {"name": "x"}, "spec": null})] {
+            let read: WatchedRelease = serde_json::from_value(without).unwrap();
+            assert_eq!(read.spec, ReleaseSettings::default());
+        }
+    }
 
     #[tokio::test]
     async fn all_who_wait_for_the_releases_are_woken() {

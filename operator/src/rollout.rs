@@ -15,14 +15,14 @@ use kindsmith_schema::{
     convert::release::ReleaseTemplate,
     kind::{KindBackend, KindOutline},
 };
-use kube::{Client, ResourceExt, api::DynamicObject};
+use kube::{Client, ResourceExt};
 use tokio::sync::Notify;
 
 use crate::{
     listed::List,
     pending::{Failures, Patcher, Pending},
     progress::{Progress, ReleaseName},
-    releases::Releases,
+    releases::{Releases, WatchedRelease},
 };
 
 /// How often releases are looked at.
@@ -89,7 +89,7 @@ impl Rollouts {
         let mut patcher = Patcher::new(self.client.clone(), "settings of the definition are", PATCHES_PER_STEP_MAX);
         let mut settled = Settled::new();
         // What was looked at when there was nothing to be done.
-        let mut done: Option<(Kinds, List<DynamicObject>)> = None;
+        let mut done: Option<(Kinds, List<WatchedRelease>)> = None;
         loop {
             tokio::time::sleep(STEP).await;
             let (kinds, releases) = (Arc::clone(&self.state().kinds), self.releases.state());
@@ -115,7 +115,7 @@ type Marked<'k> = (MarkKeys<'k>, &'k str, &'k str);
 /// How far each kind has come, and what is still to be done, by namespace and name.
 fn assess(
     kinds: &[(String, Arc<KindOutline>)],
-    releases: &[Arc<DynamicObject>],
+    releases: &[Arc<WatchedRelease>],
     failures: &Failures,
     settled: &mut Settled,
 ) -> (BTreeMap<String, Progress>, Vec<Pending>) {
@@ -194,10 +194,10 @@ mod tests {
         Arc::new(KindOutline::from(&DefinitionForm::Kindsmith.compile(&definition, OwnStorage::Absent).unwrap()))
     }
 
-    fn release(kind: &KindOutline, name: &str) -> Arc<DynamicObject> {
+    fn release(kind: &KindOutline, name: &str) -> Arc<WatchedRelease> {
         let KindBackend::Release(template) = &kind.backend else { panic!("there is no release") };
         let instance = json!({"metadata": {"name": name, "namespace": "t", "resourceVersion": "1"}, "spec": {"a": 1}});
-        let mut object: DynamicObject = serde_json::from_value(template.create(&instance)).unwrap();
+        let mut object: WatchedRelease = serde_json::from_value(template.create(&instance)).unwrap();
         object.metadata.uid = Some(format!("uid-of-{name}"));
         object.metadata.resource_version = Some("1".to_owned());
         crate::releases::strip(&mut object);

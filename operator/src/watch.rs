@@ -11,7 +11,7 @@ use k8s_openapi::{
 use kindsmith_schema::form::DefinitionForm;
 use kube::{
     Api, Client, Resource, ResourceExt,
-    api::{ApiResource, DynamicObject, GroupVersionKind, NotUsed, Object},
+    api::{ApiResource, GroupVersionKind, NotUsed, Object},
 };
 use kube_runtime::{
     WatchStreamExt,
@@ -27,7 +27,7 @@ use crate::{
     listed::{Changes, Listed},
     patience::patience,
     records::Records,
-    releases::{self, Releases},
+    releases::{self, Releases, WatchedRelease},
     replicas::REPLICA_SELECTOR,
     watched::{self, WatchedDefinition},
 };
@@ -139,7 +139,7 @@ impl Stores {
             }
         };
         let resource = releases::resource();
-        let api = Api::<DynamicObject>::all_with(client.clone(), &resource);
+        let api = Api::<WatchedRelease>::all_with(client.clone(), &resource);
         // Nobody is woken: rollouts look by themselves.
         let asleep = Arc::new(Notify::new());
         let (releases, changes) = start_stripped("HelmReleases", api, any(), resource, &asleep, tasks, releases::strip);
