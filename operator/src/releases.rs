@@ -10,7 +10,7 @@ use futures::{
     future::{BoxFuture, Shared},
 };
 use kube::{
-    Client, ResourceExt as _,
+    Client,
     api::{ApiResource, GroupVersionKind, NotUsed, Object},
 };
 use serde::{
