@@ -190,7 +190,7 @@ impl References {
     }
 }
 
-/// The revisions of releases that refer to what they should, by uid. It holds while the kinds and all that can be
+/// The revisions of releases that refer to what they should or are no instances, by uid. It holds while the kinds and all that can be
 /// referred to stay the same.
 type Settled = HashMap<String, Option<String>>;
 
@@ -241,6 +241,7 @@ fn assess(
         }
         let Ok(object) = serde_json::to_value(&**release) else { continue };
         let Some((template, instance)) = named.into_iter().find(|(template, _)| template.matches(&object)) else {
+            still.insert(uid, version);
             continue;
         };
         let selectors = template.selectors(instance, &namespace);
@@ -319,6 +320,11 @@ mod tests {
         let objects: Objects = [(ResourceKind::Secret, secrets(&[("t", "x-two-a")]))].into();
         let pending = assess(&kinds, &[Arc::new(changed)], &objects, &mut settled);
         assert_eq!((pending.len(), settled.len()), (1, 0));
+        // One of another chart, whose name alone is like that of an instance, is looked into once too.
+        let mut foreign = (*releases[0]).clone();
+        foreign.spec = Default::default();
+        assert_eq!(assess(&kinds, &[Arc::new(foreign)], &objects, &mut settled).len(), 0);
+        assert_eq!(settled.keys().collect::<Vec<_>>(), ["uid-of-one"]);
     }
 
     #[test]
