@@ -22,6 +22,7 @@ use super::{
     host::{HostError, HostEvent, HostList, encoded},
     packed::{Packed, Packer, Packing},
     source::Sink,
+    views::Views,
 };
 
 pub use super::host::{Key, key_of};
@@ -31,6 +32,12 @@ pub type Objects = BTreeMap<Key, Packed>;
 
 /// What is fed. Calls come in the order of the host's changes, one at a time; none may block.
 pub trait View: Send + Sync + 'static {
+    /// What the names of all objects begin with that it shows, always the same; nothing where it shows any. Changes of
+    /// others it hears of as progress.
+    fn prefix(&self) -> String {
+        String::new()
+    }
+
     /// The state of everything at a revision, at first and after a watch was lost.
     fn fill(&self, objects: &Objects, revision: u64);
 
@@ -55,7 +62,7 @@ struct Held {
 #[derive(Default)]
 struct Feeding {
     packer: Packer,
-    views: Vec<Arc<dyn View>>,
+    views: Views,
 }
 
 /// The objects of one host resource, and the views that are fed with their changes.
@@ -72,7 +79,7 @@ impl Feed {
     /// A feed that holds objects packed so.
     #[must_use]
     pub fn new(packing: Packing) -> Self {
-        let feeding = Feeding { packer: Packer::new(packing), views: Vec::new() };
+        let feeding = Feeding { packer: Packer::new(packing), views: Views::default() };
         Self { feeding: Mutex::new(feeding), held: RwLock::default(), failure: Mutex::default() }
     }
 
@@ -104,12 +111,12 @@ impl Feed {
         if let Some(revision) = held.revision {
             view.fill(&held.objects, revision);
         }
-        feeding.views.push(view);
+        feeding.views.add(view);
     }
 
     /// Removes views.
     pub fn detach(&self, gone: impl Fn(&Arc<dyn View>) -> bool) {
-        self.feeding().views.retain(|view| !gone(view));
+        self.feeding().views.remove(gone);
     }
 
     /// Runs a function on the objects, when the first list has come.
@@ -157,7 +164,7 @@ impl Sink for Feed {
         let objects: Objects = list.items.into_iter().map(|(key, json)| (key, packer.pack(json))).collect();
         self.note(list.revision, |held| *held = objects);
         let held = self.held();
-        for view in views {
+        for view in views.all() {
             view.fill(&held.objects, list.revision);
         }
     }
@@ -169,16 +176,19 @@ impl Sink for Feed {
             HostEvent::Applied { revision, object } => {
                 let json = encoded(&object);
                 let packed = packer.pack(json.clone());
-                self.note(revision, |held| drop(held.insert(key_of(&object), packed)));
-                views.iter().for_each(|view| view.applied(&object, &json, revision));
+                let key = key_of(&object);
+                let name = key.1.clone();
+                self.note(revision, |held| drop(held.insert(key, packed)));
+                views.tell(&name, |view| view.applied(&object, &json, revision), |view| view.progress(revision));
             }
             HostEvent::Deleted { revision, object } => {
-                self.note(revision, |held| drop(held.remove(&key_of(&object))));
-                views.iter().for_each(|view| view.deleted(&object, revision));
+                let key = key_of(&object);
+                self.note(revision, |held| drop(held.remove(&key)));
+                views.tell(&key.1, |view| view.deleted(&object, revision), |view| view.progress(revision));
             }
             HostEvent::Progress { revision } => {
                 self.note(revision, |_| {});
-                views.iter().for_each(|view| view.progress(revision));
+                views.all().for_each(|view| view.progress(revision));
             }
         }
     }

@@ -72,6 +72,11 @@ fn instances<'a>(projection: &Projection, objects: &'a Objects) -> impl Iterator
 }
 
 impl View for KindView {
+    fn prefix(&self) -> String {
+        // A kind whose releases are others gets another view.
+        self.projection().host_name("")
+    }
+
     fn fill(&self, objects: &Objects, revision: u64) {
         let projection = self.projection();
         let entries = instances(&projection, objects)

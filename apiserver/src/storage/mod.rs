@@ -31,6 +31,9 @@ pub mod texts;
 /// One watch shared by all kinds of a host resource.
 pub mod feed;
 
+/// The views of a feed, by the names that concern them.
+mod views;
+
 /// From host objects to instances.
 pub mod projection;
 
