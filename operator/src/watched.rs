@@ -6,11 +6,7 @@
 use std::{fmt, sync::Arc};
 
 use kindsmith_crds::ApplicationDefinitionStatus;
-use kindsmith_schema::{
-    compile::OwnStorage,
-    form::{DefinitionError, DefinitionForm},
-    kind::Kind,
-};
+use kindsmith_schema::form::DefinitionForm;
 use kube::{api::Object, core::ObjectMeta};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Value, json};
@@ -96,20 +92,10 @@ pub(crate) fn state(form: DefinitionForm, metadata: &ObjectMeta) -> String {
     form.state(&json!({"metadata": {"generation": metadata.generation, "annotations": annotations}}))
 }
 
-/// Compiles a definition.
-///
-/// # Errors
-/// All its faults.
-pub(crate) fn compile(
-    form: DefinitionForm,
-    definition: &WatchedDefinition,
-    own_storage: OwnStorage,
-) -> Result<Kind, DefinitionError> {
-    form.compile(&whole(form, definition), own_storage)
-}
-
 #[cfg(test)]
 mod tests {
+    use kindsmith_schema::compile::OwnStorage;
+
     use super::*;
     use crate::decide::testing::definition;
 
@@ -131,7 +117,8 @@ mod tests {
         {
             let watched: WatchedDefinition = serde_json::from_value(strange).unwrap();
             assert_eq!(watched.metadata.name.as_deref(), Some("a"));
-            assert!(compile(DefinitionForm::Kindsmith, &watched, OwnStorage::Absent).is_err());
+            let form = DefinitionForm::Kindsmith;
+            assert!(form.compile(&whole(form, &watched), OwnStorage::Absent).is_err());
         }
     }
 }

@@ -53,13 +53,29 @@ pub(crate) enum DefinitionNames {
     Free,
 }
 
-/// What differs between forms of definitions.
+/// What becomes of faults that leave a kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Faults {
+    /// The definition is refused.
+    Refused,
+    /// They are let be: the definition was accepted before, perhaps when there were fewer rules.
+    Forgiven,
+}
+
+/// What differs between forms of definitions, and between those that are new and those that were accepted.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rules {
     /// What the schema was written for.
     pub(crate) dialect: Dialect,
     /// What the name of a definition must be.
     pub(crate) names: DefinitionNames,
+    /// What becomes of faults.
+    pub(crate) faults: Faults,
+}
+
+/// The rules of our own form.
+pub(crate) const fn own_rules(faults: Faults) -> Rules {
+    Rules { dialect: Dialect::CustomResource, names: DefinitionNames::PluralAndGroup, faults }
 }
 
 /// Compiles a definition.
@@ -67,8 +83,7 @@ pub(crate) struct Rules {
 /// # Errors
 /// All faults that were found, each with the path of its field.
 pub fn compile(definition: &ApplicationDefinition, own_storage: OwnStorage) -> Result<Kind, Vec<FieldError>> {
-    let rules = Rules { dialect: Dialect::CustomResource, names: DefinitionNames::PluralAndGroup };
-    compile_by(definition, own_storage, &rules)
+    compile_by(definition, own_storage, &own_rules(Faults::Refused))
 }
 
 /// Compiles a definition by the rules of its form.
@@ -94,6 +109,7 @@ pub(crate) fn compile_by(
     let storage = version::storage_version(&spec.versions, &at.child("versions"), &mut errors);
     let mut backend = backend::compile(definition, &names, storage.as_deref(), &at.child("backend"), &mut errors);
     if backend == Some(KindBackend::Stored) && own_storage == OwnStorage::Absent {
+        backend = None;
         errors.push(FieldError::forbidden(
             &at.child("backend").child("store"),
             "there is no storage of our own in this cluster; use helmRelease",
@@ -115,8 +131,9 @@ pub(crate) fn compile_by(
         backend::compile_status(template, storage, &at, &mut errors);
     }
     versions.sort_by(|left, right| priority::compare(&left.name, &right.name));
+    let is_whole = !versions.is_empty() && versions.len() == spec.versions.len();
     match backend {
-        Some(backend) if errors.is_empty() => Ok(Kind {
+        Some(backend) if errors.is_empty() || (is_whole && rules.faults == Faults::Forgiven) => Ok(Kind {
             origin: origin(definition),
             group: spec.group.clone(),
             scope: spec.scope,

@@ -17,7 +17,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    compile::{DefinitionNames, OwnStorage, Rules, compile_by},
+    compile::{DefinitionNames, Faults, OwnStorage, Rules, compile_by},
     convert::release::{Marks, NamePattern, NameRules, NameSyntax, NamespaceRule},
     field::{FieldError, FieldPath},
     form::DefinitionError,
@@ -132,15 +132,15 @@ struct Release {
 ///
 /// # Errors
 /// All faults that were found, each with the path of its field in the definition.
-pub fn compile(object: &Value) -> Result<Kind, DefinitionError> {
+pub(crate) fn compile(object: &Value, faults: Faults) -> Result<Kind, DefinitionError> {
     let definition: Definition =
         serde_json::from_value(object.clone()).map_err(|error| DefinitionError::Unreadable(error.to_string()))?;
     let mut errors = Vec::new();
     let schema = schema(&definition.spec.application.open_api_schema, &mut errors);
     let settings = settings(&definition, &mut errors);
-    if !errors.is_empty() {
+    let Some(schema) = schema.filter(|_| errors.is_empty() || faults == Faults::Forgiven) else {
         return Err(DefinitionError::Faulty(errors));
-    }
+    };
     let application = &definition.spec.application;
     let mut own = ApplicationDefinition::new(
         "",
@@ -170,7 +170,7 @@ pub fn compile(object: &Value) -> Result<Kind, DefinitionError> {
     );
     own.metadata = serde_json::from_value(definition.metadata.clone())
         .map_err(|error| DefinitionError::Unreadable(error.to_string()))?;
-    let rules = Rules { dialect: Dialect::ChartValues, names: DefinitionNames::Free };
+    let rules = Rules { dialect: Dialect::ChartValues, names: DefinitionNames::Free, faults };
     let mut kind = compile_by(&own, OwnStorage::Absent, &rules).map_err(|errors| {
         DefinitionError::Faulty(
             errors.into_iter().map(|error| FieldError { field: own_field(&error.field), ..error }).collect(),
@@ -202,17 +202,17 @@ fn own_field(field: &str) -> String {
 }
 
 /// The schema of an instance: that of the values, and a version that Cozystack's objects may name and nobody reads.
-fn schema(text: &str, errors: &mut Vec<FieldError>) -> Value {
+fn schema(text: &str, errors: &mut Vec<FieldError>) -> Option<Value> {
     let values = if text.trim().is_empty() {
         json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true})
     } else {
-        serde_json::from_str(text).unwrap_or_else(|error| {
+        let read = serde_json::from_str(text).map_err(|error| {
             let at = FieldPath::root().child("spec").child("application").child("openAPISchema");
             errors.push(FieldError::invalid_text(&at, text, &format!("is not JSON: {error}")));
-            Value::Null
-        })
+        });
+        read.ok()?
     };
-    json!({"type": "object", "properties": {"appVersion": {"type": "string"}, "spec": values}})
+    Some(json!({"type": "object", "properties": {"appVersion": {"type": "string"}, "spec": values}}))
 }
 
 fn columns() -> Vec<PrinterColumn> {

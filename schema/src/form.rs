@@ -10,7 +10,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    compile::{OwnStorage, compile},
+    compile::{Faults, OwnStorage, compile_by, own_rules},
     cozystack,
     field::FieldError,
     kind::Kind,
@@ -108,6 +108,20 @@ impl DefinitionForm {
     /// # Errors
     /// All faults that were found, each with the path of its field.
     pub fn compile(self, object: &Value, own_storage: OwnStorage) -> Result<Kind, DefinitionError> {
+        self.compile_by(object, own_storage, Faults::Refused)
+    }
+
+    /// Compiles a definition that was accepted before, perhaps by a version of ours with fewer rules: it goes on with
+    /// whatever is no fault, so that an upgrade takes no kind away. What is faulty besides the schema is left out or stays as it
+    /// is.
+    ///
+    /// # Errors
+    /// All faults, where there can be no kind.
+    pub fn recompile(self, object: &Value, own_storage: OwnStorage) -> Result<Kind, DefinitionError> {
+        self.compile_by(object, own_storage, Faults::Forgiven)
+    }
+
+    fn compile_by(self, object: &Value, own_storage: OwnStorage, faults: Faults) -> Result<Kind, DefinitionError> {
         match self {
             Self::Kindsmith => {
                 let mut object = object.clone();
@@ -116,9 +130,9 @@ impl DefinitionForm {
                 }
                 let definition: ApplicationDefinition =
                     serde_json::from_value(object).map_err(|error| DefinitionError::Unreadable(error.to_string()))?;
-                compile(&definition, own_storage).map_err(DefinitionError::Faulty)
+                compile_by(&definition, own_storage, &own_rules(faults)).map_err(DefinitionError::Faulty)
             }
-            Self::Cozystack => cozystack::compile(object),
+            Self::Cozystack => cozystack::compile(object, faults),
         }
     }
 

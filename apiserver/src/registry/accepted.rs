@@ -86,7 +86,7 @@ impl AcceptedGenerations {
         }
     }
 
-    fn take(&self, event: watcher::Event<DynamicObject>, listed: &mut HashMap<String, Revisions>) {
+    pub(super) fn take(&self, event: watcher::Event<DynamicObject>, listed: &mut HashMap<String, Revisions>) {
         let mut held = self.held();
         match event {
             watcher::Event::Init => return listed.clear(),

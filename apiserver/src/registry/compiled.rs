@@ -112,7 +112,11 @@ fn compile(
         Some(Good { state: record.state.clone(), kind: Arc::new(kind.ok()?) })
     });
     let before: Vec<Good> = held.filter(|held| held.state != state.state).into_iter().chain(record).collect();
-    let (good, waiting) = match form.compile(&definition, own_storage) {
+    let compiled = form.compile(&definition, own_storage).or_else(|error| {
+        // What was accepted stays so, whatever rules have come since.
+        if is_accepted { form.recompile(&definition, own_storage) } else { Err(error) }
+    });
+    let (good, waiting) = match compiled {
         Err(error) => {
             tracing::warn!(
                 definition = name,
@@ -168,4 +172,53 @@ pub(super) fn all(
         }
         compiled
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use kindsmith_schema::succession::AcceptedGeneration;
+    use kube_runtime::watcher::Event;
+
+    use super::*;
+
+    fn definition(generation: i64, interval: &str) -> Value {
+        json!({
+            "metadata": {"name": "cups.example.com", "uid": "u", "generation": generation},
+            "spec": {"group": "example.com", "scope": "Namespaced", "names": {"kind": "Cup", "plural": "cups"},
+                "versions": [{"name": "v1", "served": true, "storage": true,
+                    "schema": {"openAPIV3Schema": {"type": "object"}}}],
+                "backend": {"helmRelease": {"prefix": "cup-", "interval": interval,
+                    "chartRef": {"kind": "OCIRepository", "name": "cup", "namespace": "charts"}}}},
+        })
+    }
+
+    fn accepted(definition: &Value) -> AcceptedGenerations {
+        let record = AcceptedGeneration::pack(DefinitionForm::Kindsmith, definition, 1).unwrap();
+        let (accepted, mut listed) = (AcceptedGenerations::default(), HashMap::new());
+        accepted.take(Event::InitApply(serde_json::from_value(record.object("system")).unwrap()), &mut listed);
+        accepted.take(Event::InitDone, &mut listed);
+        accepted
+    }
+
+    #[test]
+    fn what_was_accepted_is_served_when_rules_have_come_since() {
+        let key = (DefinitionForm::Kindsmith, "cups.example.com".to_owned());
+        let (old, json) = (definition(1, "soon"), |definition: &Value| Bytes::from(definition.to_string()));
+        let served = |json: &Bytes, held: Option<Compiled>, accepted: &AcceptedGenerations| {
+            let compiled = compile(&key, json, held, OwnStorage::Absent, Some(accepted)).unwrap();
+            let generation = compiled.kind().map(|kind| kind.origin.generation);
+            (compiled, generation)
+        };
+        assert_eq!(served(&json(&old), None, &AcceptedGenerations::default()).1, None, "it is a fault today");
+        let records = accepted(&old);
+        let (held, generation) = served(&json(&old), None, &records);
+        assert_eq!(generation, Some(1));
+        // The next one is judged as it is; a restart between the two makes no difference.
+        let next = json(&definition(2, "later"));
+        assert_eq!(served(&next, Some(held), &records).1, Some(1));
+        assert_eq!(served(&next, None, &records).1, Some(1));
+        assert_eq!(served(&json(&definition(2, "9m")), None, &records).1, Some(2));
+    }
 }

@@ -8,7 +8,7 @@ use kindsmith_schema::{
     convert::release::overlaps,
     cozystack,
     field::{FieldError, FieldPath},
-    form::DefinitionError,
+    form::{DefinitionError, DefinitionForm},
     kind::Kind,
     names,
     structural::Schema,
@@ -128,7 +128,7 @@ impl Judge {
         let api_version = object["apiVersion"].as_str().unwrap_or_default();
         let whole = |message: String| vec![Fault { field: String::new(), message }];
         if api_version == format!("{}/{}", cozystack::GROUP, cozystack::VERSION) {
-            return cozystack::compile(&object).map_err(|error| match error {
+            return DefinitionForm::Cozystack.compile(&object, self.storage).map_err(|error| match error {
                 DefinitionError::Faulty(faults) => faults.into_iter().map(Fault::from).collect(),
                 DefinitionError::Unreadable(message) => whole(message),
             });

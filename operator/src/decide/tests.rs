@@ -6,6 +6,7 @@ mod changes;
 use std::sync::Arc;
 
 use k8s_openapi::ByteString;
+use kindsmith_schema::{form::DefinitionForm, succession::AcceptedGeneration};
 use kube::ResourceExt;
 use rstest::rstest;
 use serde_json::json;
@@ -114,6 +115,38 @@ fn a_faulty_change_leaves_the_last_good_generation_registered() {
     world.settle();
     assert!(names(&mut world).is_empty());
     assert_eq!(status(&world, "redises", "Served"), "False InvalidDefinition");
+}
+
+#[test]
+fn what_was_accepted_stays_so_when_rules_have_come_since() {
+    let mut world = WorldBuilder::registered().define(&definition("redises", "Redis"));
+    world.settle();
+    // The same generation, with what is a fault today.
+    let mut older = world.objects[0].clone();
+    older["spec"]["backend"]["helmRelease"]["interval"] = json!("soon");
+    world.cluster().records.take("definition-uid-of-redises-1");
+    let record = AcceptedGeneration::pack(DefinitionForm::Kindsmith, &older, 1).unwrap();
+    world.cluster().records.put(record);
+    world.objects[0] = older.clone();
+    world.judge = crate::judge::Judge::default();
+    assert_eq!(world.settle(), []);
+    assert_eq!(status(&world, "redises", "Accepted"), "True Accepted");
+    assert_eq!(status(&world, "redises", "Served"), "True Served");
+
+    // What follows is judged by the rules of today, and beside what is served.
+    world.objects[0]["metadata"]["generation"] = json!(2);
+    world.settle();
+    assert_eq!(status(&world, "redises", "Accepted"), "False InvalidDefinition");
+    assert_eq!(status(&world, "redises", "Served"), "True LastGoodGeneration");
+    world.objects[0]["spec"]["backend"]["helmRelease"] =
+        json!({"chartRef": {"kind": "OCIRepository", "name": "redises", "namespace": "charts"}, "prefix": "y-"});
+    world.objects[0]["metadata"]["generation"] = json!(3);
+    world.settle();
+    assert_eq!(
+        status(&world, "redises", "Accepted"),
+        "Unknown InspectingInstances",
+        "another prefix may take some away"
+    );
 }
 
 #[test]

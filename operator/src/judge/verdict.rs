@@ -69,7 +69,7 @@ enum Source {
 impl Source {
     fn compile(&self, own_storage: OwnStorage) -> Result<Kind, RecordError> {
         match self {
-            Self::Definition(form, object) => Ok(watched::compile(*form, object, own_storage)?),
+            Self::Definition(form, object) => Ok(form.recompile(&watched::whole(*form, object), own_storage)?),
             Self::Record(record) => record.kind(own_storage),
         }
     }
@@ -140,7 +140,15 @@ impl Verdicts {
             Some((Arc::new(KindOutline::from(&kind.ok()?)), Source::Record(Arc::clone(record))))
         });
         let own = Source::Definition(form, Arc::clone(object));
-        let (verdict, source) = match form.compile(&whole, self.own_storage).map_err(described) {
+        let recorded = record.is_some_and(|record| record.state == definition.state);
+        let compiled = form.compile(&whole, self.own_storage).or_else(|error| {
+            // What was accepted stays so, whatever rules have come since.
+            let kind = if recorded { form.recompile(&whole, self.own_storage).ok() } else { None };
+            let kind = kind.ok_or_else(|| error.clone())?;
+            tracing::warn!(definition = definition.name, %error, "accepted before, and stays so, though it has faults");
+            Ok(kind)
+        });
+        let (verdict, source) = match compiled.map_err(described) {
             Err(faults) => {
                 tracing::warn!(definition = definition.name, %faults, "the definition is refused");
                 let refused = Refusal { truth: Truth::False, reason: "InvalidDefinition", message: faults };
@@ -148,7 +156,6 @@ impl Verdicts {
                 (Verdict { refused: Some(refused), kind, question: None }, source)
             }
             Ok(kind) => {
-                let recorded = record.is_some_and(|record| record.state == definition.state);
                 let consented = recorded || grounds.records.is_none() || was_never_served(definition);
                 let generation = definition.generation.unwrap_or_default();
                 let forced = light.force.as_deref().is_some_and(|force| succession::forces(force, generation));

@@ -48,7 +48,6 @@ pub(super) fn compile_version(
     at: &FieldPath,
     errors: &mut Vec<FieldError>,
 ) -> Option<KindVersion> {
-    let before = errors.len();
     let computed = matches!(backend, Some(KindBackend::Release(_)));
     let mut raw = version.schema.open_api_v3_schema.clone();
     let schema_at = at.child("schema").child("openAPIV3Schema");
@@ -80,7 +79,7 @@ pub(super) fn compile_version(
         (false, Some(_)) => StatusRole::Subresource,
         (false, None) => StatusRole::Field,
     };
-    let schema = schema.filter(|_| errors.len() == before)?;
+    let schema = schema?;
     Some(KindVersion {
         name: version.name.clone(),
         serving: if version.served { Serving::Served } else { Serving::Hidden },

@@ -132,17 +132,17 @@ impl AcceptedGeneration {
         })
     }
 
-    /// The kind of that generation.
+    /// The kind of that generation; rules that came after it was accepted do not count.
     ///
     /// # Errors
-    /// It cannot be unpacked, or does not compile any more.
+    /// It cannot be unpacked, or there is no kind in it any more.
     pub fn kind(&self, own_storage: OwnStorage) -> Result<Kind, RecordError> {
         let packed = STANDARD.decode(&self.packed).map_err(|_| RecordError::Unreadable)?;
         let mut text = Vec::new();
         let unpacked = GzDecoder::new(packed.as_slice()).take(UNPACKED_BYTES_MAX).read_to_end(&mut text);
         unpacked.map_err(|_| RecordError::Unreadable)?;
         let definition: Value = serde_json::from_slice(&text).map_err(|_| RecordError::Unreadable)?;
-        Ok(self.form.compile(&definition, own_storage)?)
+        Ok(self.form.recompile(&definition, own_storage)?)
     }
 }
 

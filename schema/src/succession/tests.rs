@@ -49,6 +49,49 @@ fn a_record_gives_the_kind_back() {
 }
 
 #[test]
+fn what_was_accepted_stays_whatever_rules_have_come_since() {
+    let mut faulty = definition(3, &json!({"size": {"type": "string"}}));
+    faulty["spec"]["backend"]["helmRelease"]["interval"] = json!("soon");
+    let column = |name: &str, path: &str| json!({"name": name, "type": "string", "jsonPath": path});
+    faulty["spec"]["versions"][0]["additionalPrinterColumns"] =
+        json!([column("Size", ".spec.size"), column("None", "spec[")]);
+    let form = DefinitionForm::Kindsmith;
+    assert!(form.compile(&faulty, OwnStorage::Absent).is_err());
+    let kept = AcceptedGeneration::pack(form, &faulty, 7).unwrap().kind(OwnStorage::Absent).unwrap();
+    let KindBackend::Release(template) = &kept.backend else { panic!("there is no release") };
+    assert_eq!(template.settings.interval.as_deref(), Some("soon"));
+    let columns: Vec<Value> = kept.versions[0].columns.definitions().iter().map(|it| it["name"].clone()).collect();
+    assert_eq!(columns, ["Name", "Size"]);
+    assert!(threats(&kept, &kind(&json!({}))).iter().any(|threat| threat.to_string().contains("spec.size")));
+
+    // Without its schema or its backend there is no kind.
+    let none = |at: &str, change: Value| {
+        let mut faulty = faulty.clone();
+        *faulty.pointer_mut(at).unwrap() = change;
+        let packed = AcceptedGeneration::pack(form, &faulty, 7).unwrap();
+        assert!(packed.kind(OwnStorage::Absent).is_err(), "{at}");
+    };
+    none("/spec/versions/0/schema/openAPIV3Schema", json!({"type": "none"}));
+    none("/spec/backend", json!({"store": {}}));
+    none("/spec/versions", json!([]));
+}
+
+#[test]
+fn values_of_which_the_schema_cannot_be_read_are_no_kind() {
+    let definition = |schema: &str, wait: &str| {
+        json!({"metadata": {"name": "x", "uid": "u"}, "spec": {
+            "application": {"kind": "X", "plural": "xs", "singular": "x", "openAPISchema": schema},
+            "release": {"prefix": "x-", "waitStrategy": wait, "chartRef": {"kind": "OCIRepository", "name": "x"}}}})
+    };
+    let form = DefinitionForm::Cozystack;
+    let schema = r#"{"type": "object"}"#;
+    assert!(form.compile(&definition(schema, ""), OwnStorage::Absent).is_ok());
+    assert!(form.compile(&definition(schema, "never"), OwnStorage::Absent).is_err());
+    assert!(form.recompile(&definition(schema, "never"), OwnStorage::Absent).is_ok());
+    assert!(form.recompile(&definition("{", ""), OwnStorage::Absent).is_err());
+}
+
+#[test]
 fn what_is_no_record_is_not_taken_for_one() {
     let spec = json!({});
     let object = AcceptedGeneration::pack(DefinitionForm::Kindsmith, &definition(1, &spec), 1).unwrap().object("x");
