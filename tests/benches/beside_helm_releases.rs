@@ -5,8 +5,9 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use http::Method;
+use http::{Method, Request};
 use kindsmith_tests::{ControlPlane, Kindsmith, process, wait};
+use kube::Client;
 use measure::{Cost, Delivery, FanOut, IN_FLIGHT, Side, both, in_turns, row};
 use serde_json::{Value, json};
 
@@ -62,6 +63,32 @@ fn release(index: usize) -> Value {
             "values": values(index)}})
 }
 
+/// How many requests of a verb our apiserver has answered, and how long it took over them all, in seconds.
+async fn answered(own: &Client, verb: &str) -> Result<(f64, f64)> {
+    let metrics = own.request_text(Request::get("/metrics").body(Vec::new())?).await?;
+    let total = |what: &str| {
+        let name = format!("apiserver_request_duration_seconds_{what}{{");
+        let of_verb = metrics.lines().filter(|line| {
+            line.starts_with(&name) && line.contains(&format!("verb=\"{verb}\"")) && line.contains("resource=\"cups\"")
+        });
+        of_verb.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum::<f64>()
+    };
+    Ok((total("count"), total("sum")))
+}
+
+/// Tells how much of the time of a request passes before it comes to us and after we have answered.
+async fn tell_the_way(own: &Client, verb: &str, before: (f64, f64), ours: Cost, direct: Cost) -> Result<()> {
+    let after = answered(own, verb).await?;
+    let here = (after.1 - before.1) * 1_000.0 / (after.0 - before.0).max(1.0);
+    let (whole, direct) = (ours.time.as_secs_f64() * 1_000.0, direct.time.as_secs_f64() * 1_000.0);
+    let way = whole - here;
+    println!(
+        "  of that on the way to us and back: {way:.3} ms; if we took no time but that of the direct request: {:.2}x",
+        direct / (direct + way)
+    );
+    Ok(())
+}
+
 async fn run() -> Result<()> {
     let control_plane = ControlPlane::builder().durable().start().await?;
     control_plane.install_flux_crds().await?;
@@ -106,10 +133,15 @@ async fn run() -> Result<()> {
     let of_theirs = theirs.measure(UPDATES, IN_FLIGHT, |index| update(index, false)).await?;
     let of_ours = ours.measure(UPDATES, IN_FLIGHT, |index| update(index, true)).await?;
     row("update (merge patch)", of_ours, of_theirs, "");
+    let own = kindsmith.client().await?;
+    let before = answered(&own, "POST").await?;
     let (of_ours, of_theirs) = in_turns((&ours, &theirs), ALONE, |index, own| create(OBJECTS + index, own)).await?;
     row("create, one at a time", of_ours, of_theirs, ">= 0.77x");
+    tell_the_way(&own, "POST", before, of_ours, of_theirs).await?;
+    let before = answered(&own, "PATCH").await?;
     let (of_ours, of_theirs) = in_turns((&ours, &theirs), ALONE, |index, own| update(OBJECTS - 1 - index, own)).await?;
     row("update, one at a time", of_ours, of_theirs, ">= 0.77x");
+    tell_the_way(&own, "PATCH", before, of_ours, of_theirs).await?;
 
     // What the way through kube-apiserver to us and back costs, with hardly any work at its end.
     let get = |index: usize, own: bool| async move {
