@@ -1,6 +1,7 @@
 //! May they: every request is reviewed. The default is no.
 
 use async_trait::async_trait;
+use kindsmith_schema::field::print::quoted;
 
 use crate::authn::UserInfo;
 
@@ -118,25 +119,27 @@ pub async fn authorize(
 pub fn forbidden_message(user: &UserInfo, attributes: &Attributes, reason: &str) -> String {
     let text = match attributes {
         Attributes::NonResource { verb, path } => {
-            format!("forbidden: User {:?} cannot {verb} path {path:?}", user.name)
+            format!("forbidden: User {} cannot {verb} path {}", quoted(&user.name), quoted(path))
         }
         Attributes::Resource { verb, group, resource, subresource, namespace, name, .. } => {
             let qualified = if group.is_empty() { resource.clone() } else { format!("{resource}.{group}") };
             let subject = if name.is_empty() {
                 format!("{qualified} is forbidden")
             } else {
-                format!("{qualified} {name:?} is forbidden")
+                format!("{qualified} {} is forbidden", quoted(name))
             };
             let with_subresource =
                 if subresource.is_empty() { resource.clone() } else { format!("{resource}/{subresource}") };
             let place = if namespace.is_empty() {
                 "at the cluster scope".to_owned()
             } else {
-                format!("in the namespace {namespace:?}")
+                format!("in the namespace {}", quoted(namespace))
             };
             format!(
-                "{subject}: User {:?} cannot {verb} resource {with_subresource:?} in API group {group:?} {place}",
-                user.name
+                "{subject}: User {} cannot {verb} resource {} in API group {} {place}",
+                quoted(&user.name),
+                quoted(&with_subresource),
+                quoted(group)
             )
         }
     };

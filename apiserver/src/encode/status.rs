@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use kindsmith_schema::field::FieldError;
+use kindsmith_schema::field::{FieldError, print::quoted};
 use serde_json::{Map, Value, json};
 
 /// A resource as errors name it.
@@ -71,19 +71,19 @@ pub enum ApiError {
         causes: Vec<Cause>,
     },
     /// No object of that name.
-    #[error("{} {:?} not found", .0.qualified(), .0.name)]
+    #[error("{} {} not found", .0.qualified(), quoted(&.0.name))]
     NotFound(Named),
     /// No such path.
     #[error("the server could not find the requested resource")]
     NoSuchPath,
     /// An object of that name exists.
-    #[error("{} {:?} already exists", .0.qualified(), .0.name)]
+    #[error("{} {} already exists", .0.qualified(), quoted(&.0.name))]
     AlreadyExists(Named),
     /// An object of that name exists, and finalizers hold it.
-    #[error("object is being deleted: {} {:?} already exists", .0.qualified(), .0.name)]
+    #[error("object is being deleted: {} {} already exists", .0.qualified(), quoted(&.0.name))]
     BeingDeleted(Named),
     /// The object is not what the client thinks it is.
-    #[error("Operation cannot be fulfilled on {} {:?}: {reason}", .named.qualified(), .named.name)]
+    #[error("Operation cannot be fulfilled on {} {}: {reason}", .named.qualified(), quoted(&.named.name))]
     Conflict {
         /// The object.
         named: Named,
@@ -99,7 +99,7 @@ pub enum ApiError {
         causes: Vec<Cause>,
     },
     /// The object breaks rules.
-    #[error("{} {:?} is invalid: {}", .named.qualified_kind(), .named.name, invalid_text(.causes))]
+    #[error("{} {} is invalid: {}", .named.qualified_kind(), quoted(&.named.name), invalid_text(.causes))]
     Invalid {
         /// The object.
         named: Named,

@@ -4,7 +4,7 @@
 
 use kindsmith_schema::{
     decode,
-    field::{FieldError, FieldPath},
+    field::{FieldError, FieldPath, print::quoted},
     numbers,
 };
 use serde_json::{Value, json};
@@ -48,7 +48,7 @@ pub fn value(body: &[u8], format: BodyFormat, expected: Expected<'_>) -> Result<
     match format {
         BodyFormat::Json => {
             let (object, duplicates) = decode::json_with_duplicates(body).map_err(|error| unrecognized(&error))?;
-            let complaints = duplicates.iter().map(|path| format!("duplicate field {path:?}")).collect();
+            let complaints = duplicates.iter().map(|path| format!("duplicate field {}", quoted(path))).collect();
             Ok(Decoded { object, complaints })
         }
         BodyFormat::Yaml => {
@@ -72,7 +72,7 @@ pub fn yaml(body: &[u8]) -> Result<(Value, Vec<String>), String> {
         Err(error) => match error.without_snippet() {
             serde_saphyr::Error::DuplicateMappingKey { key, location } => {
                 let key = key.as_deref().unwrap_or_default();
-                vec![format!("line {}: key {key:?} already set in map", location.line())]
+                vec![format!("line {}: key {} already set in map", location.line(), quoted(key))]
             }
             error => return Err(error.to_string()),
         },
@@ -153,7 +153,7 @@ pub fn fields_of_no_schema(object: &Value, expected: Expected<'_>) -> Vec<String
     }
     let fields = object.as_object().into_iter().flatten().map(|(name, _)| name.as_str());
     let fields = fields.filter(|name| !matches!(*name, "apiVersion" | "kind" | "metadata"));
-    fields.map(|name| format!("unknown field {name:?}")).collect()
+    fields.map(|name| format!("unknown field {}", quoted(name))).collect()
 }
 
 /// What is wrong with `kind` and `apiVersion` (apiextensions' ValidateTypeMeta).
@@ -182,7 +182,8 @@ pub fn fault(object: &Value, expected: Expected<'_>, body: &[u8], text: &str) ->
         ));
     }
     let version = api_version_of(object).rsplit('/').next().unwrap_or_default();
-    ApiError::BadRequest(format!("{kind} in version {version:?} cannot be handled as a {}: {text}", expected.kind))
+    let (version, wanted) = (quoted(version), expected.kind);
+    ApiError::BadRequest(format!("{kind} in version {version} cannot be handled as a {wanted}: {text}"))
 }
 
 /// What strict decoding complains about. By then the object has been read, so the message names its own kind twice.
@@ -208,4 +209,17 @@ fn summary(body: &[u8]) -> String {
 fn excerpt(object: &Value) -> String {
     const EXCERPT_CHARS_MAX: usize = 512;
     object.to_string().chars().take(EXCERPT_CHARS_MAX).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn complaints_quote_as_go_does() {
+        let expected = Expected { api_version: "a/v1", version: "v1", kind: "Cup" };
+        let body = br#"{"kind": "Cup", "a\u001b\u200b": 1, "a\u001b\u200b": 2}"#;
+        let decoded = value(body, BodyFormat::Json, expected).unwrap();
+        assert_eq!(decoded.complaints, [r#"duplicate field "a\x1b\u200b""#]);
+    }
 }

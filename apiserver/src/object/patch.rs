@@ -2,7 +2,7 @@
 //!
 //! Source: k8s.io/apiserver/pkg/endpoints/handlers/patch.go.
 
-use kindsmith_schema::decode;
+use kindsmith_schema::{decode, field::print::quoted};
 use serde_json::{Map, Value};
 
 use super::{json_patch, merge_patch};
@@ -77,7 +77,7 @@ impl Patch {
 fn read(body: &[u8], about: &str) -> Result<(Value, Vec<String>), ApiError> {
     let (patch, duplicates) = decode::json_with_duplicates(body)
         .map_err(|error| ApiError::BadRequest(format!("error decoding patch: {error}")))?;
-    Ok((patch, duplicates.iter().map(|path| format!("{about}duplicate field {path:?}")).collect()))
+    Ok((patch, duplicates.iter().map(|path| format!("{about}duplicate field {}", quoted(path))).collect()))
 }
 
 /// What errors about a patch begin with.

@@ -2,7 +2,7 @@
 //!
 //! Sources: k8s.io/api/autoscaling/v1/types.go, and sigs.k8s.io/json for the texts about fields of another type.
 
-use kindsmith_schema::scale::REPLICAS_UNSET;
+use kindsmith_schema::{field::print::quoted, scale::REPLICAS_UNSET};
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -36,7 +36,8 @@ impl Sent {
     /// A field has another type; the text is Go's.
     pub fn read(object: &mut Value) -> Result<Self, String> {
         let unknown = metadata::typed::coerce(object).map_err(|text| below_scale(&text))?;
-        let mut reader = Reader { complaints: unknown.iter().map(|path| format!("unknown field {path:?}")).collect() };
+        let mut reader =
+            Reader { complaints: unknown.iter().map(|path| format!("unknown field {}", quoted(path))).collect() };
         let sent = reader.scale(object)?;
         Ok(Self { complaints: reader.complaints, ..sent })
     }
@@ -95,7 +96,7 @@ pub fn settle_kind(object: &mut Value) -> Result<(), String> {
         return Ok(());
     }
     let of = |member: &str| object.get(member).and_then(Value::as_str).unwrap_or_default();
-    Err(format!("no kind {:?} is registered for version {:?}", of("kind"), of("apiVersion")))
+    Err(format!("no kind {} is registered for version {}", quoted(of("kind")), quoted(of("apiVersion"))))
 }
 
 /// The text about a field of `metadata`, which is told from the Scale on.
@@ -152,7 +153,7 @@ impl Reader {
 
     fn known(&mut self, members: &Map<String, Value>, parent: &str, known: &[&str]) {
         let unknown = members.keys().filter(|name| !known.contains(&name.as_str()));
-        self.complaints.extend(unknown.map(|name| format!("unknown field {:?}", format!("{parent}{name}"))));
+        self.complaints.extend(unknown.map(|name| format!("unknown field {}", quoted(&format!("{parent}{name}")))));
     }
 }
 

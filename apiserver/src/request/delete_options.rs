@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::error::{Cause, OptionsError, check};
-use super::go_text::{self, is_true};
+use super::go_text::{self, is_true, quote};
 use super::query::Query;
 use super::write_options::DryRun;
 
@@ -113,7 +113,9 @@ fn from_body(body: &[u8]) -> Result<Decoded, OptionsError> {
             Err(OptionsError::BadRequest(match version {
                 "" | "v1" | "meta.k8s.io/v1" => "decoded object cannot be converted to DeleteOptions".to_owned(),
                 _ => format!(
-                    "no kind {kind:?} is registered for version {version:?} in scheme \"pkg/runtime/scheme.go:111\""
+                    "no kind {} is registered for version {} in scheme \"pkg/runtime/scheme.go:111\"",
+                    quote(kind),
+                    quote(version)
                 ),
             }))
         }

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use kindsmith_schema::{
+    field::print::quoted,
     kind::{Kind, KindBackend},
     numbers,
 };
@@ -374,9 +375,9 @@ pub async fn check_namespace(host: &dyn Host, namespace: &str, named: &Named) ->
     let message = format!("namespace {namespace} is being terminated");
     Err(ApiError::Forbidden {
         message: format!(
-            "{} {:?} is forbidden: unable to create new content in namespace {namespace} because it is being terminated",
+            "{} {} is forbidden: unable to create new content in namespace {namespace} because it is being terminated",
             named.qualified(),
-            named.name
+            quoted(&named.name)
         ),
         named: Some(named.clone()),
         causes: vec![crate::encode::status::Cause {

@@ -1,6 +1,7 @@
 //! Errors of the host, in the terms of the object that the client knows: code, reason and causes stay, the object is
 //! ours.
 
+use kindsmith_schema::field::print::quoted;
 use kube::core::Status;
 use serde_json::{Map, Value, json};
 
@@ -109,8 +110,8 @@ fn renamed(status: &Status, named: &Named) -> Value {
     }
     let Some(details) = &status.details else { return passed };
     let hosts =
-        [&details.kind, &status_kind(status)].map(|kind| format!("{kind}.{} {:?}", details.group, details.name));
-    let own = format!("{} {:?}", named.qualified(), named.name);
+        [&details.kind, &status_kind(status)].map(|kind| format!("{kind}.{} {}", details.group, quoted(&details.name)));
+    let own = format!("{} {}", named.qualified(), quoted(&named.name));
     let message = hosts.iter().fold(status.message.clone(), |message, host| message.replace(host.as_str(), &own));
     passed["message"] = json!(message);
     passed

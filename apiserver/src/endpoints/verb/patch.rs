@@ -3,6 +3,7 @@
 //! Source: k8s.io/apiserver/pkg/endpoints/handlers/patch.go.
 
 use http::{Response, StatusCode, header};
+use kindsmith_schema::field::print::quoted;
 use serde_json::Value;
 
 use super::{
@@ -85,7 +86,7 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
             sent.change(&mut shown)?;
             Some(shown)
         };
-        complaints.extend(unknown.into_iter().map(|path| format!("unknown field {path:?}")));
+        complaints.extend(unknown.into_iter().map(|path| format!("unknown field {}", quoted(&path))));
         check_place(context, &object)?;
         Ok(Next { object, complaints, owners: Owners::ByUpdate, shown })
     };
@@ -106,7 +107,7 @@ pub(super) fn fault(object: &Value, text: &str) -> ApiError {
         named: Named { group: nothing(), resource: nothing(), kind: nothing(), name: nothing() },
         causes: vec![Cause {
             reason: "FieldValueInvalid".to_owned(),
-            message: format!("Invalid value: {:?}: {text}", object.to_string()),
+            message: format!("Invalid value: {}: {text}", quoted(&object.to_string())),
             field: "patch".to_owned(),
         }],
     }

@@ -11,7 +11,10 @@ pub mod rules;
 /// Each owner once.
 pub mod owners;
 
-use kindsmith_schema::kind::{Kind, KindBackend};
+use kindsmith_schema::{
+    field::print::quoted,
+    kind::{Kind, KindBackend},
+};
 use rand::Rng as _;
 use serde_json::{Map, Value, json};
 
@@ -160,7 +163,7 @@ pub fn revision(object: &Value) -> Result<u64, ApiError> {
     if text.is_empty() {
         return Ok(0);
     }
-    let wrong = |why: &str| ApiError::Plain(format!("strconv.ParseUint: parsing {text:?}: {why}"));
+    let wrong = |why: &str| ApiError::Plain(format!("strconv.ParseUint: parsing {}: {why}", quoted(text)));
     if !text.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(wrong("invalid syntax"));
     }

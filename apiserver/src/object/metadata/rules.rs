@@ -6,7 +6,7 @@
 use std::{collections::BTreeSet, sync::LazyLock};
 
 use kindsmith_schema::{
-    field::{FieldError, FieldPath},
+    field::{FieldError, FieldPath, print::quoted},
     kind::{Kind, KindBackend},
 };
 use regex::Regex;
@@ -102,7 +102,7 @@ pub fn finalizer_warnings(object: &Value, stored: Option<&Value>) -> Vec<String>
     let held: BTreeSet<&str> = stored.map(finalizers).unwrap_or_default();
     let mut warnings = Vec::new();
     for finalizer in finalizers(object).difference(&held) {
-        let about = |text: &str| format!("metadata.finalizers: {finalizer:?}: {text}");
+        let about = |text: &str| format!("metadata.finalizers: {}: {text}", quoted(finalizer));
         warnings.extend(qualified_name_faults(finalizer).iter().map(|fault| about(fault)));
         if !finalizer.contains('/') && !STANDARD_FINALIZERS.contains(finalizer) {
             let with_path = if finalizer.contains('.') { " including a path (/)" } else { "" };
@@ -261,7 +261,7 @@ fn check_finalizers(object: &Value, errors: &mut Vec<FieldError>) {
 
 fn check_no_new_finalizers(object: &Value, stored: &Value, errors: &mut Vec<FieldError>) {
     let (wanted, held) = (finalizers(object), finalizers(stored));
-    let added: Vec<String> = wanted.difference(&held).map(|name| format!("{name:?}")).collect();
+    let added: Vec<String> = wanted.difference(&held).map(|name| quoted(name)).collect();
     if !added.is_empty() {
         let added = added.join(", ");
         errors.push(FieldError::forbidden(

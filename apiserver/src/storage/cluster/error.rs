@@ -1,5 +1,6 @@
 //! Errors of the client as errors of the host.
 
+use kindsmith_schema::field::print::quoted;
 use kube::core::Status;
 use serde_json::{Value, json};
 
@@ -9,9 +10,11 @@ use crate::storage::host::{HostError, HostResource};
 pub(super) fn modified(resource: &HostResource, object: &Value) -> Box<Status> {
     let name = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
     let message = format!(
-        "Operation cannot be fulfilled on {}.{} {name:?}: the object has been modified; please apply your changes to \
+        "Operation cannot be fulfilled on {}.{} {}: the object has been modified; please apply your changes to \
          the latest version and try again",
-        resource.plural, resource.group
+        resource.plural,
+        resource.group,
+        quoted(name)
     );
     let status = json!({"status": "Failure", "reason": "Conflict", "code": 409, "message": message});
     Box::new(serde_json::from_value(status).unwrap_or_default())

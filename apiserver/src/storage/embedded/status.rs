@@ -1,5 +1,6 @@
 //! Status objects as kube-apiserver gives them, for errors of the embedded host.
 
+use kindsmith_schema::field::print::quoted;
 use kube::core::{
     Status,
     response::{StatusCause, StatusDetails, StatusSummary},
@@ -30,20 +31,20 @@ fn failure(code: u16, reason: &str, message: String, resource: &HostResource, na
 }
 
 pub(super) fn not_found(resource: &HostResource, name: &str) -> HostError {
-    failure(404, "NotFound", format!("{} {name:?} not found", qualified(resource)), resource, name)
+    failure(404, "NotFound", format!("{} {} not found", qualified(resource), quoted(name)), resource, name)
 }
 
 pub(super) fn already_exists(resource: &HostResource, name: &str) -> HostError {
-    failure(409, "AlreadyExists", format!("{} {name:?} already exists", qualified(resource)), resource, name)
+    failure(409, "AlreadyExists", format!("{} {} already exists", qualified(resource), quoted(name)), resource, name)
 }
 
 pub(super) fn being_deleted(resource: &HostResource, name: &str) -> HostError {
-    let message = format!("object is being deleted: {} {name:?} already exists", qualified(resource));
+    let message = format!("object is being deleted: {} {} already exists", qualified(resource), quoted(name));
     failure(409, "AlreadyExists", message, resource, name)
 }
 
 pub(super) fn conflict(resource: &HostResource, name: &str, reason: &str) -> HostError {
-    let message = format!("Operation cannot be fulfilled on {} {name:?}: {reason}", qualified(resource));
+    let message = format!("Operation cannot be fulfilled on {} {}: {reason}", qualified(resource), quoted(name));
     failure(409, "Conflict", message, resource, name)
 }
 
@@ -61,8 +62,13 @@ pub(super) fn finalizers_added(resource: &HostResource, name: &str, added: &[Str
     );
     let kind =
         if resource.group.is_empty() { resource.kind.clone() } else { format!("{}.{}", resource.kind, resource.group) };
-    let mut error =
-        failure(422, "Invalid", format!("{kind} {name:?} is invalid: metadata.finalizers: {detail}"), resource, name);
+    let mut error = failure(
+        422,
+        "Invalid",
+        format!("{kind} {} is invalid: metadata.finalizers: {detail}", quoted(name)),
+        resource,
+        name,
+    );
     if let HostError::Status(status) = &mut error
         && let Some(details) = &mut status.details
     {
