@@ -36,21 +36,10 @@ impl ReleaseTemplate {
         }
         let before = remembered.unwrap_or_default();
         let held = release.pointer("/metadata/labels").unwrap_or(&Value::Null);
-        let mut labels = merge(&before["labels"], &wanted["labels"], held);
+        let mut labels = merge(&before["labels"], &wanted["labels"], held, Dropped::Whole);
         labels.retain(|key, _| held.get(key).is_none() || !self.moving_labels.contains(key));
         let held = release.get("spec").unwrap_or(&Value::Null);
-        let mut spec = merge(&before["spec"], &wanted["spec"], held);
-        // Of a setting such as `install` that the definition sets no more goes what it had set: the rest is somebody else's, or
-        // a default of the CustomResourceDefinition.
-        for (key, before) in before["spec"].as_object().into_iter().flatten() {
-            let Some(held) = held.get(key).filter(|held| wanted["spec"].get(key).is_none() && !same(held, before))
-            else {
-                continue;
-            };
-            if before.is_object() && held.is_object() {
-                spec.insert(key.clone(), Value::Object(merge(before, &Value::Null, held)));
-            }
-        }
+        let mut spec = merge(&before["spec"], &wanted["spec"], held, Dropped::InParts);
         // A release has one of the two.
         for (one, other) in [("chart", "chartRef"), ("chartRef", "chart")] {
             if wanted["spec"].get(one).is_some() && held.get(other).is_some() {
@@ -69,8 +58,18 @@ impl ReleaseTemplate {
     }
 }
 
+/// What goes of an object that the definition sets no more, when somebody else changed it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Dropped {
+    /// What the definition had set, of a setting such as `install`: the rest is somebody else's, or a default of the
+    /// CustomResourceDefinition.
+    InParts,
+    /// All of it, of an object in a setting, such as a strategy: parts of it may be nothing that Flux takes.
+    Whole,
+}
+
 /// The merge patch for what differs between `before` and `wanted`. What only others changed is left alone.
-fn merge(before: &Value, wanted: &Value, held: &Value) -> Map<String, Value> {
+fn merge(before: &Value, wanted: &Value, held: &Value, dropped: Dropped) -> Map<String, Value> {
     let mut patch = Map::new();
     for (key, wanted) in wanted.as_object().into_iter().flatten() {
         let (before, held) = (before.get(key).unwrap_or(&Value::Null), held.get(key).unwrap_or(&Value::Null));
@@ -78,7 +77,7 @@ fn merge(before: &Value, wanted: &Value, held: &Value) -> Map<String, Value> {
             continue;
         }
         if wanted.is_object() && held.is_object() {
-            let inner = merge(before, wanted, held);
+            let inner = merge(before, wanted, held, Dropped::Whole);
             patch.extend((!inner.is_empty()).then(|| (key.clone(), Value::Object(inner))));
         } else if let (Value::Array(wanted), Value::Array(held)) = (wanted, held) {
             let before = before.as_array().map(Vec::as_slice).unwrap_or_default();
@@ -90,9 +89,11 @@ fn merge(before: &Value, wanted: &Value, held: &Value) -> Map<String, Value> {
     }
     for (key, before) in before.as_object().into_iter().flatten() {
         let Some(held) = held.get(key).filter(|_| wanted.get(key).is_none()) else { continue };
-        // An object such as a strategy goes as a whole: parts of it may be nothing that Flux takes.
-        if same(held, before) || (before.is_object() && held.is_object()) {
+        let both_objects = before.is_object() && held.is_object();
+        if same(held, before) || (both_objects && dropped == Dropped::Whole) {
             patch.insert(key.clone(), Value::Null);
+        } else if both_objects {
+            patch.insert(key.clone(), Value::Object(merge(before, &Value::Null, held, Dropped::Whole)));
         } else if let (Value::Array(before), Value::Array(held)) = (before, held) {
             let merged = merge_lists(before, &[], held);
             patch.extend((merged != *held).then(|| (key.clone(), Value::Array(merged))));
