@@ -6,7 +6,7 @@ use kindsmith_schema::{decode, field::print::quoted};
 use serde_json::{Map, Value};
 
 use super::{json_patch, merge_patch};
-use crate::encode::status::ApiError;
+use crate::{encode::status::ApiError, request::FieldValidation};
 
 /// The most operations of one JSON patch.
 pub const OPERATIONS_MAX: usize = 10_000;
@@ -25,12 +25,14 @@ impl Patch {
     ///
     /// # Errors
     /// 400 when it is no list of operations, 413 when there are too many, 422 when one is none that there is.
-    pub fn json(body: &[u8], lenient: bool) -> Result<(Self, Vec<String>), ApiError> {
+    pub fn json(body: &[u8], validation: FieldValidation) -> Result<(Self, Vec<String>), ApiError> {
         let (operations, complaints) = read(body, "json patch ")?;
         // Who is lenient meets another decoder of Go.
-        let (about, list, item) = match lenient {
-            true => ("", "jsonpatch.Patch", "jsonpatch.Operation"),
-            false => (DECODING, "[]handlers.jsonPatchOp", "handlers.jsonPatchOp"),
+        let (about, list, item) = match validation {
+            FieldValidation::Ignore => ("", "jsonpatch.Patch", "jsonpatch.Operation"),
+            FieldValidation::Warn | FieldValidation::Strict => {
+                (DECODING, "[]handlers.jsonPatchOp", "handlers.jsonPatchOp")
+            }
         };
         let Value::Array(operations) = operations else {
             return Err(undecodable(about, &operations, list));
@@ -42,19 +44,19 @@ impl Patch {
             Value::Object(operation) => Ok(operation),
             other => Err(undecodable(about, &other, item)),
         });
-        Ok((Self::Json(operations.collect::<Result<_, _>>()?), if lenient { Vec::new() } else { complaints }))
+        Ok((Self::Json(operations.collect::<Result<_, _>>()?), heard(complaints, validation)))
     }
 
     /// Reads a merge patch. Complaints are about duplicate fields; who is lenient wants none.
     ///
     /// # Errors
     /// 400 when it is no object.
-    pub fn merge(body: &[u8], lenient: bool) -> Result<(Self, Vec<String>), ApiError> {
+    pub fn merge(body: &[u8], validation: FieldValidation) -> Result<(Self, Vec<String>), ApiError> {
         let (patch, complaints) = read(body, "")?;
         let Value::Object(patch) = patch else {
             return Err(undecodable(DECODING, &patch, "map[string]interface {}"));
         };
-        Ok((Self::Merge(patch), if lenient { Vec::new() } else { complaints }))
+        Ok((Self::Merge(patch), heard(complaints, validation)))
     }
 
     /// Applies the patch.
@@ -72,6 +74,11 @@ impl Patch {
             }
         }
     }
+}
+
+/// Complaints, for who wants them.
+fn heard(complaints: Vec<String>, validation: FieldValidation) -> Vec<String> {
+    if validation == FieldValidation::Ignore { Vec::new() } else { complaints }
 }
 
 fn read(body: &[u8], about: &str) -> Result<(Value, Vec<String>), ApiError> {

@@ -16,6 +16,9 @@ use crate::{
     progress::{Progress, Refused},
 };
 
+/// Why settings are not with all releases: the cluster refuses to change some.
+pub(super) const RELEASES_REFUSED: &str = "ReleasesRefused";
+
 /// The status writes that are needed.
 pub(super) fn actions(world: &World, considered: &[Considered<'_>]) -> Vec<(usize, Action)> {
     let write = |Considered { index, definition, names }: &Considered<'_>| {
@@ -159,7 +162,7 @@ fn rolled_out(Progress { updated, total, refused }: &Progress) -> Finding {
         Some(Refused { count, first, why }) => {
             let first = if *count == 1 { first.to_string() } else { format!("the first is {first}") };
             let message = format!("{message}; {count} cannot be updated, {first}: {why}; tried again");
-            Finding::new(Truth::False, "ReleasesRefused", message)
+            Finding::new(Truth::False, RELEASES_REFUSED, message)
         }
         None if updated == total => Finding::new(Truth::True, "Complete", message),
         None => Finding::new(Truth::False, "Progressing", message),

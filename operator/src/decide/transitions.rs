@@ -4,8 +4,11 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kindsmith_crds::{
-    CONDITION_ACCEPTED, CONDITION_NAMES_ACCEPTED, CONDITION_READY, CONDITION_SERVED, CONDITION_TERMINATING,
+    CONDITION_ACCEPTED, CONDITION_NAMES_ACCEPTED, CONDITION_READY, CONDITION_ROLLED_OUT, CONDITION_SERVED,
+    CONDITION_TERMINATING,
 };
+
+use super::status::RELEASES_REFUSED;
 
 /// The most bytes of a note, as events.k8s.io/v1 allows.
 const NOTE_BYTES_MAX: usize = 1_024;
@@ -52,6 +55,10 @@ fn severity(before: Option<&Condition>, after: &Condition) -> Option<Severity> {
         (CONDITION_ACCEPTED | CONDITION_NAMES_ACCEPTED, "False") if moved || other => Some(Severity::Warning),
         // One that is new is not served yet, which is no fault.
         (CONDITION_SERVED, "False") if before.is_some_and(|before| before.status == "True") => Some(Severity::Warning),
+        // While settings are brought to releases there is nothing to act on.
+        (CONDITION_ROLLED_OUT, "False") if (moved || other) && after.reason == RELEASES_REFUSED => {
+            Some(Severity::Warning)
+        }
         (CONDITION_READY, "True") if moved => Some(Severity::Normal),
         (CONDITION_TERMINATING, "True") if moved || other => Some(Severity::Normal),
         _ => None,
@@ -87,6 +94,9 @@ mod tests {
     #[case::served_no_more("Served", Some(("True", "Served")), ("False", "ReplicaSilent"), Some(Severity::Warning))]
     #[case::ready("Ready", Some(("False", "APIServiceMissing")), ("True", "Ready"), Some(Severity::Normal))]
     #[case::ready_still("Ready", Some(("True", "Ready")), ("True", "Ready"), None)]
+    #[case::rolling_out("RolledOut", Some(("True", "Complete")), ("False", "Progressing"), None)]
+    #[case::release_refused("RolledOut", Some(("False", "Progressing")), ("False", "ReleasesRefused"), Some(Severity::Warning))]
+    #[case::release_refused_still("RolledOut", Some(("False", "ReleasesRefused")), ("False", "ReleasesRefused"), None)]
     #[case::held("Terminating", None, ("True", "InstancesExist"), Some(Severity::Normal))]
     #[case::theirs("Theirs", None, ("False", "Whatever"), None)]
     fn what_somebody_may_act_on_is_said_once(

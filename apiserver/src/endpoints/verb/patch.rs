@@ -14,7 +14,7 @@ use crate::{
     encode::status::{ApiError, Cause, Named},
     endpoints::context::Context,
     object::{metadata, ownership::Ownership, patch::Patch},
-    request::{Expected as Purpose, FieldValidation, PatchType, Representation, WriteOptions},
+    request::{Expected as Purpose, PatchType, Representation, WriteOptions},
     server::Body,
 };
 
@@ -44,10 +44,10 @@ impl<'a> Sent<'a> {
 
     /// Changes an object; complaints are about duplicate fields of the patch.
     fn change(&self, object: &mut Value) -> Result<Vec<String>, ApiError> {
-        let lenient = self.options.field_validation == FieldValidation::Ignore;
+        let validation = self.options.field_validation;
         let (patch, complaints) = match self.kind {
-            PatchType::Json => Patch::json(self.body, lenient)?,
-            PatchType::Merge => Patch::merge(self.body, lenient)?,
+            PatchType::Json => Patch::json(self.body, validation)?,
+            PatchType::Merge => Patch::merge(self.body, validation)?,
             PatchType::Apply => return Err(ApiError::UnsupportedMediaType(PatchType::unsupported().message)),
         };
         patch.apply(object)?;
