@@ -8,7 +8,10 @@
 //! cache lags behind; a cluster's API has no such request, so a cluster is waited for briefly and listed otherwise.
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -26,6 +29,51 @@ const PROMPT_WAIT: Duration = Duration::from_secs(3);
 /// news may be a minute away.
 const OCCASIONAL_WAIT: Duration = Duration::from_millis(50);
 
+/// So many waits in a row come to nothing before lists go past them.
+const FUTILE_WAITS: u32 = 3;
+
+/// How long lists go past waiting at first; each further wait that comes to nothing doubles it.
+const PAST_MIN: Duration = Duration::from_secs(1);
+
+/// How long they do at most.
+const PAST_MAX: Duration = Duration::from_secs(30);
+
+/// Whether who asks is served by other means when it is hardly worth waiting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waiting {
+    /// It waits all the same.
+    Always,
+    /// It does not wait where waiting has come to nothing again and again: the cluster is busy with other resources, and the
+    /// news of that comes once a minute.
+    WhereItHelps,
+}
+
+/// What came of waiting, of late.
+#[derive(Clone, Copy, Debug, Default)]
+struct Experience {
+    /// Waits that came to nothing, one after the other.
+    futile: u32,
+    /// Until then it is not worth trying.
+    past_until: Option<Instant>,
+}
+
+impl Experience {
+    fn is_worth_it(&self, now: Instant) -> bool {
+        self.past_until.is_none_or(|until| now >= until)
+    }
+
+    fn waited(&mut self, reached: bool, now: Instant) {
+        if reached {
+            *self = Self::default();
+            return;
+        }
+        self.futile = self.futile.saturating_add(1);
+        if let Some(more) = self.futile.checked_sub(FUTILE_WAITS) {
+            self.past_until = Some(now + (PAST_MIN * 2_u32.saturating_pow(more.min(10))).min(PAST_MAX));
+        }
+    }
+}
+
 #[derive(Default)]
 struct Answered {
     number: u64,
@@ -39,6 +87,7 @@ pub struct Freshness {
     begun: AtomicU64,
     /// The newest answer. Whoever holds the lock asks; those who wait for it take the answer when it is new enough.
     answered: Mutex<Answered>,
+    experience: std::sync::Mutex<Experience>,
 }
 
 impl Freshness {
@@ -60,9 +109,22 @@ impl Freshness {
         revision
     }
 
+    fn experience(&self) -> MutexGuard<'_, Experience> {
+        self.experience.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Whether the cache has everything that was written before this call, perhaps after a wait.
-    pub async fn reached(&self, host: &dyn Host, resource: &HostResource, cache: &WatchCache) -> bool {
+    pub async fn reached(
+        &self,
+        host: &dyn Host,
+        resource: &HostResource,
+        cache: &WatchCache,
+        waiting: Waiting,
+    ) -> bool {
         if !cache.is_ready() {
+            return false;
+        }
+        if waiting == Waiting::WhereItHelps && !self.experience().is_worth_it(Instant::now()) {
             return false;
         }
         let Ok(revision) = self.revision(host, resource).await else { return false };
@@ -70,7 +132,9 @@ impl Freshness {
             Progress::Prompt => PROMPT_WAIT,
             Progress::Occasional => OCCASIONAL_WAIT,
         };
-        cache.wait_for(revision, Instant::now() + wait).await.is_ok()
+        let reached = cache.wait_for(revision, Instant::now() + wait).await.is_ok();
+        self.experience().waited(reached, Instant::now());
+        reached
     }
 }
 
@@ -94,20 +158,44 @@ mod tests {
         let store = Embedded::open(directory.path()).unwrap();
         let cache = WatchCache::new(CacheLimits::default());
         let freshness = Arc::new(Freshness::default());
-        assert!(!freshness.reached(store.as_ref(), &namespaces(), &cache).await, "nothing is known yet");
+        assert!(
+            !freshness.reached(store.as_ref(), &namespaces(), &cache, Waiting::Always).await,
+            "nothing is known yet"
+        );
         cache.fill(Vec::new(), 1);
-        assert!(freshness.reached(store.as_ref(), &namespaces(), &cache).await);
+        assert!(freshness.reached(store.as_ref(), &namespaces(), &cache, Waiting::Always).await);
         let team = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "team"}});
         let options = WriteOptions { persistence: Persistence::Durable, field_manager: "test".to_owned() };
         store.create(&namespaces(), team, &options).await.unwrap();
         let resource = namespaces();
-        let reached = freshness.reached(store.as_ref(), &resource, &cache);
+        let reached = freshness.reached(store.as_ref(), &resource, &cache, Waiting::Always);
         let told = async {
             tokio::time::sleep(Duration::from_millis(20)).await;
             cache.progress(2);
         };
         let (reached, ()) = tokio::join!(reached, told);
         assert!(reached);
+    }
+
+    #[test]
+    fn what_comes_to_nothing_again_and_again_is_tried_seldom() {
+        let (mut experience, began) = (Experience::default(), Instant::now());
+        let after = |seconds: u64| began + Duration::from_secs(seconds);
+        for _ in 1..FUTILE_WAITS {
+            experience.waited(false, began);
+        }
+        assert!(experience.is_worth_it(began));
+        experience.waited(false, began);
+        assert!(!experience.is_worth_it(began) && experience.is_worth_it(after(1)));
+        experience.waited(false, after(1));
+        assert!(!experience.is_worth_it(after(2)) && experience.is_worth_it(after(3)));
+        for _ in 0..100 {
+            experience.waited(false, after(3));
+        }
+        assert!(!experience.is_worth_it(after(32)) && experience.is_worth_it(after(33)));
+        experience.waited(true, after(33));
+        experience.waited(false, after(33));
+        assert!(experience.is_worth_it(after(33)), "one that helped makes up for all before");
     }
 
     #[tokio::test]

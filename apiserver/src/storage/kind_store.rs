@@ -15,13 +15,14 @@ use serde_json::Value;
 use super::{
     cache::WatchCache,
     feed::Feed,
-    freshness::Freshness,
+    freshness::{Freshness, Waiting},
     held_lists::HeldLists,
     host::{
         DeleteOptions, Deleted, Host, HostError, HostResource, ListAt, Persistence, Progress, WriteOptions,
         WriteTarget, tree,
     },
     kind_view::KindView,
+    present::Present,
     projection::Projection,
     steady::Steady,
 };
@@ -139,8 +140,20 @@ impl KindStore {
     }
 
     /// Whether a cache of this store has everything that was written before this call, perhaps after a short wait.
-    pub async fn has_reached(&self, cache: &WatchCache) -> bool {
-        self.freshness.reached(self.host.as_ref(), &self.resource, cache).await
+    pub async fn has_reached(&self, cache: &WatchCache, waiting: Waiting) -> bool {
+        self.freshness.reached(self.host.as_ref(), &self.resource, cache, waiting).await
+    }
+
+    /// Waits until a cache of this store has everything of a namespace, or of all, that was written before this call. Whether
+    /// it has.
+    pub async fn catch_up(&self, projection: &Projection, cache: &WatchCache, namespace: Option<&str>) -> bool {
+        if self.has_reached(cache, Waiting::WhereItHelps).await {
+            return true;
+        }
+        match self.host.list(&self.resource, namespace, ListAt::MostRecent).await {
+            Ok(list) => Present::new(projection, &list).in_cache(cache, namespace).await,
+            Err(_) => false,
+        }
     }
 
     /// How soon the cache hears of the host's progress.

@@ -27,6 +27,9 @@ mod access;
 /// Server-side apply, as people and tools use it.
 mod apply;
 
+/// The most recent state, where other resources move the revision.
+mod busy_cluster;
+
 /// Faults of definitions, of Flux, of the host.
 mod faults;
 

@@ -14,7 +14,7 @@ use crate::{
     },
     request::{Expected as Purpose, GetOptions, ResourceVersion},
     server::Body,
-    storage::{cache::WatchCache, host::Progress},
+    storage::{cache::WatchCache, freshness::Waiting, host::Progress},
 };
 
 /// How long a read waits for the cache to reach a revision that the client has seen elsewhere.
@@ -60,7 +60,7 @@ async fn is_current(context: &Context, wanted: ResourceVersion, cache: &WatchCac
                 .map_err(|_| ApiError::TooLargeResourceVersion { wanted: revision, current: cache.revision() })
                 .map(|()| true)
         }
-        ResourceVersion::Unset if prompt => Ok(context.store().has_reached(cache).await),
+        ResourceVersion::Unset if prompt => Ok(context.store().has_reached(cache, Waiting::Always).await),
         ResourceVersion::At(_) | ResourceVersion::Unset => Ok(false),
     }
 }

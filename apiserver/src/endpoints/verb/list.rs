@@ -25,6 +25,7 @@ use crate::{
     server::{Body, BoxError},
     storage::{
         cache::{self, CacheError, CacheListAt, Entry},
+        freshness::Waiting,
         held_lists::{HeldList, ListKey},
         host::{ListAt, Progress},
         texts::Texts,
@@ -232,7 +233,7 @@ fn items(options: &ListOptions, entries: &[Arc<Entry>]) -> Vec<(String, Item)> {
 
 /// The most recent state: from the cache when that is proven to have it, and from the host otherwise.
 async fn consistent(context: &Context, options: &ListOptions) -> Result<Listing, ApiError> {
-    if context.store().has_reached(context.resource.view.cache()).await {
+    if context.store().has_reached(context.resource.view.cache(), Waiting::WhereItHelps).await {
         return cached(context, options, CacheListAt::Any);
     }
     most_recent(context, options).await

@@ -67,7 +67,7 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
                 let _ = cache.wait_for(revision, wanted.into()).await;
             } else if options.resource_version == ResourceVersion::Unset {
                 // The most recent state: what the host has now must be in the cache first.
-                let _ = context.store().has_reached(cache).await;
+                let _ = context.store().catch_up(&context.projection, cache, context.namespace()).await;
             }
             WatchStart::InitialEvents
         }
