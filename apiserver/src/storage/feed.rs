@@ -91,6 +91,19 @@ impl Feed {
         held?.tree()
     }
 
+    /// The JSON of an object as it was last, when the first list has come.
+    #[must_use]
+    pub fn json(&self, key: &Key) -> Option<Bytes> {
+        let held = self.held().objects.get(key).cloned();
+        held?.json()
+    }
+
+    /// The revision of the newest change, or of the first list; none before it. Views may not have heard of it yet.
+    #[must_use]
+    pub fn revision(&self) -> Option<u64> {
+        self.held().revision
+    }
+
     fn feeding(&self) -> MutexGuard<'_, Feeding> {
         self.feeding.lock().unwrap_or_else(PoisonError::into_inner)
     }

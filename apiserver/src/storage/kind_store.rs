@@ -3,7 +3,10 @@
 //! Guarantees: a write is answered after the host has it; what the instance does not own on its host object is not
 //! touched; every error of the host is told in the terms of the instance.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use kindsmith_schema::{
     field::print::quoted,
@@ -22,11 +25,13 @@ use super::{
         WriteTarget, tree,
     },
     kind_view::KindView,
-    present::Present,
     projection::Projection,
     steady::Steady,
 };
 use crate::encode::status::{ApiError, Named};
+
+/// How long a view may take to hear of what the feed has.
+const CACHE_WAIT: Duration = Duration::from_secs(3);
 
 /// An instance, and the host object that it was read from.
 #[derive(Clone, Debug)]
@@ -62,6 +67,8 @@ pub struct Remembered {
     pub steady: Arc<Steady>,
     /// Lists that are taken page by page.
     pub lists: Arc<HeldLists>,
+    /// Questions how new the feed is; all kinds share them.
+    pub freshness: Arc<Freshness>,
 }
 
 /// Where the instances of a kind are kept.
@@ -70,14 +77,14 @@ pub struct KindStore {
     resource: HostResource,
     feed: Arc<Feed>,
     remembered: Option<Remembered>,
-    freshness: Freshness,
+    freshness: Arc<Freshness>,
 }
 
 impl KindStore {
     /// The store of a kind whose host objects are of `resource`.
     #[must_use]
     pub fn new(host: Arc<dyn Host>, resource: HostResource, feed: Arc<Feed>) -> Arc<Self> {
-        Arc::new(Self { host, resource, feed, remembered: None, freshness: Freshness::default() })
+        Arc::new(Self { host, resource, feed, remembered: None, freshness: Arc::default() })
     }
 
     /// The store of a kind on releases, whose status others write all the time.
@@ -88,7 +95,8 @@ impl KindStore {
         feed: Arc<Feed>,
         remembered: Remembered,
     ) -> Arc<Self> {
-        Arc::new(Self { host, resource, feed, remembered: Some(remembered), freshness: Freshness::default() })
+        let freshness = Arc::clone(&remembered.freshness);
+        Arc::new(Self { host, resource, feed, remembered: Some(remembered), freshness })
     }
 
     fn steady(&self) -> Option<&Steady> {
@@ -144,15 +152,22 @@ impl KindStore {
         self.freshness.reached(self.host.as_ref(), &self.resource, cache, waiting).await
     }
 
-    /// Waits until a cache of this store has everything of a namespace, or of all, that was written before this call. Whether
-    /// it has.
-    pub async fn catch_up(&self, projection: &Projection, cache: &WatchCache, namespace: Option<&str>) -> bool {
+    /// Waits until a cache of this store has everything of a namespace, or of all, that was written before this call.
+    ///
+    /// # Errors
+    /// What the host says, or 504 when the cache does not get so far in time.
+    pub async fn catch_up(&self, cache: &WatchCache, namespace: Option<&str>, named: &Named) -> Result<(), ApiError> {
         if self.has_reached(cache, Waiting::WhereItHelps).await {
-            return true;
+            return Ok(());
         }
-        match self.host.list(&self.resource, namespace, ListAt::MostRecent).await {
-            Ok(list) => Present::new(projection, &list).in_cache(cache, namespace).await,
-            Err(_) => false,
+        let fed = self.freshness.is_fed(self.host.as_ref(), &self.resource, &self.feed, namespace).await;
+        let is_fed = fed.map_err(|error| ApiError::from_host(error, named))?;
+        // Views hear of a change after the feed has it.
+        let wanted = self.feed.revision().unwrap_or_default();
+        let deadline = Instant::now() + CACHE_WAIT;
+        match cache.wait_for(wanted, deadline).await {
+            Ok(()) if is_fed => Ok(()),
+            _ => Err(ApiError::TooLargeResourceVersion { wanted: wanted.saturating_add(1), current: cache.revision() }),
         }
     }
 

@@ -31,7 +31,7 @@ pub mod texts;
 /// One watch shared by all kinds of a host resource.
 pub mod feed;
 
-/// Whether a cache has all that a list of the host has.
+/// Whether a feed has all that a list of the host has.
 mod present;
 
 /// The views of a feed, by the names that concern them.

@@ -1,137 +1,136 @@
-//! Whether a cache has all that a list of the host has: a proof for clusters whose revision moves with other resources, too.
+//! Whether a feed has all that a list of the host has: a proof where the host's revision moves with other resources, too.
 
-use std::{
-    collections::HashMap,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::HashSet, time::Duration};
+
+use bytes::Bytes;
+use serde::Deserialize;
+use tokio::time::Instant;
 
 use super::{
-    cache::{CacheListAt, Entry, WatchCache},
-    host::{HostList, key_of, tree},
-    projection::Projection,
+    feed::{Feed, Key},
+    host::{Host, HostError, HostList, HostResource, ListAt},
 };
 
-/// How long a cache is waited for.
+/// How long a feed is waited for.
 const CATCH_UP_MAX: Duration = Duration::from_secs(3);
 
-/// How often it is looked whether what is gone has gone from the cache.
+/// How often it is looked at.
 const STEP: Duration = Duration::from_millis(10);
 
-/// The instances that were in a list of the host.
-pub(super) struct Present {
-    /// By namespace and name.
-    names: HashMap<(String, String), u64>,
-    /// The revision of the list.
-    revision: u64,
+#[derive(Deserialize)]
+struct Head {
+    metadata: HeadMetadata,
 }
 
-impl Present {
-    /// Those of one kind.
-    pub(super) fn new(projection: &Projection, list: &HostList) -> Self {
-        let hosts = list.items.iter().filter_map(|(_, json)| tree(json)).filter(|host| projection.matches(host));
-        let names = hosts.map(|host| {
-            let (namespace, name) = key_of(&host);
-            let name = projection.instance_name(&name).unwrap_or(&name).to_owned();
-            let revision = host.pointer("/metadata/resourceVersion").and_then(|held| held.as_str()?.parse().ok());
-            ((namespace, name), revision.unwrap_or_default())
-        });
-        Self { names: names.collect(), revision: list.revision }
-    }
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct HeadMetadata {
+    resource_version: Option<String>,
+}
 
-    /// Whether a cache has all of them, and nothing besides that was gone by then; it is waited for.
-    ///
-    /// Changes come in order: a cache with the newest has every other, but for what went afterwards.
-    pub(super) async fn in_cache(&self, cache: &WatchCache, namespace: Option<&str>) -> bool {
-        let newest = self.names.values().copied().max().unwrap_or_default();
-        let deadline = Instant::now() + CATCH_UP_MAX;
-        if cache.wait_for(newest, deadline).await.is_err() {
-            return false;
-        }
-        loop {
-            let Ok(held) = cache.list(namespace, CacheListAt::Any) else { return false };
-            if !held.entries.iter().any(|entry| self.was_gone(entry)) {
-                return true;
-            }
-            if Instant::now() >= deadline {
-                return false;
-            }
-            tokio::time::sleep(STEP).await;
-        }
-    }
+/// The revision of an object; 0 where it has none.
+fn revision_of(json: &Bytes) -> u64 {
+    let head: Option<Head> = serde_json::from_slice(json).ok();
+    head.and_then(|head| head.metadata.resource_version?.parse().ok()).unwrap_or_default()
+}
 
-    /// Whether an object of the cache was not there any more.
-    fn was_gone(&self, entry: &Arc<Entry>) -> bool {
-        let key = (entry.namespace.clone().unwrap_or_default(), entry.name.clone());
-        entry.revision <= self.revision && !self.names.contains_key(&key)
+/// Whether a feed has everything of a namespace, or of all, that the host has now, and nothing that is gone by then.
+///
+/// Changes come in order: a feed with the newest object has all changes before that; what is gone since, it must have lost.
+///
+/// # Errors
+/// What the host says.
+pub(super) async fn in_feed(
+    host: &dyn Host,
+    resource: &HostResource,
+    feed: &Feed,
+    namespace: Option<&str>,
+) -> Result<bool, HostError> {
+    let HostList { items, revision } = host.list(resource, namespace, ListAt::MostRecent).await?;
+    let newest = items.iter().map(|(_, json)| revision_of(json)).max().unwrap_or_default();
+    let present: HashSet<Key> = items.into_iter().map(|(key, _)| key).collect();
+    let deadline = Instant::now() + CATCH_UP_MAX;
+    while feed.revision().is_none_or(|fed| fed < newest) {
+        if Instant::now() >= deadline {
+            return Ok(false);
+        }
+        tokio::time::sleep(STEP).await;
+    }
+    let is_here = |key: &Key| namespace.is_none_or(|namespace| key.0 == namespace);
+    let absent = feed.with_objects(|objects| -> Vec<Key> {
+        objects.keys().filter(|key| is_here(key) && !present.contains(*key)).cloned().collect()
+    });
+    let mut absent = absent.unwrap_or_default();
+    loop {
+        // What came after the list is no fault.
+        absent.retain(|key| feed.json(key).is_some_and(|json| revision_of(&json) <= revision));
+        if absent.is_empty() {
+            return Ok(true);
+        }
+        if Instant::now() >= deadline {
+            return Ok(false);
+        }
+        tokio::time::sleep(STEP).await;
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-    use kindsmith_schema::{compile::OwnStorage, form::DefinitionForm, kind::KindBackend};
     use serde_json::{Value, json};
 
     use super::*;
     use crate::storage::{
-        cache::CacheLimits,
-        feed::View as _,
-        host::{Key, encoded},
-        kind_view::KindView,
+        builtin::helm_releases,
+        embedded::Embedded,
+        host::{DeleteOptions, Deleted, HostEvent, Persistence, WriteOptions},
+        source::Sink as _,
     };
 
-    fn projection() -> Projection {
-        let definition = json!({
-            "metadata": {"name": "cups.example.com"},
-            "spec": {"group": "example.com", "scope": "Namespaced", "names": {"kind": "Cup", "plural": "cups"},
-                "versions": [{"name": "v1", "served": true, "storage": true,
-                    "schema": {"openAPIV3Schema": {"type": "object"}}}],
-                "backend": {"helmRelease": {"prefix": "cup-",
-                    "chartRef": {"kind": "OCIRepository", "name": "cup", "namespace": "charts"}}}}});
-        let kind = DefinitionForm::Kindsmith.compile(&definition, OwnStorage::Absent).unwrap();
-        Projection::new(Arc::new(kind), 0).unwrap()
-    }
-
-    fn release(name: &str, revision: u64) -> Value {
-        let projection = projection();
-        let KindBackend::Release(template) = &projection.kind().backend else { panic!("there is no release") };
-        let mut release = template.create(&json!({"metadata": {"name": name, "namespace": "a"}, "spec": {}}));
-        release["metadata"]["resourceVersion"] = json!(revision.to_string());
-        release
-    }
-
-    fn list(releases: &[Value], revision: u64) -> HostList {
-        let items: Vec<(Key, Bytes)> = releases.iter().map(|release| (key_of(release), encoded(release))).collect();
-        HostList { items, revision }
-    }
+    /// What a feed that lags behind has not heard.
+    const LAG: Duration = Duration::from_millis(50);
 
     #[tokio::test]
-    async fn a_cache_has_caught_up_when_it_has_what_is_there_and_lost_what_is_gone() {
-        let cache = WatchCache::new(CacheLimits::default());
-        let view = KindView::new(projection(), Arc::clone(&cache));
-        view.fill(&Default::default(), 1);
-        let applied = |release: &Value, revision: u64| view.applied(release, &encoded(release), revision);
-        let (one, two) = (release("one", 5), release("two", 6));
-        applied(&one, 5);
-        let foreign = json!({"metadata": {"namespace": "a", "name": "plain", "resourceVersion": "8"}});
-        let present = Present::new(&projection(), &list(&[one.clone(), two.clone(), foreign], 9));
-        let caught_up = present.in_cache(&cache, Some("a"));
-        let told = async {
-            tokio::time::sleep(STEP).await;
-            applied(&two, 6);
+    async fn a_feed_is_waited_for_until_it_has_what_is_there_and_has_lost_what_is_gone() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Embedded::open(directory.path()).unwrap();
+        let resource = helm_releases();
+        let create = |name: &str| {
+            let release = json!({"apiVersion": "helm.toolkit.fluxcd.io/v2", "kind": "HelmRelease",
+                "metadata": {"namespace": "a", "name": name}});
+            let options = WriteOptions { persistence: Persistence::Durable, field_manager: "test".to_owned() };
+            let (store, resource) = (&store, &resource);
+            async move { store.create(resource, release, &options).await.unwrap() }
         };
-        assert!(tokio::join!(caught_up, told).0, "what other releases and resources do is of no account");
+        let feed = Feed::default();
+        feed.fill(store.list(&resource, None, ListAt::MostRecent).await.unwrap());
+        let revision = |object: &Value| object["metadata"]["resourceVersion"].as_str().unwrap().parse::<u64>().unwrap();
+        let one = create("one").await;
+        let two = create("two").await;
+        let applied = |object: &Value| {
+            feed.event(HostEvent::Applied { revision: revision(object), object: object.clone() });
+        };
+        applied(&one);
+        {
+            let fed = in_feed(store.as_ref(), &resource, &feed, None);
+            tokio::pin!(fed);
+            assert!(tokio::time::timeout(LAG, &mut fed).await.is_err(), "the newest is not here");
+            applied(&two);
+            assert!(fed.await.unwrap());
+        }
 
-        let present = Present::new(&projection(), &list(std::slice::from_ref(&two), 9));
-        applied(&release("new", 12), 12);
-        let caught_up = present.in_cache(&cache, Some("a"));
-        let began = Instant::now();
-        let told = async {
-            tokio::time::sleep(STEP * 3).await;
-            view.deleted(&one, 13);
-        };
-        assert!(tokio::join!(caught_up, told).0);
-        assert!(began.elapsed() >= STEP * 3, "one was gone, and the cache still had it");
+        let options =
+            DeleteOptions { uid: None, resource_version: None, propagation: None, persistence: Persistence::Durable };
+        let deleted = store.delete(&resource, Some("a"), "one", &options).await.unwrap();
+        assert!(matches!(deleted, Deleted::Gone), "{deleted:?}");
+        let three = create("three").await;
+        applied(&three);
+        {
+            let fed = in_feed(store.as_ref(), &resource, &feed, None);
+            tokio::pin!(fed);
+            assert!(tokio::time::timeout(LAG, &mut fed).await.is_err(), "what is gone is here");
+            applied(&create("four").await);
+            feed.event(HostEvent::Deleted { revision: revision(&three) + 9, object: one });
+            assert!(fed.await.unwrap(), "what came after the list is here, and does not matter");
+        }
     }
 }

@@ -18,6 +18,9 @@ const ROUNDS: usize = 5;
 /// How many of them.
 const RELEASES_AT_ONCE: usize = 60;
 
+/// Between changes that move the revision.
+const PAUSE: Duration = Duration::from_millis(10);
+
 const CONFIG_MAPS: &str = "/api/v1/namespaces/default/configmaps";
 
 /// What makes a list first come as events.
@@ -69,9 +72,10 @@ async fn lists_and_watches_begin_with_all_that_was_written_before() -> Result<()
     let busy = tokio::spawn(async move {
         for round in 0_usize.. {
             let change = json!({"data": {"round": round.to_string()}});
-            let _ = done(&other, "PATCH", &format!("{CONFIG_MAPS}/busy"), Some(&change)).await;
-            tokio::time::sleep(Duration::from_millis(2)).await;
+            done(&other, "PATCH", &format!("{CONFIG_MAPS}/busy"), Some(&change)).await?;
+            tokio::time::sleep(PAUSE).await;
         }
+        anyhow::Ok(())
     });
     let redis = json!({"apiVersion": "apps.example.com/v1alpha1", "kind": "Redis", "metadata": {"name": "model"}});
     done(&client, "POST", REDISES, Some(&redis)).await?;
@@ -93,6 +97,7 @@ async fn lists_and_watches_begin_with_all_that_was_written_before() -> Result<()
         times.push(asked.elapsed());
         ensure!(listed == names, "the list has {listed:?}, and there are {names:?}");
     }
+    ensure!(!busy.is_finished(), "the cluster was not busy");
     busy.abort();
     times.sort();
     let milliseconds = |at: usize| times[at].as_secs_f64() * 1_000.0;

@@ -29,6 +29,7 @@ use crate::{
     server::Body,
     storage::{
         cache::{CacheError, CacheEvent, Entry, EventKind, WatchStart, Watcher, WatcherItem, frame},
+        freshness::Waiting,
         projection::Projection,
     },
 };
@@ -66,8 +67,19 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
                 let wanted = Instant::now() + READY_WAIT;
                 let _ = cache.wait_for(revision, wanted.into()).await;
             } else if options.resource_version == ResourceVersion::Unset {
-                // The most recent state: what the host has now must be in the cache first.
-                let _ = context.store().catch_up(&context.projection, cache, context.namespace()).await;
+                // The most recent state: what the host has now must be in the cache first. To who does not ask for it in so
+                // many words kube-apiserver gives what it has.
+                if options.send_initial_events == Some(InitialEvents::Send) {
+                    let caught_up = context.store().catch_up(cache, context.namespace(), &context.named("")).await;
+                    match caught_up {
+                        Err(error @ ApiError::TooLargeResourceVersion { .. }) => {
+                            return Ok(failed(context, representation?.content_type(), &error));
+                        }
+                        caught_up => caught_up?,
+                    }
+                } else {
+                    context.store().has_reached(cache, Waiting::WhereItHelps).await;
+                }
             }
             WatchStart::InitialEvents
         }
@@ -88,9 +100,7 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
                 message: format!("too old resource version: {wanted} ({oldest})"),
                 continue_token: None,
             };
-            let event = json!({"type": "ERROR", "object": error.to_status()});
-            let frame = Bytes::from(format!("{event}\n"));
-            return Ok(deliver(context, content_type, stream::iter([frame]).boxed()));
+            return Ok(failed(context, content_type, &error));
         }
         Err(error) => return Err(cache_error(context, error)),
     };
@@ -119,6 +129,13 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
         Some((bytes, follow))
     });
     Ok(deliver(context, content_type, events.boxed()))
+}
+
+/// A watch that ends with an error before it begins.
+fn failed(context: &Context, content_type: &str, error: &ApiError) -> Response<Body> {
+    let event = json!({"type": "ERROR", "object": error.to_status()});
+    let frame = Bytes::from(format!("{event}\n"));
+    deliver(context, content_type, stream::iter([frame]).boxed())
 }
 
 /// Sends events as a stream of lines, or as messages of a websocket if the client wants one.

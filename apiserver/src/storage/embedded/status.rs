@@ -57,8 +57,9 @@ pub(super) fn modified(resource: &HostResource, name: &str) -> HostError {
 }
 
 pub(super) fn finalizers_added(resource: &HostResource, name: &str, added: &[String]) -> HostError {
+    let added = added.iter().map(|finalizer| quoted(finalizer)).collect::<Vec<_>>().join(", ");
     let detail = format!(
-        "Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers {added:?}"
+        "Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers []string{{{added}}}"
     );
     let kind =
         if resource.group.is_empty() { resource.kind.clone() } else { format!("{}.{}", resource.kind, resource.group) };
