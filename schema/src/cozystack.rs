@@ -246,12 +246,13 @@ fn settings(definition: &Definition, errors: &mut Vec<FieldError>) -> HelmReleas
     let at = |key: &str| FieldPath::root().child("metadata").child("annotations").key(key);
     let mut timeout = |key: &str| {
         let text = annotation(key)?;
-        let printed = go_duration(text);
-        if printed.is_none() {
+        let printed = go_duration(text).unwrap_or_else(|| {
             let detail = "must be a duration as Flux takes it, with the units ms, s, m and h";
             errors.push(FieldError::invalid(&at(key), &json!(text), detail));
-        }
-        printed
+            // Where the fault is forgiven, releases that there are keep what they have.
+            text.to_owned()
+        });
+        Some(printed)
     };
     let install = timeout(INSTALL_TIMEOUT_ANNOTATION);
     let upgrade = timeout(UPGRADE_TIMEOUT_ANNOTATION).or_else(|| install.clone());

@@ -111,12 +111,12 @@ impl DefinitionForm {
         self.compile_by(object, own_storage, Faults::Refused)
     }
 
-    /// Compiles a definition that was accepted before, perhaps by a version of ours with fewer rules: it goes on with
-    /// whatever is no fault, so that an upgrade takes no kind away. What is faulty besides the schema is left out or stays as it
-    /// is.
+    /// Compiles a definition that was accepted before, perhaps by a version of ours with fewer rules, in spite of its faults.
+    /// A setting stays as it is; a column, a selectable field, a computed field of the status or the scale that is faulty is
+    /// left out.
     ///
     /// # Errors
-    /// All faults, where there can be no kind.
+    /// All faults, where they leave no kind: those of a schema, or of the backend as a whole.
     pub fn recompile(self, object: &Value, own_storage: OwnStorage) -> Result<Kind, DefinitionError> {
         self.compile_by(object, own_storage, Faults::Forgiven)
     }

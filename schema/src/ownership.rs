@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::{
     field::FieldPath,
+    field::print::quoted,
     kind::{Kind, KindBackend, KindVersion, StatusRole},
     merge::{ConvertError, HostPart, Kinds, ObjectType, PathElement, ScalePaths, Set, own_from_outside},
     structural::Schema,
@@ -106,7 +107,10 @@ impl Kinds for ScaleKind {
     }
 
     fn convert(&self, _object: &Value, api_version: &str) -> Result<Value, ConvertError> {
-        Err(ConvertError::MissingVersion(format!("no kind \"Scale\" is registered for version {api_version:?}")))
+        Err(ConvertError::MissingVersion(format!(
+            "no kind \"Scale\" is registered for version {}",
+            quoted(api_version)
+        )))
     }
 
     fn default(&self, _object: &mut Value) {}

@@ -5,7 +5,7 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use crate::column::Column;
+use crate::{column::Column, field::print::quoted};
 
 /// The description of `metadata.name`.
 const NAME_DESCRIPTION: &str = "Name must be unique within a namespace. Is required when creating resources, although \
@@ -35,7 +35,7 @@ impl IncludeObject {
             "" | "Metadata" => Ok(Self::Metadata),
             "Object" => Ok(Self::Object),
             "None" => Ok(Self::None),
-            _ => Err(format!("unrecognized includeObject value: {value:?}")),
+            _ => Err(format!("unrecognized includeObject value: {}", quoted(value))),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use kindsmith_schema::{
-    field::FieldError,
+    field::{FieldError, print::quoted},
     kind::{Kind, KindBackend, KindVersion, StatusRole},
     structural::{Against, Verdict},
 };
@@ -20,7 +20,10 @@ pub fn check_reserved(object: &Value, kind: &Kind) -> Result<(), ApiError> {
     let (Some(prefix), Some(key)) = (&template.reserved_key_prefix, template.reserved_key(object)) else {
         return Ok(());
     };
-    Err(ApiError::BadRequest(format!("values key {key:?} is reserved (keys starting with '{prefix}' are not allowed)")))
+    Err(ApiError::BadRequest(format!(
+        "values key {} is reserved (keys starting with '{prefix}' are not allowed)",
+        quoted(key)
+    )))
 }
 
 /// Drops unknown fields and fills in defaults. Returns the paths of what was dropped, sorted, those inside of the

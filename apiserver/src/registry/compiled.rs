@@ -114,7 +114,11 @@ fn compile(
     let before: Vec<Good> = held.filter(|held| held.state != state.state).into_iter().chain(record).collect();
     let compiled = form.compile(&definition, own_storage).or_else(|error| {
         // What was accepted stays so, whatever rules have come since.
-        if is_accepted { form.recompile(&definition, own_storage) } else { Err(error) }
+        if !is_accepted {
+            return Err(error);
+        }
+        tracing::warn!(definition = name, %error, "accepted before, and goes on in spite of faults");
+        form.recompile(&definition, own_storage)
     });
     let (good, waiting) = match compiled {
         Err(error) => {

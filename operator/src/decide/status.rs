@@ -170,9 +170,15 @@ fn rolled_out(Progress { updated, total, refused }: &Progress) -> Finding {
 }
 
 fn accepted(definition: &Definition) -> Finding {
-    match &definition.verdict.refused {
-        None => Finding::new(Truth::True, "Accepted", "the definition is sound"),
-        Some(refusal) => Finding::new(refusal.truth, refusal.reason, refusal.message.clone()),
+    let verdict = &definition.verdict;
+    match (&verdict.refused, &verdict.forgiven) {
+        (Some(refusal), _) => Finding::new(refusal.truth, refusal.reason, refusal.message.clone()),
+        (None, Some(faults)) => {
+            let message =
+                format!("accepted before, and goes on without what is faulty by the rules of today: {faults}");
+            Finding::new(Truth::True, "Accepted", message)
+        }
+        (None, None) => Finding::new(Truth::True, "Accepted", "the definition is sound"),
     }
 }
 

@@ -129,9 +129,12 @@ fn what_was_accepted_stays_so_when_rules_have_come_since() {
     world.cluster().records.put(record);
     world.objects[0] = older.clone();
     world.judge = crate::judge::Judge::default();
-    assert_eq!(world.settle(), []);
+    let done = world.settle();
+    assert!(done.iter().all(|action| matches!(action, Action::WriteStatus { .. })), "{done:#?}");
     assert_eq!(status(&world, "redises", "Accepted"), "True Accepted");
     assert_eq!(status(&world, "redises", "Served"), "True Served");
+    let (.., message) = world.condition("redises", "Accepted");
+    assert!(message.contains("by the rules of today: spec.backend.helmRelease.interval: "), "{message}");
 
     // What follows is judged by the rules of today, and beside what is served.
     world.objects[0]["metadata"]["generation"] = json!(2);

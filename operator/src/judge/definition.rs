@@ -65,6 +65,8 @@ pub(crate) enum Deletion {
 pub(crate) struct Verdict {
     /// Why the generation is refused, if it is.
     pub refused: Option<Refusal>,
+    /// Its faults by the rules of today, where it goes on because it was accepted before.
+    pub forgiven: Option<String>,
     /// The kind: of this generation, or of the last good one while this one is refused. None when there was none.
     pub kind: Option<Arc<KindOutline>>,
     /// What has to be found out about instances before the generation can be accepted, or is accepted again.

@@ -284,7 +284,7 @@ impl Judge {
             created: metadata.creation_timestamp.as_ref().map(|time| time.0).unwrap_or_default(),
             status: object.status.as_ref().map(|status| Arc::clone(&status.0)).unwrap_or_default(),
             claimed: Arc::new([]),
-            verdict: Arc::new(Verdict { refused: None, kind: None, question: None }),
+            verdict: Arc::new(Verdict { refused: None, forgiven: None, kind: None, question: None }),
             finalizers: object.finalizers().to_vec(),
             deletion: Deletion::NotAsked,
             aggregates_roles: object.annotations().get(AGGREGATE_ROLES_ANNOTATION).is_none_or(|it| it != "false"),

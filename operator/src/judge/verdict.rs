@@ -141,19 +141,21 @@ impl Verdicts {
         });
         let own = Source::Definition(form, Arc::clone(object));
         let recorded = record.is_some_and(|record| record.state == definition.state);
-        let compiled = form.compile(&whole, self.own_storage).or_else(|error| {
+        let mut forgiven = None;
+        let compiled = form.compile(&whole, self.own_storage).map_err(described).or_else(|faults| {
             // What was accepted stays so, whatever rules have come since.
             let kind = if recorded { form.recompile(&whole, self.own_storage).ok() } else { None };
-            let kind = kind.ok_or_else(|| error.clone())?;
-            tracing::warn!(definition = definition.name, %error, "accepted before, and stays so, though it has faults");
+            let kind = kind.ok_or_else(|| faults.clone())?;
+            tracing::warn!(definition = definition.name, %faults, "accepted before, and goes on in spite of faults");
+            forgiven = Some(faults);
             Ok(kind)
         });
-        let (verdict, source) = match compiled.map_err(described) {
+        let (verdict, source) = match compiled {
             Err(faults) => {
                 tracing::warn!(definition = definition.name, %faults, "the definition is refused");
                 let refused = Refusal { truth: Truth::False, reason: "InvalidDefinition", message: faults };
                 let (kind, source) = last.unzip();
-                (Verdict { refused: Some(refused), kind, question: None }, source)
+                (Verdict { refused: Some(refused), forgiven: None, kind, question: None }, source)
             }
             Ok(kind) => {
                 let consented = recorded || grounds.records.is_none() || was_never_served(definition);
@@ -166,7 +168,7 @@ impl Verdicts {
                     Some((refused, source)) => (refused, Some(source)),
                     None => {
                         let kind = Some(Arc::new(KindOutline::from(&kind)));
-                        (Verdict { refused: None, kind, question: None }, Some(own))
+                        (Verdict { refused: None, forgiven, kind, question: None }, Some(own))
                     }
                 }
             }
@@ -229,7 +231,7 @@ fn refuse(definition: &Definition, last: Kind, next: &Kind, answer: Option<&Answ
         old: Arc::clone(&outline),
         asking: Asking::Harm { old: Arc::new(last), new: Arc::new(next.clone()), threats: threats.into() },
     };
-    Some(Verdict { refused: Some(refused), kind: Some(outline), question: Some(question) })
+    Some(Verdict { refused: Some(refused), forgiven: None, kind: Some(outline), question: Some(question) })
 }
 
 fn described(error: DefinitionError) -> String {
