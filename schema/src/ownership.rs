@@ -8,8 +8,7 @@ use std::{collections::BTreeMap, sync::LazyLock};
 use serde_json::{Value, json};
 
 use crate::{
-    field::FieldPath,
-    field::print::quoted,
+    field::{FieldPath, print::quoted},
     kind::{Kind, KindBackend, KindVersion, StatusRole},
     merge::{ConvertError, HostPart, Kinds, ObjectType, PathElement, ScalePaths, Set, own_from_outside},
     structural::Schema,

@@ -58,6 +58,12 @@ pub fn value(body: &[u8], format: BodyFormat, expected: Expected<'_>) -> Result<
     }
 }
 
+/// The complaint about a field that no schema knows.
+#[must_use]
+pub fn unknown_field(path: &str) -> String {
+    format!("unknown field {}", quoted(path))
+}
+
 /// Decodes YAML. Of a key that is there twice the last value counts; the first such key is complained of.
 ///
 /// # Errors
@@ -153,7 +159,7 @@ pub fn fields_of_no_schema(object: &Value, expected: Expected<'_>) -> Vec<String
     }
     let fields = object.as_object().into_iter().flatten().map(|(name, _)| name.as_str());
     let fields = fields.filter(|name| !matches!(*name, "apiVersion" | "kind" | "metadata"));
-    fields.map(|name| format!("unknown field {}", quoted(name))).collect()
+    fields.map(unknown_field).collect()
 }
 
 /// What is wrong with `kind` and `apiVersion` (apiextensions' ValidateTypeMeta).

@@ -36,8 +36,7 @@ impl Sent {
     /// A field has another type; the text is Go's.
     pub fn read(object: &mut Value) -> Result<Self, String> {
         let unknown = metadata::typed::coerce(object).map_err(|text| below_scale(&text))?;
-        let mut reader =
-            Reader { complaints: unknown.iter().map(|path| format!("unknown field {}", quoted(path))).collect() };
+        let mut reader = Reader { complaints: unknown.iter().map(|path| decode::unknown_field(path)).collect() };
         let sent = reader.scale(object)?;
         Ok(Self { complaints: reader.complaints, ..sent })
     }
@@ -153,7 +152,7 @@ impl Reader {
 
     fn known(&mut self, members: &Map<String, Value>, parent: &str, known: &[&str]) {
         let unknown = members.keys().filter(|name| !known.contains(&name.as_str()));
-        self.complaints.extend(unknown.map(|name| format!("unknown field {}", quoted(&format!("{parent}{name}")))));
+        self.complaints.extend(unknown.map(|name| decode::unknown_field(&format!("{parent}{name}"))));
     }
 }
 

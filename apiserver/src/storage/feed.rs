@@ -19,7 +19,7 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use super::{
-    host::{HostError, HostEvent, HostList, encoded},
+    host::{HostError, HostEvent, HostList, encoded, tree},
     packed::{Packed, Packer, Packing},
     source::Sink,
     views::Views,
@@ -86,15 +86,14 @@ impl Feed {
     /// An object as it was last, when the first list has come.
     #[must_use]
     pub fn object(&self, key: &Key) -> Option<Value> {
-        let held = self.held().objects.get(key).cloned();
-        // Unpacked after the lock is gone.
-        held?.tree()
+        tree(&self.json(key)?)
     }
 
     /// The JSON of an object as it was last, when the first list has come.
     #[must_use]
     pub fn json(&self, key: &Key) -> Option<Bytes> {
         let held = self.held().objects.get(key).cloned();
+        // Unpacked after the lock is gone.
         held?.json()
     }
 

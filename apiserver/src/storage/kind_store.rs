@@ -164,11 +164,10 @@ impl KindStore {
         let is_fed = fed.map_err(|error| ApiError::from_host(error, named))?;
         // Views hear of a change after the feed has it.
         let wanted = self.feed.revision().unwrap_or_default();
-        let deadline = Instant::now() + CACHE_WAIT;
-        match cache.wait_for(wanted, deadline).await {
-            Ok(()) if is_fed => Ok(()),
-            _ => Err(ApiError::TooLargeResourceVersion { wanted: wanted.saturating_add(1), current: cache.revision() }),
+        if is_fed && cache.wait_for(wanted, Instant::now() + CACHE_WAIT).await.is_ok() {
+            return Ok(());
         }
+        Err(ApiError::TooLargeResourceVersion { wanted: wanted.saturating_add(1), current: cache.revision() })
     }
 
     /// How soon the cache hears of the host's progress.

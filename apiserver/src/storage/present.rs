@@ -50,28 +50,31 @@ pub(super) async fn in_feed(
     let newest = items.iter().map(|(_, json)| revision_of(json)).max().unwrap_or_default();
     let present: HashSet<Key> = items.into_iter().map(|(key, _)| key).collect();
     let deadline = Instant::now() + CATCH_UP_MAX;
-    while feed.revision().is_none_or(|fed| fed < newest) {
-        if Instant::now() >= deadline {
-            return Ok(false);
-        }
-        tokio::time::sleep(STEP).await;
+    if !until(deadline, || feed.revision().is_some_and(|fed| fed >= newest)).await {
+        return Ok(false);
     }
     let is_here = |key: &Key| namespace.is_none_or(|namespace| key.0 == namespace);
     let absent = feed.with_objects(|objects| -> Vec<Key> {
         objects.keys().filter(|key| is_here(key) && !present.contains(*key)).cloned().collect()
     });
     let mut absent = absent.unwrap_or_default();
-    loop {
+    let lost_all = || {
         // What came after the list is no fault.
         absent.retain(|key| feed.json(key).is_some_and(|json| revision_of(&json) <= revision));
-        if absent.is_empty() {
-            return Ok(true);
-        }
+        absent.is_empty()
+    };
+    Ok(until(deadline, lost_all).await)
+}
+
+/// Whether something holds, at the deadline at the latest.
+async fn until(deadline: Instant, mut holds: impl FnMut() -> bool) -> bool {
+    while !holds() {
         if Instant::now() >= deadline {
-            return Ok(false);
+            return false;
         }
         tokio::time::sleep(STEP).await;
     }
+    true
 }
 
 #[cfg(test)]

@@ -2,57 +2,42 @@
 //!
 //! A change is told to the few views that it could concern, however many kinds there are; the others hear of the revision.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use super::feed::View;
 
 /// The views of a feed.
 #[derive(Default)]
-pub(super) struct Views {
-    by_prefix: BTreeMap<String, Vec<Arc<dyn View>>>,
-    /// How many prefixes have so many bytes: only these are looked for in a name.
-    lengths: BTreeMap<usize, usize>,
+pub(super) struct Views(Vec<Prefixed>);
+
+/// A view, and its prefix.
+struct Prefixed {
+    prefix: String,
+    view: Arc<dyn View>,
 }
 
 impl Views {
     /// Adds a view.
     pub(super) fn add(&mut self, view: Arc<dyn View>) {
-        let prefix = view.prefix();
-        let bytes = prefix.len();
-        let alike = self.by_prefix.entry(prefix).or_default();
-        if alike.is_empty() {
-            *self.lengths.entry(bytes).or_default() += 1;
-        }
-        alike.push(view);
+        self.0.push(Prefixed { prefix: view.prefix(), view });
     }
 
     /// Removes views.
     pub(super) fn remove(&mut self, gone: impl Fn(&Arc<dyn View>) -> bool) {
-        let Self { by_prefix, lengths } = self;
-        by_prefix.retain(|_, alike| {
-            alike.retain(|view| !gone(view));
-            !alike.is_empty()
-        });
-        lengths.clear();
-        for prefix in by_prefix.keys() {
-            *lengths.entry(prefix.len()).or_default() += 1;
-        }
+        self.0.retain(|held| !gone(&held.view));
     }
 
     /// All of them.
     pub(super) fn all(&self) -> impl Iterator<Item = &Arc<dyn View>> {
-        self.by_prefix.values().flatten()
+        self.0.iter().map(|held| &held.view)
     }
 
     /// Tells of a change of the object of this name: first `told` for the views that it could concern, then `rest` for the
     /// others.
     pub(super) fn tell(&self, name: &str, told: impl Fn(&dyn View), rest: impl Fn(&dyn View)) {
-        let prefixes = self.lengths.keys().filter_map(|bytes| name.get(..*bytes));
-        let concerned: BTreeMap<&str, &Vec<Arc<dyn View>>> =
-            prefixes.filter_map(|prefix| Some((prefix, self.by_prefix.get(prefix)?))).collect();
-        concerned.values().copied().flatten().for_each(|view| told(view.as_ref()));
-        let others = self.by_prefix.iter().filter(|(prefix, _)| !concerned.contains_key(prefix.as_str()));
-        others.flat_map(|(_, alike)| alike).for_each(|view| rest(view.as_ref()));
+        let concerns = |held: &&Prefixed| name.starts_with(&held.prefix);
+        self.0.iter().filter(concerns).for_each(|held| told(held.view.as_ref()));
+        self.0.iter().filter(|held| !concerns(held)).for_each(|held| rest(held.view.as_ref()));
     }
 }
 

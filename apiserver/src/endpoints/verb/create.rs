@@ -3,7 +3,6 @@
 //! Source: k8s.io/apiserver/pkg/endpoints/handlers/create.go, registry/rest/create.go.
 
 use http::{Response, StatusCode, header};
-use kindsmith_schema::field::print::quoted;
 use serde_json::{Value, json};
 
 use crate::{
@@ -37,7 +36,7 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
         metadata::typed::coerce(&mut object)
             .map_err(|text| decode::fault(&object, expected, &context.body, &text))?
             .into_iter()
-            .map(|path| format!("unknown field {}", quoted(&path))),
+            .map(|path| decode::unknown_field(&path)),
     );
     admit::check_reserved(&object, context.projection.kind())?;
     if decode::check_api_version(&object, expected).is_err() {

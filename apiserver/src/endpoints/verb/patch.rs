@@ -13,7 +13,7 @@ use super::{
 use crate::{
     encode::status::{ApiError, Cause, Named},
     endpoints::context::Context,
-    object::{metadata, ownership::Ownership, patch::Patch},
+    object::{decode, metadata, ownership::Ownership, patch::Patch},
     request::{Expected as Purpose, PatchType, Representation, WriteOptions},
     server::Body,
 };
@@ -86,7 +86,7 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
             sent.change(&mut shown)?;
             Some(shown)
         };
-        complaints.extend(unknown.into_iter().map(|path| format!("unknown field {}", quoted(&path))));
+        complaints.extend(unknown.into_iter().map(|path| decode::unknown_field(&path)));
         check_place(context, &object)?;
         Ok(Next { object, complaints, owners: Owners::ByUpdate, shown })
     };

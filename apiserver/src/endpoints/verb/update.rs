@@ -3,7 +3,6 @@
 //! Source: k8s.io/apiserver/pkg/endpoints/handlers/update.go.
 
 use http::{Response, StatusCode};
-use kindsmith_schema::field::print::quoted;
 
 use super::write::{self, Next, Owners};
 use crate::{
@@ -27,7 +26,7 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
     let mut decoded = decode::object(&context.body, context.body_format()?, expected, options.field_validation)?;
     let fault = |object: &_, text: &str| decode::fault(object, expected, &context.body, text);
     let unknown = metadata::typed::coerce(&mut decoded.object).map_err(|text| fault(&decoded.object, &text))?;
-    decoded.complaints.extend(unknown.into_iter().map(|path| format!("unknown field {}", quoted(&path))));
+    decoded.complaints.extend(unknown.into_iter().map(|path| decode::unknown_field(&path)));
     if let Err(error) = decode::check_api_version(&decoded.object, expected) {
         let unknown = decode::fields_of_no_schema(&decoded.object, expected);
         context.judge_complaints(unknown, options.field_validation, |text| fault(&decoded.object, &text))?;

@@ -62,27 +62,27 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
     }
     // Without a revision, or with "0", the present state comes first as ADDED events.
     let start = match (options.send_initial_events, options.resource_version) {
-        (Some(InitialEvents::Send), _) | (None, ResourceVersion::Unset | ResourceVersion::Any) => {
-            if let ResourceVersion::At(revision) = options.resource_version {
-                let wanted = Instant::now() + READY_WAIT;
-                let _ = cache.wait_for(revision, wanted.into()).await;
-            } else if options.resource_version == ResourceVersion::Unset {
-                // The most recent state: what the host has now must be in the cache first. To who does not ask for it in so
-                // many words kube-apiserver gives what it has.
-                if options.send_initial_events == Some(InitialEvents::Send) {
-                    let caught_up = context.store().catch_up(cache, context.namespace(), &context.named("")).await;
-                    match caught_up {
-                        Err(error @ ApiError::TooLargeResourceVersion { .. }) => {
-                            return Ok(failed(context, representation?.content_type(), &error));
-                        }
-                        caught_up => caught_up?,
-                    }
-                } else {
-                    context.store().has_reached(cache, Waiting::WhereItHelps).await;
+        // The most recent state: what the host has now must be in the cache first.
+        (Some(InitialEvents::Send), ResourceVersion::Unset) => {
+            match context.store().catch_up(cache, context.namespace(), &context.named("")).await {
+                Err(error @ ApiError::TooLargeResourceVersion { .. }) => {
+                    return Ok(failed(context, representation?.content_type(), &error));
                 }
+                caught_up => caught_up?,
             }
             WatchStart::InitialEvents
         }
+        // To who does not ask for it in so many words kube-apiserver gives what it has.
+        (None, ResourceVersion::Unset) => {
+            context.store().has_reached(cache, Waiting::WhereItHelps).await;
+            WatchStart::InitialEvents
+        }
+        (Some(InitialEvents::Send), ResourceVersion::At(revision)) => {
+            let wanted = Instant::now() + READY_WAIT;
+            let _ = cache.wait_for(revision, wanted.into()).await;
+            WatchStart::InitialEvents
+        }
+        (Some(InitialEvents::Send) | None, ResourceVersion::Any) => WatchStart::InitialEvents,
         (_, ResourceVersion::At(revision)) => WatchStart::After(revision),
         (Some(InitialEvents::Skip), _) => WatchStart::After(cache.revision()),
     };
