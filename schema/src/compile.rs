@@ -53,29 +53,35 @@ pub(crate) enum DefinitionNames {
     Free,
 }
 
-/// What becomes of faults that leave a kind.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Faults {
-    /// The definition is refused.
-    Refused,
-    /// They are let be: the definition was accepted before, perhaps when there were fewer rules.
-    Forgiven,
-}
-
-/// What differs between forms of definitions, and between those that are new and those that were accepted.
+/// What differs between forms of definitions.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rules {
     /// What the schema was written for.
     pub(crate) dialect: Dialect,
     /// What the name of a definition must be.
     pub(crate) names: DefinitionNames,
-    /// What becomes of faults.
-    pub(crate) faults: Faults,
 }
 
 /// The rules of our own form.
-pub(crate) const fn own_rules(faults: Faults) -> Rules {
-    Rules { dialect: Dialect::CustomResource, names: DefinitionNames::PluralAndGroup, faults }
+pub(crate) const OWN_RULES: Rules = Rules { dialect: Dialect::CustomResource, names: DefinitionNames::PluralAndGroup };
+
+/// A kind, and what is wrong with its definition.
+#[derive(Debug)]
+pub struct Recompiled {
+    /// The kind, in spite of the faults.
+    pub kind: Kind,
+    /// The faults, each with the path of its field.
+    pub faults: Vec<FieldError>,
+}
+
+impl Recompiled {
+    /// The kind, if nothing is wrong.
+    ///
+    /// # Errors
+    /// The faults.
+    pub fn sound(self) -> Result<Kind, Vec<FieldError>> {
+        if self.faults.is_empty() { Ok(self.kind) } else { Err(self.faults) }
+    }
 }
 
 /// Compiles a definition.
@@ -83,15 +89,15 @@ pub(crate) const fn own_rules(faults: Faults) -> Rules {
 /// # Errors
 /// All faults that were found, each with the path of its field.
 pub fn compile(definition: &ApplicationDefinition, own_storage: OwnStorage) -> Result<Kind, Vec<FieldError>> {
-    compile_by(definition, own_storage, &own_rules(Faults::Refused))
+    compile_by(definition, own_storage, &OWN_RULES)?.sound()
 }
 
-/// Compiles a definition by the rules of its form.
+/// Compiles a definition by the rules of its form. Faults that leave a kind are told with it.
 pub(crate) fn compile_by(
     definition: &ApplicationDefinition,
     own_storage: OwnStorage,
     rules: &Rules,
-) -> Result<Kind, Vec<FieldError>> {
+) -> Result<Recompiled, Vec<FieldError>> {
     let mut errors = Vec::new();
     let spec = &definition.spec;
     let at = FieldPath::root().child("spec");
@@ -133,14 +139,11 @@ pub(crate) fn compile_by(
     versions.sort_by(|left, right| priority::compare(&left.name, &right.name));
     let is_whole = !versions.is_empty() && versions.len() == spec.versions.len();
     match backend {
-        Some(backend) if errors.is_empty() || (is_whole && rules.faults == Faults::Forgiven) => Ok(Kind {
-            origin: origin(definition),
-            group: spec.group.clone(),
-            scope: spec.scope,
-            names,
-            versions,
-            backend,
-        }),
+        Some(backend) if is_whole => {
+            let (origin, group) = (origin(definition), spec.group.clone());
+            let kind = Kind { origin, group, scope: spec.scope, names, versions, backend };
+            Ok(Recompiled { kind, faults: errors })
+        }
         _ => Err(errors),
     }
 }

@@ -17,11 +17,11 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    compile::{DefinitionNames, Faults, OwnStorage, Rules, compile_by},
+    compile::{DefinitionNames, OwnStorage, Recompiled, Rules, compile_by},
     convert::release::{Marks, NamePattern, NameRules, NameSyntax, NamespaceRule},
     field::{FieldError, FieldPath},
     form::DefinitionError,
-    kind::{Kind, KindBackend},
+    kind::KindBackend,
     structural::Dialect,
 };
 
@@ -128,19 +128,17 @@ struct Release {
     health_check_exprs: Vec<HealthCheckExpr>,
 }
 
-/// Compiles a definition.
+/// Compiles a definition. Faults that leave a kind are told with it.
 ///
 /// # Errors
 /// All faults that were found, each with the path of its field in the definition.
-pub(crate) fn compile(object: &Value, faults: Faults) -> Result<Kind, DefinitionError> {
+pub(crate) fn recompile(object: &Value) -> Result<Recompiled, DefinitionError> {
     let definition: Definition =
         serde_json::from_value(object.clone()).map_err(|error| DefinitionError::Unreadable(error.to_string()))?;
     let mut errors = Vec::new();
     let schema = schema(&definition.spec.application.open_api_schema, &mut errors);
     let settings = settings(&definition, &mut errors);
-    let Some(schema) = schema.filter(|_| errors.is_empty() || faults == Faults::Forgiven) else {
-        return Err(DefinitionError::Faulty(errors));
-    };
+    let Some(schema) = schema else { return Err(DefinitionError::Faulty(errors)) };
     let application = &definition.spec.application;
     let mut own = ApplicationDefinition::new(
         "",
@@ -170,12 +168,18 @@ pub(crate) fn compile(object: &Value, faults: Faults) -> Result<Kind, Definition
     );
     own.metadata = serde_json::from_value(definition.metadata.clone())
         .map_err(|error| DefinitionError::Unreadable(error.to_string()))?;
-    let rules = Rules { dialect: Dialect::ChartValues, names: DefinitionNames::Free, faults };
-    let mut kind = compile_by(&own, OwnStorage::Absent, &rules).map_err(|errors| {
-        DefinitionError::Faulty(
-            errors.into_iter().map(|error| FieldError { field: own_field(&error.field), ..error }).collect(),
-        )
-    })?;
+    let rules = Rules { dialect: Dialect::ChartValues, names: DefinitionNames::Free };
+    // What is wrong with what ours was made of is told alone: ours would repeat it.
+    let told = |faults: Vec<FieldError>| -> Vec<FieldError> {
+        if !errors.is_empty() {
+            return errors;
+        }
+        faults.into_iter().map(|fault| FieldError { field: own_field(&fault.field), ..fault }).collect()
+    };
+    let (mut kind, faults) = match compile_by(&own, OwnStorage::Absent, &rules) {
+        Ok(Recompiled { kind, faults }) => (kind, told(faults)),
+        Err(faults) => return Err(DefinitionError::Faulty(told(faults))),
+    };
     if let KindBackend::Release(template) = &mut kind.backend {
         template.marks = Marks {
             kind: format!("{KINDS_GROUP}/application.kind"),
@@ -186,7 +190,7 @@ pub(crate) fn compile(object: &Value, faults: Faults) -> Result<Kind, Definition
         template.reserved_key_prefix = Some(RESERVED_KEY_PREFIX.to_owned());
         template.moving_labels = vec![SHARD_LABEL.to_owned()];
     }
-    Ok(kind)
+    Ok(Recompiled { kind, faults })
 }
 
 /// The field of Cozystack's definition that a field of ours was made of.

@@ -10,7 +10,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    compile::{Faults, OwnStorage, compile_by, own_rules},
+    compile::{OWN_RULES, OwnStorage, Recompiled, compile_by},
     cozystack,
     field::FieldError,
     kind::Kind,
@@ -108,7 +108,7 @@ impl DefinitionForm {
     /// # Errors
     /// All faults that were found, each with the path of its field.
     pub fn compile(self, object: &Value, own_storage: OwnStorage) -> Result<Kind, DefinitionError> {
-        self.compile_by(object, own_storage, Faults::Refused)
+        self.recompile(object, own_storage)?.sound().map_err(DefinitionError::Faulty)
     }
 
     /// Compiles a definition that was accepted before, perhaps by a version of ours with fewer rules, in spite of its faults.
@@ -117,11 +117,7 @@ impl DefinitionForm {
     ///
     /// # Errors
     /// All faults, where they leave no kind: those of a schema, or of the backend as a whole.
-    pub fn recompile(self, object: &Value, own_storage: OwnStorage) -> Result<Kind, DefinitionError> {
-        self.compile_by(object, own_storage, Faults::Forgiven)
-    }
-
-    fn compile_by(self, object: &Value, own_storage: OwnStorage, faults: Faults) -> Result<Kind, DefinitionError> {
+    pub fn recompile(self, object: &Value, own_storage: OwnStorage) -> Result<Recompiled, DefinitionError> {
         match self {
             Self::Kindsmith => {
                 let mut object = object.clone();
@@ -130,9 +126,9 @@ impl DefinitionForm {
                 }
                 let definition: ApplicationDefinition =
                     serde_json::from_value(object).map_err(|error| DefinitionError::Unreadable(error.to_string()))?;
-                compile_by(&definition, own_storage, &own_rules(faults)).map_err(DefinitionError::Faulty)
+                compile_by(&definition, own_storage, &OWN_RULES).map_err(DefinitionError::Faulty)
             }
-            Self::Cozystack => cozystack::compile(object, faults),
+            Self::Cozystack => cozystack::recompile(object),
         }
     }
 

@@ -6,7 +6,12 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use kindsmith_schema::{compile::OwnStorage, form::DefinitionForm, kind::Kind, succession};
+use kindsmith_schema::{
+    compile::{OwnStorage, Recompiled},
+    form::DefinitionForm,
+    kind::Kind,
+    succession,
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -112,14 +117,18 @@ fn compile(
         Some(Good { state: record.state.clone(), kind: Arc::new(kind.ok()?) })
     });
     let before: Vec<Good> = held.filter(|held| held.state != state.state).into_iter().chain(record).collect();
-    let compiled = form.compile(&definition, own_storage).or_else(|error| {
-        // What was accepted stays so, whatever rules have come since.
-        if !is_accepted {
-            return Err(error);
-        }
-        tracing::warn!(definition = name, %error, "accepted before, and goes on in spite of faults");
-        form.recompile(&definition, own_storage)
-    });
+    // What was accepted stays so, whatever rules have come since.
+    let compiled = if is_accepted {
+        form.recompile(&definition, own_storage).map(|Recompiled { kind, faults }| {
+            if let Some(fault) = faults.first() {
+                let faults = faults.len();
+                tracing::warn!(definition = name, faults, %fault, "accepted before, and goes on in spite of faults");
+            }
+            kind
+        })
+    } else {
+        form.compile(&definition, own_storage)
+    };
     let (good, waiting) = match compiled {
         Err(error) => {
             tracing::warn!(

@@ -7,7 +7,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use kindsmith_crds::{CONDITION_NAMES_ACCEPTED, DeletionPolicy};
 use kindsmith_schema::{
-    compile::OwnStorage,
+    compile::{OwnStorage, Recompiled},
     form::{DefinitionError, DefinitionForm},
     kind::{Kind, KindOutline},
     succession::{self, AcceptedGeneration, FORCE_ANNOTATION, RecordError},
@@ -69,7 +69,7 @@ enum Source {
 impl Source {
     fn compile(&self, own_storage: OwnStorage) -> Result<Kind, RecordError> {
         match self {
-            Self::Definition(form, object) => Ok(form.recompile(&watched::whole(*form, object), own_storage)?),
+            Self::Definition(form, object) => Ok(form.recompile(&watched::whole(*form, object), own_storage)?.kind),
             Self::Record(record) => record.kind(own_storage),
         }
     }
@@ -141,23 +141,28 @@ impl Verdicts {
         });
         let own = Source::Definition(form, Arc::clone(object));
         let recorded = record.is_some_and(|record| record.state == definition.state);
-        let mut forgiven = None;
-        let compiled = form.compile(&whole, self.own_storage).map_err(described).or_else(|faults| {
-            // What was accepted stays so, whatever rules have come since.
-            let kind = if recorded { form.recompile(&whole, self.own_storage).ok() } else { None };
-            let kind = kind.ok_or_else(|| faults.clone())?;
-            tracing::warn!(definition = definition.name, %faults, "accepted before, and goes on in spite of faults");
-            forgiven = Some(faults);
-            Ok(kind)
-        });
-        let (verdict, source) = match compiled {
+        // What was accepted stays so, whatever rules have come since.
+        let compiled = if recorded {
+            form.recompile(&whole, self.own_storage).map(|Recompiled { kind, faults }| (kind, faults))
+        } else {
+            form.compile(&whole, self.own_storage).map(|kind| (kind, Vec::new()))
+        };
+        let (verdict, source) = match compiled.map_err(described) {
             Err(faults) => {
                 tracing::warn!(definition = definition.name, %faults, "the definition is refused");
                 let refused = Refusal { truth: Truth::False, reason: "InvalidDefinition", message: faults };
                 let (kind, source) = last.unzip();
                 (Verdict { refused: Some(refused), forgiven: None, kind, question: None }, source)
             }
-            Ok(kind) => {
+            Ok((kind, faults)) => {
+                let forgiven = (!faults.is_empty()).then(|| describe(&faults));
+                if let Some(faults) = &forgiven {
+                    tracing::warn!(
+                        definition = definition.name,
+                        faults,
+                        "accepted before, and goes on in spite of faults"
+                    );
+                }
                 let consented = recorded || grounds.records.is_none() || was_never_served(definition);
                 let generation = definition.generation.unwrap_or_default();
                 let forced = light.force.as_deref().is_some_and(|force| succession::forces(force, generation));

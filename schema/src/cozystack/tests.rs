@@ -1,6 +1,11 @@
 //! Cozystack's definitions as kinds: one of our own making here, and all of the folder `COZYSTACK_DEFINITIONS`.
 
 use super::*;
+use crate::kind::Kind;
+
+fn compile(object: &Value) -> Result<Kind, DefinitionError> {
+    crate::form::DefinitionForm::Cozystack.compile(object, OwnStorage::Absent)
+}
 
 fn tenant() -> Value {
     json!({"apiVersion": "cozystack.io/v1alpha1", "kind": "ApplicationDefinition",
@@ -22,7 +27,7 @@ fn release_of(kind: &Kind) -> &crate::convert::release::ReleaseTemplate {
 
 #[test]
 fn a_tenant_is_a_kind_with_the_rules_of_tenants() {
-    let kind = compile(&tenant(), Faults::Refused).unwrap();
+    let kind = compile(&tenant()).unwrap();
     assert_eq!((kind.group.as_str(), kind.names.list_kind.as_str()), ("apps.cozystack.io", "TenantList"));
     let template = release_of(&kind);
     let instance = json!({"apiVersion": "apps.cozystack.io/v1alpha1", "kind": "Tenant",
@@ -61,7 +66,7 @@ fn a_tenant_is_a_kind_with_the_rules_of_tenants() {
 
 #[test]
 fn a_kind_is_known_by_its_labels_and_hides_what_is_reserved() {
-    let kind = compile(&tenant(), Faults::Refused).unwrap();
+    let kind = compile(&tenant()).unwrap();
     let template = release_of(&kind);
     let mut release = template.create(&json!({"metadata": {"name": "foo"}}));
     assert!(template.matches(&release));
@@ -77,7 +82,7 @@ fn expressions_of_health_need_the_strategy_that_looks_at_them() {
     let check = json!([{"apiVersion": "v1", "kind": "K", "current": "true"}]);
     definition["spec"]["release"]["healthCheckExprs"] = check.clone();
     let fields = |definition: &Value| {
-        let kind = compile(definition, Faults::Refused).unwrap();
+        let kind = compile(definition).unwrap();
         release_of(&kind).fields("a", None)
     };
     assert_eq!(fields(&definition)["waitStrategy"], json!({"name": "poller"}));
@@ -92,7 +97,7 @@ fn faults_name_the_fields_of_the_definition() {
     let refused = |pointer: &str, value: Value| {
         let mut definition = tenant();
         *definition.pointer_mut(pointer).unwrap() = value;
-        compile(&definition, Faults::Refused).unwrap_err().to_string()
+        compile(&definition).unwrap_err().to_string()
     };
     for (pointer, value, wanted) in [
         ("/spec/application/plural", json!("Tenants"), "spec.application.plural: Invalid value: \"Tenants\""),
@@ -144,7 +149,7 @@ fn the_definitions_of_cozystack_compile() {
     for entry in std::fs::read_dir(&folder).unwrap() {
         let path = entry.unwrap().path();
         let object: Value = serde_saphyr::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
-        kinds.push(compile(&object, Faults::Refused).unwrap_or_else(|error| panic!("{}: {error}", path.display())));
+        kinds.push(compile(&object).unwrap_or_else(|error| panic!("{}: {error}", path.display())));
     }
     assert!(!kinds.is_empty(), "there is no definition in {folder}");
     let borrowed: Vec<&Kind> = kinds.iter().collect();

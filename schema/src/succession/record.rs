@@ -142,7 +142,7 @@ impl AcceptedGeneration {
         let unpacked = GzDecoder::new(packed.as_slice()).take(UNPACKED_BYTES_MAX).read_to_end(&mut text);
         unpacked.map_err(|_| RecordError::Unreadable)?;
         let definition: Value = serde_json::from_slice(&text).map_err(|_| RecordError::Unreadable)?;
-        Ok(self.form.recompile(&definition, own_storage)?)
+        Ok(self.form.recompile(&definition, own_storage)?.kind)
     }
 }
 
