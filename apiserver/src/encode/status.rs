@@ -356,6 +356,12 @@ fn put_causes(details: &mut Map<String, Value>, causes: &[Cause]) {
 /// Errors of the host, in the terms of the object that the client knows.
 mod host;
 
+impl From<crate::request::NameError> for ApiError {
+    fn from(error: crate::request::NameError) -> Self {
+        Self::BadRequest(error.to_string())
+    }
+}
+
 impl From<crate::request::OptionsError> for ApiError {
     fn from(error: crate::request::OptionsError) -> Self {
         use crate::request::OptionsError;

@@ -9,6 +9,7 @@ use super::error::BadRequest;
 use super::go_text::is_true;
 use super::list_options::ListOptions;
 use super::query::{Query, malformed_escape};
+use super::segment::Name;
 
 /// What is done to a resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -188,14 +189,9 @@ fn collection(query: Option<&str>) -> Result<(Verb, Option<String>), BadRequest>
     let verb = if parameters.first("watch").is_some_and(is_true) { Verb::Watch } else { Verb::List };
     // Where any option is malformed the name does not count; the verb's own parsing says what is wrong.
     let name = ListOptions::decode(&parameters).ok().and_then(|options| {
-        options.field_selector.exact("metadata.name").filter(|name| is_path_segment(name)).map(str::to_owned)
+        options.field_selector.exact("metadata.name").filter(|name| Name::parse(name).is_ok()).map(str::to_owned)
     });
     Ok((verb, name))
-}
-
-/// Whether a name can stand in a path (apimachinery pkg/api/validate/content/path.go).
-fn is_path_segment(name: &str) -> bool {
-    !name.is_empty() && name != "." && name != ".." && !name.contains(['/', '%'])
 }
 
 #[cfg(test)]

@@ -24,6 +24,7 @@ use super::{
     host::{Host, HostError, HostResource, Progress},
     present,
 };
+use crate::request::Namespace;
 
 /// How long to wait for a host that tells of all progress at once.
 const PROMPT_WAIT: Duration = Duration::from_secs(3);
@@ -163,7 +164,7 @@ impl Freshness {
         host: &dyn Host,
         resource: &HostResource,
         feed: &Feed,
-        namespace: Option<&str>,
+        namespace: Option<Namespace<'_>>,
     ) -> Result<bool, HostError> {
         let question = || present::in_feed(host, resource, feed, namespace);
         match namespace {

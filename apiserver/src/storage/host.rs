@@ -9,6 +9,8 @@ use futures::stream::BoxStream;
 use kube::core::Status;
 use serde_json::Value;
 
+use crate::request::{Name, Namespace};
+
 /// A resource of the host.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct HostResource {
@@ -198,10 +200,20 @@ pub enum HostError {
 #[async_trait]
 pub trait Host: Send + Sync + 'static {
     /// Reads one object.
-    async fn get(&self, resource: &HostResource, namespace: Option<&str>, name: &str) -> Result<Value, HostError>;
+    async fn get(
+        &self,
+        resource: &HostResource,
+        namespace: Option<Namespace<'_>>,
+        name: Name<'_>,
+    ) -> Result<Value, HostError>;
 
     /// Reads all objects of a namespace, or of all namespaces.
-    async fn list(&self, resource: &HostResource, namespace: Option<&str>, at: ListAt) -> Result<HostList, HostError>;
+    async fn list(
+        &self,
+        resource: &HostResource,
+        namespace: Option<Namespace<'_>>,
+        at: ListAt,
+    ) -> Result<HostList, HostError>;
 
     /// A revision that every write has reached which returned before this was asked. It may count writes of other
     /// resources too.
@@ -228,8 +240,8 @@ pub trait Host: Send + Sync + 'static {
     async fn delete(
         &self,
         resource: &HostResource,
-        namespace: Option<&str>,
-        name: &str,
+        namespace: Option<Namespace<'_>>,
+        name: Name<'_>,
         options: &DeleteOptions,
     ) -> Result<Deleted, HostError>;
 

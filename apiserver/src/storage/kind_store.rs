@@ -28,7 +28,10 @@ use super::{
     projection::Projection,
     steady::Steady,
 };
-use crate::encode::status::{ApiError, Named};
+use crate::{
+    encode::status::{ApiError, Named},
+    request::{Name, Namespace},
+};
 
 /// How long a view may take to hear of what the feed has.
 const CACHE_WAIT: Duration = Duration::from_secs(3);
@@ -160,6 +163,7 @@ impl KindStore {
         if self.has_reached(cache, Waiting::WhereItHelps).await {
             return Ok(());
         }
+        let Some(namespace) = possible(namespace) else { return Ok(()) };
         let fed = self.freshness.is_fed(self.host.as_ref(), &self.resource, &self.feed, namespace).await;
         let is_fed = fed.map_err(|error| ApiError::from_host(error, named))?;
         // Views hear of a change after the feed has it.
@@ -179,7 +183,7 @@ impl KindStore {
     /// Reads the most recent state of an instance.
     ///
     /// # Errors
-    /// 404 when there is no host object of the name, or when it is no instance of the kind.
+    /// 404 when there is no host object of the name, or when it is no instance of the kind. 400 for what is no name.
     pub async fn get(
         &self,
         projection: &Projection,
@@ -187,9 +191,11 @@ impl KindStore {
         name: &str,
         named: &Named,
     ) -> Result<Read, ApiError> {
+        let host_name = checked_host_name(projection, name)?;
+        let Some(namespace) = possible(namespace) else { return Err(ApiError::NotFound(named.clone())) };
         let host = self
             .host
-            .get(&self.resource, namespace, &projection.host_name(name))
+            .get(&self.resource, namespace, Name::parse(&host_name)?)
             .await
             .map_err(|error| ApiError::from_host(error, named))?;
         if !projection.matches(&host) {
@@ -219,6 +225,13 @@ impl KindStore {
         at: ListAt,
         named: &Named,
     ) -> Result<(Vec<Value>, u64), ApiError> {
+        let Some(namespace) = possible(namespace) else {
+            let revision = match at {
+                ListAt::MostRecent => self.host.revision(&self.resource).await,
+                ListAt::Exactly(revision) => Ok(revision),
+            };
+            return Ok((Vec::new(), revision.map_err(|error| ApiError::from_host(error, named))?));
+        };
         let list =
             self.host.list(&self.resource, namespace, at).await.map_err(|error| ApiError::from_host(error, named))?;
         let hosts = list.items.iter().filter_map(|(_, json)| tree(json)).filter(|host| projection.matches(host));
@@ -229,7 +242,7 @@ impl KindStore {
     /// Creates an instance.
     ///
     /// # Errors
-    /// 409 when the name is taken, also by a host object that is no instance of the kind.
+    /// 409 when the name is taken, also by a host object that is no instance of the kind; 404 in a namespace that cannot be.
     pub async fn create(
         &self,
         projection: &Projection,
@@ -237,6 +250,10 @@ impl KindStore {
         options: &WriteOptions,
         named: &Named,
     ) -> Result<Value, ApiError> {
+        let namespace = text(&instance, "/metadata/namespace").filter(|held| !held.is_empty());
+        if let Some(impossible) = namespace.filter(|held| Namespace::parse(held).is_none()) {
+            return Err(ApiError::NotFound(named_namespace(&impossible)));
+        }
         numbers::write_whole(&mut instance);
         let host = match &projection.kind().backend {
             KindBackend::Release(template) => template.create(&instance),
@@ -320,9 +337,10 @@ impl KindStore {
             options.uid = text(&read.host, "/metadata/uid");
         }
         let (namespace, name) = (text(&read.host, "/metadata/namespace"), text(&read.host, "/metadata/name"));
+        let Some(namespace) = possible(namespace.as_deref()) else { return Err(ApiError::NotFound(named.clone())) };
         let deleted = self
             .host
-            .delete(&self.resource, namespace.as_deref(), name.as_deref().unwrap_or_default(), &options)
+            .delete(&self.resource, namespace, Name::parse(name.as_deref().unwrap_or_default())?, &options)
             .await
             .map_err(|error| ApiError::from_host(error, named))?;
         Ok(match deleted {
@@ -330,6 +348,19 @@ impl KindStore {
             Deleted::Finalizing(host) => Removed::Finalizing(projection.instance(&host)),
         })
     }
+}
+
+/// The namespace of a request, none for all. `None` for one that cannot exist: there is nothing in it.
+fn possible(namespace: Option<&str>) -> Option<Option<Namespace<'_>>> {
+    match namespace {
+        None => Some(None),
+        Some(namespace) => Namespace::parse(namespace).map(Some),
+    }
+}
+
+/// The host object's name for the name in a request. What is wrong is said of the latter.
+fn checked_host_name(projection: &Projection, name: &str) -> Result<String, ApiError> {
+    Ok(projection.host_name(Name::parse(name)?.as_str()))
 }
 
 fn text(object: &Value, pointer: &str) -> Option<String> {
@@ -377,6 +408,12 @@ pub struct ServedKind {
     pub views: Vec<Arc<KindView>>,
 }
 
+/// A namespace as errors name it.
+fn named_namespace(name: &str) -> Named {
+    let resource = super::builtin::namespaces();
+    Named { group: resource.group, resource: resource.plural, kind: resource.kind, name: name.to_owned() }
+}
+
 /// Whether a namespace can take new objects, for hosts that do not check it themselves.
 ///
 /// Source: k8s.io/apiserver/pkg/admission/plugin/namespace/lifecycle/admission.go.
@@ -385,13 +422,11 @@ pub struct ServedKind {
 /// 404 when the namespace does not exist, 403 when it is being deleted.
 pub async fn check_namespace(host: &dyn Host, namespace: &str, named: &Named) -> Result<(), ApiError> {
     let resource = super::builtin::namespaces();
-    let namespaces = Named {
-        group: String::new(),
-        resource: resource.plural.clone(),
-        kind: resource.kind.clone(),
-        name: namespace.to_owned(),
-    };
-    let held = match host.get(&resource, None, namespace).await {
+    let namespaces = named_namespace(namespace);
+    if Namespace::parse(namespace).is_none() {
+        return Err(ApiError::NotFound(namespaces));
+    }
+    let held = match host.get(&resource, None, Name::parse(namespace)?).await {
         Ok(held) => held,
         Err(HostError::Status(status)) if status.code == 404 => return Err(ApiError::NotFound(namespaces)),
         Err(error) => return Err(ApiError::from_host(error, &namespaces)),

@@ -10,6 +10,7 @@ use super::{
     feed::{Feed, Key},
     host::{Host, HostError, HostList, HostResource, ListAt},
 };
+use crate::request::Namespace;
 
 /// How long a feed is waited for.
 const CATCH_UP_MAX: Duration = Duration::from_secs(3);
@@ -44,7 +45,7 @@ pub(super) async fn in_feed(
     host: &dyn Host,
     resource: &HostResource,
     feed: &Feed,
-    namespace: Option<&str>,
+    namespace: Option<Namespace<'_>>,
 ) -> Result<bool, HostError> {
     let HostList { items, revision } = host.list(resource, namespace, ListAt::MostRecent).await?;
     let newest = items.iter().map(|(_, json)| revision_of(json)).max().unwrap_or_default();
@@ -53,7 +54,7 @@ pub(super) async fn in_feed(
     if !until(deadline, || feed.revision().is_some_and(|fed| fed >= newest)).await {
         return Ok(false);
     }
-    let is_here = |key: &Key| namespace.is_none_or(|namespace| key.0 == namespace);
+    let is_here = |key: &Key| namespace.is_none_or(|namespace| key.0 == namespace.as_str());
     let absent = feed.with_objects(|objects| -> Vec<Key> {
         objects.keys().filter(|key| is_here(key) && !present.contains(*key)).cloned().collect()
     });
@@ -82,11 +83,14 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::storage::{
-        builtin::helm_releases,
-        embedded::Embedded,
-        host::{DeleteOptions, Deleted, HostEvent, Persistence, WriteOptions},
-        source::Sink as _,
+    use crate::{
+        request::Name,
+        storage::{
+            builtin::helm_releases,
+            embedded::Embedded,
+            host::{DeleteOptions, Deleted, HostEvent, Persistence, WriteOptions},
+            source::Sink as _,
+        },
     };
 
     /// What a feed that lags behind has not heard.
@@ -123,7 +127,8 @@ mod tests {
 
         let options =
             DeleteOptions { uid: None, resource_version: None, propagation: None, persistence: Persistence::Durable };
-        let deleted = store.delete(&resource, Some("a"), "one", &options).await.unwrap();
+        let deleted =
+            store.delete(&resource, Namespace::parse("a"), Name::parse("one").unwrap(), &options).await.unwrap();
         assert!(matches!(deleted, Deleted::Gone), "{deleted:?}");
         let three = create("three").await;
         applied(&three);

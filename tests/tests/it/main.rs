@@ -28,6 +28,7 @@ mod access;
 mod apply;
 
 /// The most recent state, where other resources move the revision.
+mod borders;
 mod busy_cluster;
 
 /// Faults of definitions, of Flux, of the host.

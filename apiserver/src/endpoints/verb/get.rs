@@ -12,7 +12,7 @@ use crate::{
         context::Context,
         represent::{self, Item},
     },
-    request::{Expected as Purpose, GetOptions, ResourceVersion},
+    request::{Expected as Purpose, GetOptions, Name, ResourceVersion},
     server::Body,
     storage::{cache::WatchCache, freshness::Waiting, host::Progress},
 };
@@ -38,6 +38,7 @@ async fn item(context: &Context) -> Result<Item, ApiError> {
     let options = GetOptions::parse(context.query.as_deref())?;
     let named = context.target_named();
     let cache = context.resource.view.cache();
+    Name::parse(context.name())?;
     if is_current(context, options.resource_version, cache).await? {
         let entry = cache.get(context.namespace(), context.name()).ok_or(ApiError::NotFound(named))?;
         return Ok(Item::Held(entry));

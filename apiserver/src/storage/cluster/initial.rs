@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures::StreamExt as _;
 use serde_json::Value;
 
-use super::{Cluster, collection, parse_event, text};
+use super::{Cluster, parse_event, text, url::Url};
 use crate::storage::host::{HostError, HostEvent, HostList, HostResource, Key, encoded, key_of};
 
 /// How long the stream may be silent before its end; one that does not know what it was asked for never says that it is
@@ -35,11 +35,12 @@ pub(super) enum Streamed {
 impl Cluster {
     /// The present state of a resource, all namespaces together.
     pub(super) async fn streamed(&self, resource: &HostResource) -> Result<Streamed, HostError> {
-        let url = format!(
-            "{}?watch=true&sendInitialEvents=true&allowWatchBookmarks=true&resourceVersionMatch=NotOlderThan\
-             &timeoutSeconds={SECONDS_MAX}",
-            collection(resource, None)
-        );
+        let url = Url::collection(resource, None)
+            .with("watch", true)
+            .with("sendInitialEvents", true)
+            .with("allowWatchBookmarks", true)
+            .with("resourceVersionMatch", "NotOlderThan")
+            .with("timeoutSeconds", SECONDS_MAX);
         let mut lines = match self.lines(resource, url).await {
             Ok(lines) => lines,
             Err(error) if is_refusal(&error) => return Ok(Streamed::Unsupported),

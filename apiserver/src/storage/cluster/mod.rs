@@ -2,7 +2,7 @@
 //!
 //! Objects go through as JSON, so what a newer cluster knows and we do not stays in them. Every call has a deadline.
 
-use std::{sync::LazyLock, time::Duration};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -11,7 +11,6 @@ use futures::{
     stream::{self, BoxStream},
 };
 use http::{Method, Request, header};
-use kindsmith_crds::Scope;
 use kube::{Client, core::Status};
 use serde_json::{Value, json};
 
@@ -19,6 +18,7 @@ use super::host::{
     DeleteOptions, Deleted, Host, HostError, HostEvent, HostList, HostResource, Key, ListAt, Persistence, Progress,
     Propagation, WriteOptions, WriteTarget, encoded, key_of,
 };
+use crate::request::{Name, Namespace};
 
 /// The difference of two objects as a merge patch.
 mod difference;
@@ -29,9 +29,16 @@ mod error;
 /// The present state, streamed.
 mod initial;
 
+/// URLs of calls.
+mod url;
+
+#[cfg(test)]
+mod tests;
+
 use difference::Patch;
 use error::{host_error, modified};
 use initial::Streamed;
+use url::Url;
 
 /// How long one call may take.
 const CALL_DEADLINE: Duration = Duration::from_secs(20);
@@ -44,10 +51,6 @@ const WATCH_SECONDS: u64 = 290;
 
 /// How long a watch may be silent before its connection is taken for dead: the cluster sends bookmarks about every minute.
 const WATCH_SILENCE_MAX: Duration = Duration::from_secs(150);
-
-/// Characters that stand as they are in a query.
-static QUERY: LazyLock<percent_encoding::AsciiSet> =
-    LazyLock::new(|| percent_encoding::NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~'));
 
 /// A Kubernetes cluster as the host.
 pub struct Cluster {
@@ -65,7 +68,7 @@ impl Cluster {
         &self,
         resource: &HostResource,
         method: Method,
-        url: String,
+        url: Url,
         body: Option<(&'static str, Value)>,
     ) -> Result<Value, HostError> {
         let (content_type, body) = match body {
@@ -74,7 +77,7 @@ impl Cluster {
         };
         let request = Request::builder()
             .method(method)
-            .uri(url)
+            .uri(url.into_string())
             .header(header::CONTENT_TYPE, content_type)
             .header(header::ACCEPT, "application/json")
             .body(body)
@@ -89,10 +92,10 @@ impl Cluster {
     async fn lines(
         &self,
         resource: &HostResource,
-        url: String,
+        url: Url,
     ) -> Result<BoxStream<'static, Result<String, HostError>>, HostError> {
         let request = Request::builder()
-            .uri(url)
+            .uri(url.into_string())
             .header(header::ACCEPT, "application/json")
             .body(Vec::new())
             .map_err(|error| HostError::Malformed(error.to_string()))?;
@@ -106,29 +109,24 @@ impl Cluster {
     }
 }
 
-fn collection(resource: &HostResource, namespace: Option<&str>) -> String {
-    let root = if resource.group.is_empty() { "/api".to_owned() } else { format!("/apis/{}", resource.group) };
-    match namespace {
-        Some(namespace) if resource.scope == Scope::Namespaced => {
-            format!("{root}/{}/namespaces/{namespace}/{}", resource.version, resource.plural)
-        }
-        _ => format!("{root}/{}/{}", resource.version, resource.plural),
+fn for_write(url: Url, options: &WriteOptions) -> Url {
+    // Fields that this version of the cluster does not know are ours to keep out, not the tenant's to be warned of.
+    let url = url.with("fieldManager", &options.field_manager).with("fieldValidation", "Ignore");
+    match options.persistence {
+        Persistence::Durable => url,
+        Persistence::DryRun => url.with("dryRun", "All"),
     }
 }
 
-fn path(resource: &HostResource, namespace: Option<&str>, name: &str) -> String {
-    let name = percent_encoding::utf8_percent_encode(name, &QUERY);
-    format!("{}/{name}", collection(resource, namespace))
+/// The namespace of an object; none for one of the cluster.
+fn namespace_of(object: &Value) -> Result<Option<Namespace<'_>>, HostError> {
+    let held = Some(text(object, "/metadata/namespace")).filter(|held| !held.is_empty());
+    let malformed = |held: &str| HostError::Malformed(format!("an object cannot be in the namespace {held:?}"));
+    held.map(|held| Namespace::parse(held).ok_or_else(|| malformed(held))).transpose()
 }
 
-fn write_query(options: &WriteOptions) -> String {
-    let manager = percent_encoding::utf8_percent_encode(&options.field_manager, &QUERY);
-    let dry_run = match options.persistence {
-        Persistence::Durable => "",
-        Persistence::DryRun => "&dryRun=All",
-    };
-    // Fields that this version of the cluster does not know are ours to keep out, not the tenant's to be warned of.
-    format!("?fieldManager={manager}&fieldValidation=Ignore{dry_run}")
+fn name_of(object: &Value) -> Result<Name<'_>, HostError> {
+    Name::parse(text(object, "/metadata/name")).map_err(|error| HostError::Malformed(error.to_string()))
 }
 
 fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
@@ -142,15 +140,21 @@ fn revision(object: &Value) -> Result<u64, HostError> {
 
 #[async_trait]
 impl Host for Cluster {
-    async fn get(&self, resource: &HostResource, namespace: Option<&str>, name: &str) -> Result<Value, HostError> {
-        self.call(resource, Method::GET, path(resource, namespace, name), None).await
+    async fn get(
+        &self,
+        resource: &HostResource,
+        namespace: Option<Namespace<'_>>,
+        name: Name<'_>,
+    ) -> Result<Value, HostError> {
+        self.call(resource, Method::GET, Url::object(resource, namespace, name, WriteTarget::Main), None).await
     }
 
-    async fn list(&self, resource: &HostResource, namespace: Option<&str>, at: ListAt) -> Result<HostList, HostError> {
-        let exactly = match at {
-            ListAt::MostRecent => String::new(),
-            ListAt::Exactly(revision) => format!("&resourceVersion={revision}&resourceVersionMatch=Exact"),
-        };
+    async fn list(
+        &self,
+        resource: &HostResource,
+        namespace: Option<Namespace<'_>>,
+        at: ListAt,
+    ) -> Result<HostList, HostError> {
         if (at, namespace) == (ListAt::MostRecent, None)
             && let Streamed::List(list) = self.streamed(resource).await?
         {
@@ -159,12 +163,14 @@ impl Host for Cluster {
         let mut items: Vec<(Key, Bytes)> = Vec::new();
         let mut token = String::new();
         loop {
-            let page = if token.is_empty() {
-                exactly.clone()
-            } else {
-                format!("&continue={}", percent_encoding::utf8_percent_encode(&token, &QUERY))
+            let url = Url::collection(resource, namespace).with("limit", PAGE_OBJECTS);
+            let url = match at {
+                _ if !token.is_empty() => url.with("continue", &token),
+                ListAt::MostRecent => url,
+                ListAt::Exactly(revision) => {
+                    url.with("resourceVersion", revision).with("resourceVersionMatch", "Exact")
+                }
             };
-            let url = format!("{}?limit={PAGE_OBJECTS}{page}", collection(resource, namespace));
             let mut list = self.call(resource, Method::GET, url, None).await?;
             let held = list.get_mut("items").map(Value::take);
             let (api_version, kind) = (api_version(resource), &resource.kind);
@@ -185,7 +191,7 @@ impl Host for Cluster {
 
     async fn revision(&self, resource: &HostResource) -> Result<u64, HostError> {
         // The metadata of a list of one: what it is asked for is its revision.
-        let url = format!("{}?limit=1", collection(resource, None));
+        let url = Url::collection(resource, None).with("limit", 1);
         revision(&self.call(resource, Method::GET, url, None).await?)
     }
 
@@ -194,8 +200,7 @@ impl Host for Cluster {
     }
 
     async fn create(&self, resource: &HostResource, object: Value, options: &WriteOptions) -> Result<Value, HostError> {
-        let namespace = Some(text(&object, "/metadata/namespace")).filter(|held| !held.is_empty());
-        let url = format!("{}{}", collection(resource, namespace), write_query(options));
+        let url = for_write(Url::collection(resource, namespace_of(&object)?), options);
         self.call(resource, Method::POST, url, Some(("application/json", object))).await
     }
 
@@ -209,21 +214,13 @@ impl Host for Cluster {
     ) -> Result<Value, HostError> {
         let patch = Patch::new(current, &next);
         let in_steps = matches!(patch, Patch::Json(_));
-        let namespace = Some(text(current, "/metadata/namespace")).filter(|held| !held.is_empty());
-        let subresource = match target {
-            WriteTarget::Main => "",
-            WriteTarget::Status => "/status",
-        };
-        let url = format!(
-            "{}{subresource}{}",
-            path(resource, namespace, text(current, "/metadata/name")),
-            write_query(options)
-        );
+        let (namespace, name) = (namespace_of(current)?, name_of(current)?);
+        let url = for_write(Url::object(resource, namespace, name, target), options);
         let written = self.call(resource, Method::PATCH, url, Some(patch.body())).await;
         match written {
             // Steps that were made for another state may fail before the revision is looked at.
             Err(HostError::Status(status)) if status.code == 422 && in_steps => {
-                let now = self.get(resource, namespace, text(current, "/metadata/name")).await?;
+                let now = self.get(resource, namespace, name).await?;
                 let moved = now["metadata"]["resourceVersion"] != current["metadata"]["resourceVersion"];
                 Err(HostError::Status(if moved { modified(resource, current) } else { status }))
             }
@@ -234,8 +231,8 @@ impl Host for Cluster {
     async fn delete(
         &self,
         resource: &HostResource,
-        namespace: Option<&str>,
-        name: &str,
+        namespace: Option<Namespace<'_>>,
+        name: Name<'_>,
         options: &DeleteOptions,
     ) -> Result<Deleted, HostError> {
         let mut body = json!({"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {}});
@@ -254,7 +251,7 @@ impl Host for Cluster {
         if options.persistence == Persistence::DryRun {
             body["dryRun"] = json!(["All"]);
         }
-        let url = path(resource, namespace, name);
+        let url = Url::object(resource, namespace, name, WriteTarget::Main);
         let answer = self.call(resource, Method::DELETE, url, Some(("application/json", body))).await?;
         Ok(if answer["kind"] == "Status" { Deleted::Gone } else { Deleted::Finalizing(answer) })
     }
@@ -264,10 +261,11 @@ impl Host for Cluster {
         resource: &HostResource,
         after: u64,
     ) -> Result<BoxStream<'static, Result<HostEvent, HostError>>, HostError> {
-        let url = format!(
-            "{}?watch=true&allowWatchBookmarks=true&timeoutSeconds={WATCH_SECONDS}&resourceVersion={after}",
-            collection(resource, None)
-        );
+        let url = Url::collection(resource, None)
+            .with("watch", true)
+            .with("allowWatchBookmarks", true)
+            .with("timeoutSeconds", WATCH_SECONDS)
+            .with("resourceVersion", after);
         let lines = self.lines(resource, url).await?;
         let resource = resource.clone();
         let events = stream::unfold(Some(lines), move |lines| {

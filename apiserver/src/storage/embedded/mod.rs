@@ -21,6 +21,7 @@ use super::host::{
     DeleteOptions, Deleted, Host, HostError, HostEvent, HostList, HostResource, ListAt, Progress, WriteOptions,
     WriteTarget,
 };
+use crate::request::{Name, Namespace};
 
 /// Tables of the file, and reads of them.
 mod file;
@@ -153,20 +154,34 @@ impl Embedded {
     }
 }
 
+fn owned(namespace: Namespace<'_>) -> String {
+    namespace.as_str().to_owned()
+}
+
 #[async_trait]
 impl Host for Embedded {
-    async fn get(&self, resource: &HostResource, namespace: Option<&str>, name: &str) -> Result<Value, HostError> {
+    async fn get(
+        &self,
+        resource: &HostResource,
+        namespace: Option<Namespace<'_>>,
+        name: Name<'_>,
+    ) -> Result<Value, HostError> {
         let resource = resource.clone();
-        let (namespace, name) = (namespace.map(str::to_owned), name.to_owned());
+        let (namespace, name) = (namespace.map(owned), name.as_str().to_owned());
         self.read(move |file| {
             file.get(&resource, namespace.as_deref(), &name)?.ok_or_else(|| status::not_found(&resource, &name))
         })
         .await
     }
 
-    async fn list(&self, resource: &HostResource, namespace: Option<&str>, at: ListAt) -> Result<HostList, HostError> {
+    async fn list(
+        &self,
+        resource: &HostResource,
+        namespace: Option<Namespace<'_>>,
+        at: ListAt,
+    ) -> Result<HostList, HostError> {
         let resource = resource.clone();
-        let namespace = namespace.map(str::to_owned);
+        let namespace = namespace.map(owned);
         self.read(move |file| file.list(&resource, namespace.as_deref(), at)).await
     }
 
@@ -200,12 +215,12 @@ impl Host for Embedded {
     async fn delete(
         &self,
         resource: &HostResource,
-        namespace: Option<&str>,
-        name: &str,
+        namespace: Option<Namespace<'_>>,
+        name: Name<'_>,
         options: &DeleteOptions,
     ) -> Result<Deleted, HostError> {
-        let write =
-            Write::Delete { namespace: namespace.map(str::to_owned), name: name.to_owned(), options: options.clone() };
+        let (namespace, name) = (namespace.map(owned), name.as_str().to_owned());
+        let write = Write::Delete { namespace, name, options: options.clone() };
         match self.write(resource.clone(), write, options.persistence).await? {
             Written::Removed(_) => Ok(Deleted::Gone),
             Written::Kept(object) => Ok(Deleted::Finalizing(object)),

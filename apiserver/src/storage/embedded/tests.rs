@@ -27,6 +27,18 @@ fn cup(name: &str, size: i64) -> Value {
     json!({"apiVersion": "example.com/v1", "kind": "Cup", "metadata": {"name": name, "namespace": "a"}, "spec": {"size": size}})
 }
 
+fn a() -> Option<Namespace<'static>> {
+    Namespace::parse("a")
+}
+
+fn b() -> Option<Namespace<'static>> {
+    Namespace::parse("b")
+}
+
+fn name(text: &str) -> Name<'_> {
+    Name::parse(text).unwrap()
+}
+
 fn open() -> (tempfile::TempDir, Arc<Embedded>) {
     let directory = tempfile::tempdir().unwrap();
     let store = Embedded::open(directory.path()).unwrap();
@@ -53,10 +65,10 @@ async fn a_new_object_gets_system_metadata_and_its_name_is_taken() {
     assert_eq!(created["metadata"]["generation"], 1);
     assert!(created["metadata"]["uid"].is_string() && created["metadata"]["creationTimestamp"].is_string());
     assert_eq!(created.get("status"), None);
-    assert_eq!(store.get(&resource(), Some("a"), "one").await.unwrap(), created);
+    assert_eq!(store.get(&resource(), a(), name("one")).await.unwrap(), created);
     let again = store.create(&resource(), cup("one", 2), &write(Persistence::Durable)).await.unwrap_err();
     assert_eq!(again.to_string(), "cups.example.com \"one\" already exists");
-    assert_eq!(code(&store.get(&resource(), Some("b"), "one").await.unwrap_err()), 404);
+    assert_eq!(code(&store.get(&resource(), b(), name("one")).await.unwrap_err()), 404);
 }
 
 #[tokio::test]
@@ -92,7 +104,7 @@ async fn finalizers_hold_an_object_until_the_last_is_removed() {
     sent["metadata"]["finalizers"] = json!(["example.com/wash"]);
     create(&store, sent).await;
     let options = delete(Persistence::Durable);
-    let Deleted::Finalizing(held) = store.delete(&resource(), Some("a"), "one", &options).await.unwrap() else {
+    let Deleted::Finalizing(held) = store.delete(&resource(), a(), name("one"), &options).await.unwrap() else {
         panic!("it went at once");
     };
     assert_eq!(
@@ -107,7 +119,7 @@ async fn finalizers_hold_an_object_until_the_last_is_removed() {
     let mut freed = held.clone();
     freed["metadata"]["finalizers"] = json!([]);
     store.update(&resource(), &held, freed, WriteTarget::Main, &options).await.unwrap();
-    assert_eq!(code(&store.get(&resource(), Some("a"), "one").await.unwrap_err()), 404);
+    assert_eq!(code(&store.get(&resource(), a(), name("one")).await.unwrap_err()), 404);
 }
 
 #[tokio::test]
@@ -115,9 +127,9 @@ async fn a_deletion_heeds_preconditions_and_propagation() {
     let (_directory, store) = open();
     create(&store, cup("one", 1)).await;
     let wrong = DeleteOptions { uid: Some("other".to_owned()), ..delete(Persistence::Durable) };
-    assert_eq!(code(&store.delete(&resource(), Some("a"), "one", &wrong).await.unwrap_err()), 409);
+    assert_eq!(code(&store.delete(&resource(), a(), name("one"), &wrong).await.unwrap_err()), 409);
     let foreground = DeleteOptions { propagation: Some(Propagation::Foreground), ..delete(Persistence::Durable) };
-    let held = store.delete(&resource(), Some("a"), "one", &foreground).await.unwrap();
+    let held = store.delete(&resource(), a(), name("one"), &foreground).await.unwrap();
     assert!(
         matches!(held, Deleted::Finalizing(held) if held["metadata"]["finalizers"] == json!(["foregroundDeletion"]))
     );
@@ -127,10 +139,10 @@ async fn a_deletion_heeds_preconditions_and_propagation() {
 async fn a_dry_run_keeps_nothing() {
     let (_directory, store) = open();
     store.create(&resource(), cup("one", 1), &write(Persistence::DryRun)).await.unwrap();
-    assert_eq!(code(&store.get(&resource(), Some("a"), "one").await.unwrap_err()), 404);
+    assert_eq!(code(&store.get(&resource(), a(), name("one")).await.unwrap_err()), 404);
     create(&store, cup("one", 1)).await;
-    store.delete(&resource(), Some("a"), "one", &delete(Persistence::DryRun)).await.unwrap();
-    store.get(&resource(), Some("a"), "one").await.unwrap();
+    store.delete(&resource(), a(), name("one"), &delete(Persistence::DryRun)).await.unwrap();
+    store.get(&resource(), a(), name("one")).await.unwrap();
 }
 
 #[tokio::test]
@@ -139,8 +151,8 @@ async fn a_list_at_an_older_revision_is_what_was_there() {
     create(&store, cup("one", 1)).await;
     let before = store.list(&resource(), None, ListAt::MostRecent).await.unwrap();
     create(&store, cup("two", 2)).await;
-    store.delete(&resource(), Some("a"), "one", &delete(Persistence::Durable)).await.unwrap();
-    let now = store.list(&resource(), Some("a"), ListAt::MostRecent).await.unwrap();
+    store.delete(&resource(), a(), name("one"), &delete(Persistence::Durable)).await.unwrap();
+    let now = store.list(&resource(), a(), ListAt::MostRecent).await.unwrap();
     assert_eq!(now.items.len(), 1);
     let then = store.list(&resource(), None, ListAt::Exactly(before.revision)).await.unwrap();
     assert_eq!(then.items, before.items);
@@ -220,10 +232,10 @@ async fn a_namespace_terminates_and_goes_when_it_is_finalized() {
     let team = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "team"}});
     let created = store.create(&namespaces, team, &write(Persistence::Durable)).await.unwrap();
     assert_eq!(created["status"]["phase"], "Active");
-    let deleted = store.delete(&namespaces, None, "team", &delete(Persistence::Durable)).await.unwrap();
+    let deleted = store.delete(&namespaces, None, name("team"), &delete(Persistence::Durable)).await.unwrap();
     assert!(matches!(deleted, Deleted::Finalizing(held) if held["status"]["phase"] == "Terminating"));
     store.finalize_namespace("team").await.unwrap();
-    assert_eq!(code(&store.get(&namespaces, None, "team").await.unwrap_err()), 404);
+    assert_eq!(code(&store.get(&namespaces, None, name("team")).await.unwrap_err()), 404);
 }
 
 #[tokio::test]

@@ -12,11 +12,14 @@ use std::{
 
 use anyhow::{Context as _, Result, bail, ensure};
 use futures::StreamExt as _;
-use kindsmith_apiserver::storage::{
-    embedded::{Embedded, OpenError, Retention},
-    host::{
-        DeleteOptions, Host as _, HostError, HostEvent, HostResource, ListAt, Persistence, StatusEndpoint,
-        WriteOptions, WriteTarget,
+use kindsmith_apiserver::{
+    request::{Name, Namespace},
+    storage::{
+        embedded::{Embedded, OpenError, Retention},
+        host::{
+            DeleteOptions, Host as _, HostError, HostEvent, HostResource, ListAt, Persistence, StatusEndpoint,
+            WriteOptions, WriteTarget,
+        },
     },
 };
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
@@ -77,11 +80,12 @@ fn say(line: &str) -> Result<()> {
 async fn write(store: Arc<Embedded>, writer: usize, seed: u64) -> Result<()> {
     let mut random = StdRng::seed_from_u64(seed);
     let options = WriteOptions { persistence: Persistence::Durable, field_manager: "crash".to_owned() };
+    let namespace = Namespace::parse("default");
     let mut step = seed >> 1;
     loop {
         step += 1;
         let name = format!("cup-{writer}-{}", random.random_range(0..OBJECTS_PER_WRITER));
-        let held = match store.get(&resource(), Some("default"), &name).await {
+        let held = match store.get(&resource(), namespace, Name::parse(&name)?).await {
             Ok(held) => Some(held),
             Err(HostError::Status(status)) if status.code == 404 => None,
             Err(error) => return Err(error).context("reading"),
@@ -95,7 +99,7 @@ async fn write(store: Arc<Embedded>, writer: usize, seed: u64) -> Result<()> {
                     propagation: None,
                     persistence: Persistence::Durable,
                 };
-                store.delete(&resource(), Some("default"), &name, &options).await.context("deleting")?;
+                store.delete(&resource(), namespace, Name::parse(&name)?, &options).await.context("deleting")?;
                 say(&format!("< {name} -"))?;
                 continue;
             }
