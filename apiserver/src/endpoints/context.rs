@@ -20,6 +20,7 @@ use crate::{
     },
     metrics::RequestRecord,
     object::{
+        admitted::Rules,
         decode::Expected,
         ownership::{self, Ownership},
     },
@@ -127,6 +128,12 @@ impl Context {
             version: &self.projection.version().name,
             kind: &self.projection.kind().names.kind,
         }
+    }
+
+    /// What objects are checked by.
+    #[must_use]
+    pub fn rules(&self) -> Rules<'_> {
+        Rules { kind: self.projection.kind(), version: self.projection.version(), expected: self.expected() }
     }
 
     /// A header as text.

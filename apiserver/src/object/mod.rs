@@ -12,6 +12,9 @@ pub mod metadata;
 /// Pruning, defaulting and validating with the schema of the kind.
 pub mod admit;
 
+/// The proof that the checks of a write were passed.
+pub mod admitted;
+
 /// Who owns which field.
 pub mod ownership;
 

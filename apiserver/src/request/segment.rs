@@ -39,12 +39,12 @@ pub enum NameError {
     #[error("Name parameter required.")]
     Absent,
     /// The text is no segment of a path.
-    #[error("Name parameter invalid: {}: {faults}", quoted(.name))]
+    #[error("Name parameter invalid: {}: {}", quoted(.name), .faults.join(";"))]
     Invalid {
         /// The text.
         name: String,
         /// What is wrong with the text.
-        faults: String,
+        faults: Vec<String>,
     },
 }
 
@@ -76,7 +76,7 @@ impl<'a> Name<'a> {
         if faults.is_empty() {
             return Ok(Self(text));
         }
-        Err(NameError::Invalid { name: text.to_owned(), faults: faults.join(";") })
+        Err(NameError::Invalid { name: text.to_owned(), faults })
     }
 
     /// The name.

@@ -30,7 +30,8 @@ use super::{
 };
 use crate::{
     encode::status::{ApiError, Named},
-    request::{Name, Namespace},
+    object::admitted::Admitted,
+    request::{Name, NameError, Namespace},
 };
 
 /// How long a view may take to hear of what the feed has.
@@ -246,13 +247,14 @@ impl KindStore {
     pub async fn create(
         &self,
         projection: &Projection,
-        mut instance: Value,
+        instance: Admitted,
         options: &WriteOptions,
         named: &Named,
     ) -> Result<Value, ApiError> {
+        let mut instance = instance.into_object();
         let namespace = text(&instance, "/metadata/namespace").filter(|held| !held.is_empty());
-        if let Some(impossible) = namespace.filter(|held| Namespace::parse(held).is_none()) {
-            return Err(ApiError::NotFound(named_namespace(&impossible)));
+        if let Some(namespace) = namespace {
+            check_possible(&namespace)?;
         }
         numbers::write_whole(&mut instance);
         let host = match &projection.kind().backend {
@@ -272,11 +274,12 @@ impl KindStore {
         &self,
         projection: &Projection,
         read: &Read,
-        mut instance: Value,
+        instance: Admitted,
         target: WriteTarget,
         options: &WriteOptions,
         named: &Named,
     ) -> Result<Written, ApiError> {
+        let mut instance = instance.into_object();
         numbers::write_whole(&mut instance);
         let next = match &projection.kind().backend {
             KindBackend::Release(template) => template.put_changes(&instance, &read.instance, read.host.clone()),
@@ -414,6 +417,20 @@ fn named_namespace(name: &str) -> Named {
     Named { group: resource.group, resource: resource.plural, kind: resource.kind, name: name.to_owned() }
 }
 
+/// Whether there can be a namespace of a name. What is no segment of a path is an internal error to kube-apiserver, whose
+/// own client refuses to ask for it.
+///
+/// Source: k8s.io/client-go/rest/request.go (`Name`).
+fn check_possible(namespace: &str) -> Result<(), ApiError> {
+    if let Err(NameError::Invalid { name, faults }) = Name::parse(namespace) {
+        return Err(ApiError::Internal(format!("invalid resource name {}: [{}]", quoted(&name), faults.join(" "))));
+    }
+    match Namespace::parse(namespace) {
+        Some(_) => Ok(()),
+        None => Err(ApiError::NotFound(named_namespace(namespace))),
+    }
+}
+
 /// Whether a namespace can take new objects, for hosts that do not check it themselves.
 ///
 /// Source: k8s.io/apiserver/pkg/admission/plugin/namespace/lifecycle/admission.go.
@@ -423,9 +440,7 @@ fn named_namespace(name: &str) -> Named {
 pub async fn check_namespace(host: &dyn Host, namespace: &str, named: &Named) -> Result<(), ApiError> {
     let resource = super::builtin::namespaces();
     let namespaces = named_namespace(namespace);
-    if Namespace::parse(namespace).is_none() {
-        return Err(ApiError::NotFound(namespaces));
-    }
+    check_possible(namespace)?;
     let held = match host.get(&resource, None, Name::parse(namespace)?).await {
         Ok(held) => held,
         Err(HostError::Status(status)) if status.code == 404 => return Err(ApiError::NotFound(namespaces)),

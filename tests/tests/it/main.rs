@@ -24,11 +24,13 @@ mod definition_life;
 /// Who may do what.
 mod access;
 
+/// What keeps a tenant from what is another's.
+mod borders;
+
 /// Server-side apply, as people and tools use it.
 mod apply;
 
 /// The most recent state, where other resources move the revision.
-mod borders;
 mod busy_cluster;
 
 /// Faults of definitions, of Flux, of the host.

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     encode::status::ApiError,
     endpoints::context::Context,
-    object::{decode, metadata, ownership::Ownership},
+    object::{admit, admitted::leave_out_flux_finalizers, decode, metadata, ownership::Ownership},
     request::{FieldValidation, Force, WriteOptions},
     storage::host::{Persistence, WriteTarget},
 };
@@ -91,7 +91,12 @@ impl Configuration {
         options: &WriteOptions,
         live: &Value,
     ) -> Result<Value, ApiError> {
-        let mut object = self.apply(context, ownership, options, live)?;
+        let kind = context.projection.kind();
+        // Of the configuration, before the schema could refuse them as unknown.
+        admit::check_reserved(&self.value, kind)?;
+        let mut sent = Self { value: self.value.clone(), complaints: self.complaints.clone() };
+        context.warn(leave_out_flux_finalizers(&mut sent.value, Some(live), kind));
+        let mut object = sent.apply(context, ownership, options, live)?;
         metadata::typed::coerce(&mut object).map_err(|text| patch::fault(&object, &text))?;
         Ok(object)
     }

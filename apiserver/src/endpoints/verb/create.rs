@@ -10,6 +10,7 @@ use crate::{
     endpoints::context::Context,
     object::{
         admit,
+        admitted::{Admitted, leave_out_flux_finalizers},
         decode::{self, Decoded},
         metadata::{self, owners},
         protobuf,
@@ -53,6 +54,7 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
     metadata::wipe_system_fields(&mut object);
     metadata::settle_namespace(&mut object, context.namespace())?;
     context.warn(owners::dedupe(&mut object, owners::Noticed::AsSent));
+    context.warn(leave_out_flux_finalizers(&mut object, None, context.projection.kind()));
     let object = context.ownership(&options).created(object);
     let created = store(context, object, &options).await?;
     context.object(StatusCode::CREATED, &representation, &created)
@@ -61,7 +63,6 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
 /// Creates an object that is decoded and has its owners.
 pub(super) async fn store(context: &Context, mut object: Value, options: &WriteOptions) -> Result<Value, ApiError> {
     let (version, kind) = (context.projection.version(), context.projection.kind());
-    let expected = context.expected();
     admit::keep_untargeted(&mut object, None, version, WriteTarget::Main);
     let revision_sent = metadata::member(&object, "resourceVersion").to_owned();
     let template = object;
@@ -70,20 +71,12 @@ pub(super) async fn store(context: &Context, mut object: Value, options: &WriteO
         tries += 1;
         let mut object = template.clone();
         metadata::prepare_create(&mut object, kind);
-        let mut named = context.named(metadata::member(&object, "name"));
+        let named = context.named(metadata::member(&object, "name"));
         if let (Some(host), Some(namespace)) = (&context.namespaces, context.namespace()) {
             check_namespace(host.as_ref(), namespace, &named).await?;
         }
-        let mut errors = decode::type_faults(&object, expected);
-        if errors.is_empty() {
-            errors.extend(metadata::rules::on_create(&object, kind));
-            errors.extend(admit::validate(&object, None, version, WriteTarget::Main).errors);
-        }
-        if !errors.is_empty() {
-            decode::kind_of(&object).clone_into(&mut named.kind);
-            return Err(ApiError::invalid(named, &errors));
-        }
-        context.warn(metadata::rules::finalizer_warnings(&object, None));
+        let admitted = Admitted::new(object, context.rules())?;
+        context.warn(metadata::rules::finalizer_warnings(admitted.object(), None));
         let host_options = context.write_options(options);
         // kube-apiserver's storage looks at the revision; a dry run does not come so far, and shows it.
         let dry_run = host_options.persistence == Persistence::DryRun;
@@ -91,7 +84,7 @@ pub(super) async fn store(context: &Context, mut object: Value, options: &WriteO
             return Err(ApiError::Plain("resourceVersion should not be set on objects to be created".to_owned()));
         }
         let generated = metadata::member(&template, "name").is_empty();
-        match context.store().create(&context.projection, object, &host_options, &named).await {
+        match context.store().create(&context.projection, admitted, &host_options, &named).await {
             Err(ApiError::AlreadyExists(_) | ApiError::BeingDeleted(_))
                 if generated && tries < GENERATED_NAME_TRIES => {}
             Ok(mut created) if dry_run && !revision_sent.is_empty() => {

@@ -9,7 +9,9 @@ use crate::{
     encode::status::{ApiError, Cause, Named},
     endpoints::context::Context,
     object::{
-        admit, decode,
+        admit,
+        admitted::{Admitted, leave_out_flux_finalizers},
+        decode,
         metadata::{
             self,
             owners::{self, Noticed},
@@ -139,6 +141,8 @@ async fn round(
     }
     metadata::settle_namespace(&mut object, context.namespace())?;
     if known == Owners::ByUpdate {
+        let kind = context.projection.kind();
+        context.warn(leave_out_flux_finalizers(&mut object, Some(&read.instance), kind));
         object = ownership.updated(&read.instance, object);
     }
     context.warn(owners::dedupe(&mut object, Noticed::AfterPatch));
@@ -163,34 +167,16 @@ async fn round(
     metadata::prepare_update(&mut object, &read.instance);
     admit::keep_untargeted(&mut object, Some(&read.instance), version, context.write_target);
     keep_times(&mut object, &read.instance);
-    validate(context, &object, read)?;
+    let (admitted, forgiven) = Admitted::next(object, &read.instance, context.write_target, context.rules())?;
+    context.warn(forgiven);
     if context.write_target == WriteTarget::Main {
-        context.warn(metadata::rules::finalizer_warnings(&object, Some(&read.instance)));
+        context.warn(metadata::rules::finalizer_warnings(admitted.object(), Some(&read.instance)));
     }
     let host_options = context.write_options(options);
     let written =
-        context.store().update(&context.projection, read, object, context.write_target, &host_options, &named).await;
+        context.store().update(&context.projection, read, admitted, context.write_target, &host_options, &named).await;
     written.map_err(|error| match error {
         ApiError::Conflict { .. } => Failed::Outdated(error),
         error => Failed::Host(error),
     })
-}
-
-fn validate(context: &Context, object: &Value, read: &Read) -> Result<(), ApiError> {
-    let mut errors = metadata::rules::on_update(object, &read.instance, context.projection.kind());
-    let faults = decode::type_faults(object, context.expected());
-    if faults.is_empty() {
-        errors.extend(metadata::rules::on_custom_update(object, &read.instance));
-        let version = context.projection.version();
-        let verdict = admit::validate(object, Some(&read.instance), version, context.write_target);
-        errors.extend(verdict.errors);
-        context.warn(verdict.forgiven.iter().map(ToString::to_string));
-    }
-    errors.extend(faults);
-    if errors.is_empty() {
-        return Ok(());
-    }
-    let mut named = context.named(metadata::member(object, "name"));
-    decode::kind_of(object).clone_into(&mut named.kind);
-    Err(ApiError::invalid(named, &errors))
 }

@@ -4,7 +4,8 @@
 //! prefix, finalizers but Flux' own, owner references. All else is the release's and is never written after its
 //! creation.
 //!
-//! Laws: `get(put(app, release)) = app` for an app that holds Flux' finalizers and no reserved key, and
+//! Laws: `get(put(app, release)) = app` for an app that holds those finalizers of Flux that the release has and no reserved
+//! key, and
 //! `put(get(release), release) = release` for every release: only what differs from what was shown is written.
 
 use kindsmith_crds::HelmReleaseBackend;
@@ -61,8 +62,17 @@ pub const RELEASE_NAME_BYTES_MAX: usize = 53;
 /// The longest value of a label, in bytes.
 pub const LABEL_VALUE_BYTES_MAX: usize = 63;
 
-/// Finalizers of Flux: an instance shows them but cannot take them away.
-const FLUX_FINALIZER_SUFFIX: &str = "fluxcd.io";
+/// The domain of Flux' finalizers, and what the domain of one of its parts ends with. An instance shows those of its release,
+/// and can neither take them away nor add others: Flux removes a finalizer from what it put it on alone.
+const FLUX_FINALIZER_DOMAIN: &str = "finalizers.fluxcd.io";
+const FLUX_FINALIZER_SUFFIX: &str = ".fluxcd.io";
+
+/// Whether Flux alone sets and removes a finalizer.
+#[must_use]
+pub fn is_flux_finalizer(finalizer: &str) -> bool {
+    let domain = finalizer.split('/').next().unwrap_or_default();
+    domain == FLUX_FINALIZER_DOMAIN || domain.ends_with(FLUX_FINALIZER_SUFFIX)
+}
 
 /// System metadata that an instance takes over from its release as it is.
 const SHARED_METADATA: [&str; 9] = [
@@ -300,7 +310,7 @@ impl ReleaseTemplate {
         release
     }
 
-    /// The values of an instance, and what is reserved among those there are.
+    /// The values of an instance but reserved ones, and what is reserved among those there are.
     fn values(&self, wanted: Option<&Value>, held: Option<&Value>) -> Option<Value> {
         let reserved: Map<String, Value> = held
             .and_then(Value::as_object)
@@ -311,13 +321,14 @@ impl ReleaseTemplate {
             .collect();
         match wanted {
             Some(Value::Object(wanted)) => {
-                let mut values = wanted.clone();
+                let own = wanted.iter().filter(|(key, _)| !self.is_reserved(key));
+                let mut values: Map<String, Value> = own.map(|(key, value)| (key.clone(), value.clone())).collect();
                 values.extend(reserved);
                 Some(Value::Object(values))
             }
+            _ if !reserved.is_empty() => Some(Value::Object(reserved)),
             Some(other) => Some(other.clone()),
-            None if reserved.is_empty() => None,
-            None => Some(Value::Object(reserved)),
+            None => None,
         }
     }
 }
@@ -343,14 +354,15 @@ fn set_list(metadata: &mut Map<String, Value>, member: &str, list: Vec<Value>) {
     }
 }
 
-/// The instance's finalizers, and Flux' own that the release holds, in the order of the release.
+/// The instance's finalizers but those that Flux did not set, and Flux' own that the release holds, in the order of the
+/// release.
 fn finalizers(held: Option<&Value>, own: Option<&Value>) -> Vec<Value> {
     let own = list(own);
-    let is_flux = |finalizer: &Value| finalizer.as_str().is_some_and(|name| name.ends_with(FLUX_FINALIZER_SUFFIX));
+    let is_flux = |finalizer: &Value| finalizer.as_str().is_some_and(is_flux_finalizer);
     let mut merged: Vec<Value> =
         list(held).into_iter().filter(|finalizer| own.contains(finalizer) || is_flux(finalizer)).collect();
     for finalizer in own {
-        if !merged.contains(&finalizer) {
+        if !merged.contains(&finalizer) && !is_flux(&finalizer) {
             merged.push(finalizer);
         }
     }

@@ -145,9 +145,29 @@ fn reserved_values_are_not_shown_and_not_lost() {
     let written = template.put(&shown, release.clone());
     assert_eq!(written["spec"]["values"], json!({"replicas": 4, "_cluster": {"host": "example.org"}}));
     shown.as_object_mut().unwrap().remove("spec");
-    assert_eq!(template.put(&shown, release)["spec"]["values"], json!({"_cluster": {"host": "example.org"}}));
+    assert_eq!(template.put(&shown, release.clone())["spec"]["values"], json!({"_cluster": {"host": "example.org"}}));
+    for wanted in [Value::Null, json!("text"), json!([])] {
+        let mut replaced = template.get(&release);
+        replaced["spec"] = wanted;
+        let written = template.put(&replaced, release.clone());
+        assert_eq!(written["spec"]["values"], json!({"_cluster": {"host": "example.org"}}));
+    }
     let with = json!({"spec": {"a": 1, "_b": 2}});
     assert_eq!((template.reserved_key(&with), super::tests::template().reserved_key(&with)), (Some("_b"), None));
+}
+
+#[test]
+fn reserved_values_are_never_taken_from_an_instance() {
+    let template = reserving();
+    let mut wanted = instance();
+    wanted["spec"]["_cluster"] = json!({"host": "evil.example.org"});
+    wanted["spec"]["_namespace"] = json!(1);
+    let mut release = template.create(&wanted);
+    assert_eq!(release["spec"]["values"], json!({"replicas": 3}));
+    release["spec"]["values"]["_cluster"] = json!({"host": "example.org"});
+    wanted["spec"]["replicas"] = json!(4);
+    let written = template.put(&wanted, release);
+    assert_eq!(written["spec"]["values"], json!({"replicas": 4, "_cluster": {"host": "example.org"}}));
 }
 
 #[test]
@@ -177,6 +197,36 @@ fn finalizers_of_flux_are_shown_and_stay() {
     shown["metadata"]["finalizers"] = json!(["example.com/mine"]);
     let written = template.put(&shown, release);
     assert_eq!(written["metadata"]["finalizers"], json!(["finalizers.fluxcd.io", "example.com/mine"]));
+}
+
+#[test]
+fn finalizers_of_flux_are_flux_own_to_set() {
+    for (finalizer, is_flux) in [
+        ("finalizers.fluxcd.io", true),
+        ("finalizers.fluxcd.io/x", true),
+        ("source.toolkit.fluxcd.io/x", true),
+        ("a.fluxcd.io", true),
+        ("evil.io/x-fluxcd.io", false),
+        ("evil.io/finalizers.fluxcd.io", false),
+        ("evil.io/a.fluxcd.io", false),
+        ("evilfluxcd.io/x", false),
+        ("fluxcd.io/x", false),
+        ("fluxcd.io.evil.io/x", false),
+        ("fluxcd.io", false),
+    ] {
+        assert_eq!(is_flux_finalizer(finalizer), is_flux, "{finalizer}");
+        let template = template();
+        let mut wanted = instance();
+        wanted["metadata"]["finalizers"] = json!([finalizer, "example.com/mine"]);
+        let mut release = template.create(&wanted);
+        let kept = if is_flux { json!(["example.com/mine"]) } else { json!([finalizer, "example.com/mine"]) };
+        assert_eq!(release["metadata"]["finalizers"], kept, "{finalizer}");
+        // What Flux has put there stays, and what a tenant has put there goes.
+        release["metadata"]["finalizers"] = json!([finalizer]);
+        wanted["metadata"]["finalizers"] = json!([]);
+        let left = template.put(&wanted, release);
+        assert_eq!(left["metadata"]["finalizers"].is_array(), is_flux, "{finalizer}");
+    }
 }
 
 #[test]

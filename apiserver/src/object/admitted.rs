@@ -1,0 +1,194 @@
+//! The checks that every write of an object passes, and the proof that it did.
+//!
+//! The store takes [`Admitted`] alone, and there is no other way to one than the checks: no verb can leave them out.
+
+use kindsmith_schema::{
+    convert::release::is_flux_finalizer,
+    field::print::quoted,
+    kind::{Kind, KindBackend, KindVersion},
+};
+use serde_json::Value;
+
+use super::{
+    admit,
+    decode::{self, Expected},
+    metadata::{self, rules},
+};
+use crate::{
+    encode::status::{ApiError, Named},
+    storage::host::WriteTarget,
+};
+
+/// What objects of a kind are checked by.
+#[derive(Clone, Copy)]
+pub struct Rules<'a> {
+    /// The kind.
+    pub kind: &'a Kind,
+    /// The version that the object is written in.
+    pub version: &'a KindVersion,
+    /// What the object must be.
+    pub expected: Expected<'a>,
+}
+
+/// An object that may be stored.
+#[derive(Clone, Debug)]
+pub struct Admitted(Value);
+
+impl Admitted {
+    /// Checks a new object.
+    ///
+    /// # Errors
+    /// 400 for values that are the platform's own, 422 with all other faults.
+    pub fn new(object: Value, rules: Rules<'_>) -> Result<Self, ApiError> {
+        admit::check_reserved(&object, rules.kind)?;
+        let mut errors = decode::type_faults(&object, rules.expected);
+        if errors.is_empty() {
+            errors.extend(rules::on_create(&object, rules.kind));
+            errors.extend(admit::validate(&object, None, rules.version, WriteTarget::Main).errors);
+        }
+        if errors.is_empty() { Ok(Self(object)) } else { Err(ApiError::invalid(named(&object, rules), &errors)) }
+    }
+
+    /// Checks the next state of a stored object. Returns with it what is wrong and forgiven because it was so before.
+    ///
+    /// # Errors
+    /// As for [`Admitted::new`].
+    pub fn next(
+        object: Value,
+        stored: &Value,
+        target: WriteTarget,
+        rules: Rules<'_>,
+    ) -> Result<(Self, Vec<String>), ApiError> {
+        admit::check_reserved(&object, rules.kind)?;
+        let mut errors = rules::on_update(&object, stored, rules.kind);
+        let mut forgiven = Vec::new();
+        let faults = decode::type_faults(&object, rules.expected);
+        if faults.is_empty() {
+            errors.extend(rules::on_custom_update(&object, stored));
+            let verdict = admit::validate(&object, Some(stored), rules.version, target);
+            errors.extend(verdict.errors);
+            forgiven = verdict.forgiven.iter().map(ToString::to_string).collect();
+        }
+        errors.extend(faults);
+        if errors.is_empty() {
+            Ok((Self(object), forgiven))
+        } else {
+            Err(ApiError::invalid(named(&object, rules), &errors))
+        }
+    }
+
+    /// The object.
+    #[must_use]
+    pub fn object(&self) -> &Value {
+        &self.0
+    }
+
+    /// The object, to be stored.
+    #[must_use]
+    pub fn into_object(self) -> Value {
+        self.0
+    }
+}
+
+/// An object as errors name it: by the kind that it says it is.
+fn named(object: &Value, rules: Rules<'_>) -> Named {
+    Named {
+        group: rules.kind.group.clone(),
+        resource: rules.kind.names.plural.clone(),
+        kind: decode::kind_of(object).to_owned(),
+        name: metadata::member(object, "name").to_owned(),
+    }
+}
+
+/// Leaves out finalizers that Flux alone sets and the stored object does not have, so that what was saved with them can be
+/// brought back: nobody would remove them again. Returns a warning for each.
+#[must_use]
+pub fn leave_out_flux_finalizers(object: &mut Value, stored: Option<&Value>, kind: &Kind) -> Vec<String> {
+    if !matches!(kind.backend, KindBackend::Release(_)) {
+        return Vec::new();
+    }
+    let held = stored.and_then(|stored| stored.pointer("/metadata/finalizers")).and_then(Value::as_array);
+    let is_held = |finalizer: &Value| held.is_some_and(|held| held.contains(finalizer));
+    let Some(finalizers) = object.pointer_mut("/metadata/finalizers").and_then(Value::as_array_mut) else {
+        return Vec::new();
+    };
+    let mut warnings = Vec::new();
+    finalizers.retain(|finalizer| match finalizer.as_str() {
+        Some(name) if is_flux_finalizer(name) && !is_held(finalizer) => {
+            warnings
+                .push(format!("metadata.finalizers: {}: left out, since Flux alone sets and removes it", quoted(name)));
+            false
+        }
+        _ => true,
+    });
+    if finalizers.is_empty()
+        && !warnings.is_empty()
+        && let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut)
+    {
+        metadata.remove("finalizers");
+    }
+    warnings
+}
+
+#[cfg(test)]
+mod tests {
+    use kindsmith_schema::{compile::OwnStorage, form::DefinitionForm};
+    use serde_json::json;
+
+    use super::*;
+
+    fn kind(backend: &Value) -> Kind {
+        let definition = json!({
+            "metadata": {"name": "cups.example.com"},
+            "spec": {"group": "example.com", "scope": "Namespaced", "names": {"kind": "Cup", "plural": "cups"},
+                "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": {
+                    "type": "object", "x-kubernetes-preserve-unknown-fields": true}}}],
+                "backend": backend}});
+        DefinitionForm::Kindsmith.compile(&definition, OwnStorage::Available).unwrap()
+    }
+
+    fn reserving() -> Kind {
+        let mut kind = kind(&json!({"helmRelease": {"prefix": "cup-",
+            "chartRef": {"kind": "OCIRepository", "name": "cup", "namespace": "charts"}}}));
+        let KindBackend::Release(template) = &mut kind.backend else { panic!("no release") };
+        template.reserved_key_prefix = Some("_".to_owned());
+        kind
+    }
+
+    fn cup(spec: &Value) -> Value {
+        json!({"apiVersion": "example.com/v1", "kind": "Cup", "metadata": {"name": "one", "namespace": "a",
+            "resourceVersion": "1", "uid": "u", "creationTimestamp": "2026-01-01T00:00:00Z"}, "spec": spec})
+    }
+
+    #[test]
+    fn no_object_with_reserved_values_is_admitted() {
+        let kind = reserving();
+        let expected = Expected { api_version: "example.com/v1", version: "v1", kind: "Cup" };
+        let rules = Rules { kind: &kind, version: &kind.versions[0], expected };
+        let (own, reserved) = (cup(&json!({"a": 1})), cup(&json!({"a": 1, "_cluster": {"host": "x"}})));
+        assert!(Admitted::new(own.clone(), rules).is_ok());
+        assert_eq!(Admitted::new(reserved.clone(), rules).unwrap_err().code(), 400);
+        for target in [WriteTarget::Main, WriteTarget::Status] {
+            assert!(Admitted::next(own.clone(), &own, target, rules).is_ok());
+            assert_eq!(Admitted::next(reserved.clone(), &own, target, rules).unwrap_err().code(), 400);
+        }
+    }
+
+    #[test]
+    fn a_client_adds_no_finalizer_of_flux() {
+        let kind_on_releases = reserving();
+        let with = |finalizers: &Value| json!({"metadata": {"name": "one", "finalizers": finalizers}});
+        let left = |sent: &Value, stored: Option<&Value>, kind: &Kind| {
+            let mut object = with(sent);
+            let warnings = leave_out_flux_finalizers(&mut object, stored.map(with).as_ref(), kind);
+            (object["metadata"]["finalizers"].clone(), warnings.len())
+        };
+        let flux = json!(["finalizers.fluxcd.io"]);
+        let both = json!(["finalizers.fluxcd.io", "example.com/mine"]);
+        assert_eq!(left(&flux, None, &kind_on_releases), (Value::Null, 1));
+        assert_eq!(left(&both, None, &kind_on_releases), (json!(["example.com/mine"]), 1));
+        assert_eq!(left(&both, Some(&flux), &kind_on_releases), (both.clone(), 0));
+        assert_eq!(left(&json!([]), Some(&flux), &kind_on_releases), (json!([]), 0));
+        assert_eq!(left(&both, None, &kind(&json!({"store": {}}))), (both.clone(), 0));
+    }
+}
