@@ -37,6 +37,9 @@ pub mod openapi;
 /// A compiled definition.
 pub mod kind;
 
+/// Between the version of a kind that is stored and the one that is asked for.
+pub mod conversion;
+
 /// The order of versions.
 pub mod priority;
 

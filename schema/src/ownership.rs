@@ -30,7 +30,8 @@ pub enum Endpoint {
 }
 
 impl Kind {
-    fn version_of(&self, api_version: &str) -> Option<&KindVersion> {
+    /// The version of an `apiVersion`.
+    pub(crate) fn version_of(&self, api_version: &str) -> Option<&KindVersion> {
         self.versions.iter().find(|version| self.api_version(&version.name) == api_version)
     }
 

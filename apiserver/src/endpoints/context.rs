@@ -31,7 +31,7 @@ use crate::{
     },
     server::{Body, Lifecycle},
     storage::{
-        host::{Host, WriteOptions, WriteTarget},
+        host::{Generation, Host, WriteOptions, WriteTarget},
         kind_store::{self, KindStore},
         projection::Projection,
     },
@@ -184,6 +184,7 @@ impl Context {
         WriteOptions {
             persistence: kind_store::persistence(options.dry_run),
             field_manager: HOST_FIELD_MANAGER.to_owned(),
+            generation: Generation::Host,
         }
     }
 

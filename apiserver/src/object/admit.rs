@@ -1,8 +1,7 @@
 //! Pruning, defaulting and validating with the schema of the kind, in the order of k8s.io/apiextensions-apiserver.
 
-use std::collections::HashSet;
-
 use kindsmith_schema::{
+    conversion::keep_held,
     field::{FieldError, print::quoted},
     kind::{Kind, KindBackend, KindVersion, StatusRole},
     structural::{Against, Verdict},
@@ -29,60 +28,45 @@ pub fn check_reserved(object: &Value, kind: &Kind) -> Result<(), ApiError> {
 /// Drops unknown fields and fills in defaults. Returns the paths of what was dropped, sorted, those inside of the
 /// metadata of embedded resources last.
 ///
-/// What the stored object already has, unchanged, is kept even if the schema does not know it: it was put there by a hand
-/// other than the client's, and losing it silently would be worse than carrying it on.
+/// What `shown` has, the object before the write, is kept where it is unchanged, if the kind keeps what others put there:
+/// see [`kindsmith_schema::conversion`].
 ///
 /// # Errors
 /// An embedded resource that cannot be read.
 pub fn shape(
     object: &mut Value,
-    stored: Option<&Value>,
+    shown: Option<&Value>,
+    kind: &Kind,
     version: &KindVersion,
 ) -> Result<Vec<String>, Box<FieldError>> {
-    let before = stored.map(|_| object.clone());
-    let mut dropped = version.schema.prune(object);
-    if let (false, Some(before), Some(stored)) = (dropped.is_empty(), before, stored) {
-        restore(object, &before, stored);
-        let kept = version.schema.prune(&mut object.clone());
-        dropped.retain(|path| !kept.contains(path));
-    }
+    let mut dropped = prune(object, shown, kind, version);
     dropped.extend(version.schema.coerce(object)?);
     version.schema.default(object);
     Ok(dropped)
 }
 
-/// Puts back what pruning took although it is as it was stored: members, and items of lists wherever they are now.
-fn restore(pruned: &mut Value, before: &Value, stored: &Value) {
-    if pruned == before {
-        return;
+/// Drops unknown fields as [`shape`] does.
+pub(super) fn prune(object: &mut Value, shown: Option<&Value>, kind: &Kind, version: &KindVersion) -> Vec<String> {
+    let held = shown.filter(|_| kind.keeps_foreign_fields()).map(|shown| (object.clone(), shown));
+    let mut dropped = version.schema.prune(object);
+    if let (false, Some((before, shown))) = (dropped.is_empty(), held) {
+        keep_held(object, &before, shown);
+        let kept = version.schema.prune(&mut object.clone());
+        dropped.retain(|path| !kept.contains(path));
     }
-    if before == stored {
-        pruned.clone_from(stored);
-        return;
-    }
-    match (pruned, before, stored) {
-        (Value::Object(pruned), Value::Object(before), Value::Object(stored)) => {
-            for (key, held) in stored {
-                let Some(wanted) = before.get(key) else { continue };
-                match pruned.get_mut(key) {
-                    Some(kept) => restore(kept, wanted, held),
-                    None if wanted == held => drop(pruned.insert(key.clone(), held.clone())),
-                    None => {}
-                }
-            }
-        }
-        (Value::Array(pruned), Value::Array(before), Value::Array(stored)) => {
-            let held: HashSet<String> = stored.iter().map(Value::to_string).collect();
-            for (index, (kept, wanted)) in pruned.iter_mut().zip(before).enumerate() {
-                if held.contains(&wanted.to_string()) {
-                    kept.clone_from(wanted);
-                } else if let Some(held) = stored.get(index) {
-                    restore(kept, wanted, held);
-                }
-            }
-        }
-        _ => {}
-    }
+    dropped
+}
+
+/// Whether two objects are the same but for their metadata.
+pub(super) fn is_same_but_metadata(left: &Value, right: &Value) -> bool {
+    let members = |object: &Value| object.as_object().map_or(0, |members| members.len());
+    let has_metadata = |object: &Value| usize::from(object.get("metadata").is_some());
+    members(left) - has_metadata(left) == members(right) - has_metadata(right)
+        && left
+            .as_object()
+            .into_iter()
+            .flatten()
+            .all(|(name, value)| name == "metadata" || right.get(name) == Some(value))
 }
 
 /// Takes the part that a write may not change from the stored object.
@@ -159,14 +143,15 @@ mod tests {
                         "replicas": {"type": "integer"},
                         "users": {"type": "array", "items": {"type": "object", "properties": {
                             "name": {"type": "string"}}}}}}}}}}],
-                "backend": {"store": {}}}});
+                "backend": {"helmRelease": {
+                    "chartRef": {"kind": "OCIRepository", "name": "cup", "namespace": "charts"}, "prefix": "cup-"}}}});
         DefinitionForm::Kindsmith.compile(&definition, OwnStorage::Available).unwrap()
     }
 
     fn shaped(wanted: &Value, stored: &Value) -> (Value, Vec<String>) {
         let kind = kind();
         let mut object = json!({"spec": wanted});
-        let dropped = shape(&mut object, Some(&json!({"spec": stored})), &kind.versions[0]).unwrap();
+        let dropped = shape(&mut object, Some(&json!({"spec": stored})), &kind, &kind.versions[0]).unwrap();
         (object["spec"].clone(), dropped)
     }
 

@@ -30,36 +30,62 @@ pub struct Rules<'a> {
     pub expected: Expected<'a>,
 }
 
-/// An object that may be stored.
+/// An object that may be stored: of known fields alone, with its defaults, and valid.
 #[derive(Clone, Debug)]
-pub struct Admitted(Value);
+pub struct Admitted {
+    object: Value,
+    effect: Effect,
+}
+
+/// What a write changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Metadata at most, or the status.
+    Metadata,
+    /// The object counts one generation more.
+    Generation,
+}
 
 impl Admitted {
     /// Checks a new object.
     ///
     /// # Errors
     /// 400 for values that are the platform's own, 422 with all other faults.
-    pub fn new(object: Value, rules: Rules<'_>) -> Result<Self, ApiError> {
+    pub fn new(mut object: Value, rules: Rules<'_>) -> Result<Self, ApiError> {
         admit::check_reserved(&object, rules.kind)?;
+        admit::prune(&mut object, None, rules.kind, rules.version);
         let mut errors = decode::type_faults(&object, rules.expected);
         if errors.is_empty() {
             errors.extend(rules::on_create(&object, rules.kind));
             errors.extend(admit::validate(&object, None, rules.version, WriteTarget::Main).errors);
         }
-        if errors.is_empty() { Ok(Self(object)) } else { Err(ApiError::invalid(named(&object, rules), &errors)) }
+        if errors.is_empty() {
+            Ok(Self::pruned(object, Effect::Metadata, rules))
+        } else {
+            Err(ApiError::invalid(named(&object, rules), &errors))
+        }
     }
 
     /// Checks the next state of a stored object. Returns with it what is wrong and forgiven because it was so before.
     ///
+    /// The generation is compared before the object is pruned, as in kube-apiserver, which prunes the outcome of an apply
+    /// only when it is read again (k8s.io/apiextensions-apiserver/pkg/registry/customresource/strategy.go,
+    /// `PrepareForUpdate`). Here nothing unpruned is validated or stored.
+    ///
     /// # Errors
     /// As for [`Admitted::new`].
     pub fn next(
-        object: Value,
+        mut object: Value,
         stored: &Value,
         target: WriteTarget,
         rules: Rules<'_>,
     ) -> Result<(Self, Vec<String>), ApiError> {
         admit::check_reserved(&object, rules.kind)?;
+        let effect = match target {
+            WriteTarget::Main if !admit::is_same_but_metadata(&object, stored) => Effect::Generation,
+            WriteTarget::Main | WriteTarget::Status => Effect::Metadata,
+        };
+        admit::prune(&mut object, Some(stored), rules.kind, rules.version);
         let mut errors = rules::on_update(&object, stored, rules.kind);
         let mut forgiven = Vec::new();
         let faults = decode::type_faults(&object, rules.expected);
@@ -71,22 +97,34 @@ impl Admitted {
         }
         errors.extend(faults);
         if errors.is_empty() {
-            Ok((Self(object), forgiven))
+            Ok((Self::pruned(object, effect, rules), forgiven))
         } else {
             Err(ApiError::invalid(named(&object, rules), &errors))
         }
     }
 
+    fn pruned(mut object: Value, effect: Effect, rules: Rules<'_>) -> Self {
+        // An apply may leave nulls that are no values; in a release they would undo defaults of the chart.
+        rules.version.schema.drop_nulls(&mut object);
+        Self { object, effect }
+    }
+
     /// The object.
     #[must_use]
     pub fn object(&self) -> &Value {
-        &self.0
+        &self.object
+    }
+
+    /// What the write changes.
+    #[must_use]
+    pub fn effect(&self) -> Effect {
+        self.effect
     }
 
     /// The object, to be stored.
     #[must_use]
     pub fn into_object(self) -> Value {
-        self.0
+        self.object
     }
 }
 

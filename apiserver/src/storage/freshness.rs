@@ -186,7 +186,7 @@ mod tests {
         builtin::namespaces,
         cache::CacheLimits,
         embedded::Embedded,
-        host::{Persistence, WriteOptions},
+        host::{Generation, Persistence, WriteOptions},
     };
 
     #[tokio::test]
@@ -202,7 +202,11 @@ mod tests {
         cache.fill(Vec::new(), 1);
         assert!(freshness.reached(store.as_ref(), &namespaces(), &cache, Waiting::Always).await);
         let team = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "team"}});
-        let options = WriteOptions { persistence: Persistence::Durable, field_manager: "test".to_owned() };
+        let options = WriteOptions {
+            persistence: Persistence::Durable,
+            field_manager: "test".to_owned(),
+            generation: Generation::Host,
+        };
         store.create(&namespaces(), team, &options).await.unwrap();
         let resource = namespaces();
         let reached = freshness.reached(store.as_ref(), &resource, &cache, Waiting::Always);

@@ -62,6 +62,20 @@ pub struct WriteOptions {
     pub persistence: Persistence,
     /// The field manager to name to the host.
     pub field_manager: String,
+    /// Who counts the generations of an object.
+    pub generation: Generation,
+}
+
+/// Who counts the generations of an object that is updated.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Generation {
+    /// The host, which compares what it has with what it gets.
+    #[default]
+    Host,
+    /// The writer: this is the same one.
+    Same,
+    /// The writer: this is the next one.
+    Next,
 }
 
 /// What happens to objects that the deleted one owns.

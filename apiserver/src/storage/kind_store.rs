@@ -11,7 +11,6 @@ use std::{
 use kindsmith_schema::{
     field::print::quoted,
     kind::{Kind, KindBackend},
-    numbers,
 };
 use serde_json::Value;
 
@@ -21,7 +20,7 @@ use super::{
     freshness::{Freshness, Waiting},
     held_lists::HeldLists,
     host::{
-        DeleteOptions, Deleted, Host, HostError, HostResource, ListAt, Persistence, Progress, WriteOptions,
+        DeleteOptions, Deleted, Generation, Host, HostError, HostResource, ListAt, Persistence, Progress, WriteOptions,
         WriteTarget, tree,
     },
     kind_view::KindView,
@@ -30,7 +29,7 @@ use super::{
 };
 use crate::{
     encode::status::{ApiError, Named},
-    object::admitted::Admitted,
+    object::admitted::{Admitted, Effect},
     request::{Name, NameError, Namespace},
 };
 
@@ -247,20 +246,15 @@ impl KindStore {
     pub async fn create(
         &self,
         projection: &Projection,
-        instance: Admitted,
+        admitted: Admitted,
         options: &WriteOptions,
         named: &Named,
     ) -> Result<Value, ApiError> {
-        let mut instance = instance.into_object();
-        let namespace = text(&instance, "/metadata/namespace").filter(|held| !held.is_empty());
+        let namespace = text(admitted.object(), "/metadata/namespace").filter(|held| !held.is_empty());
         if let Some(namespace) = namespace {
             check_possible(&namespace)?;
         }
-        numbers::write_whole(&mut instance);
-        let host = match &projection.kind().backend {
-            KindBackend::Release(template) => template.create(&instance),
-            KindBackend::Stored => stored(projection.kind(), instance),
-        };
+        let host = projection.new_host(admitted);
         let created =
             self.host.create(&self.resource, host, options).await.map_err(|error| ApiError::from_host(error, named))?;
         Ok(projection.instance(&created))
@@ -274,24 +268,25 @@ impl KindStore {
         &self,
         projection: &Projection,
         read: &Read,
-        instance: Admitted,
+        admitted: Admitted,
         target: WriteTarget,
         options: &WriteOptions,
         named: &Named,
     ) -> Result<Written, ApiError> {
-        let mut instance = instance.into_object();
-        numbers::write_whole(&mut instance);
-        let next = match &projection.kind().backend {
-            KindBackend::Release(template) => template.put_changes(&instance, &read.instance, read.host.clone()),
-            KindBackend::Stored => stored(projection.kind(), instance),
+        let mut options = options.clone();
+        options.generation = match (&projection.kind().backend, admitted.effect()) {
+            (KindBackend::Release(_), _) => Generation::Host,
+            (KindBackend::Stored, Effect::Metadata) => Generation::Same,
+            (KindBackend::Stored, Effect::Generation) => Generation::Next,
         };
+        let next = projection.changed_host(admitted, read);
         // What changes nothing on a release is not sent: a patch without fields can move its revision.
         if next == read.host && matches!(projection.kind().backend, KindBackend::Release(_)) {
             return Ok(Written::Unchanged(projection.instance(&read.host)));
         }
         let written = self
             .host
-            .update(&self.resource, &read.host, next, target, options)
+            .update(&self.resource, &read.host, next, target, &options)
             .await
             .map_err(|error| ApiError::from_host(error, named))?;
         Ok(Written::Changed(projection.instance(&written)))
@@ -391,14 +386,6 @@ fn check_preconditions(instance: &Value, options: &DeleteOptions, named: &Named)
         }
     }
     Ok(())
-}
-
-/// The object as it is stored: in the storage version.
-fn stored(kind: &Kind, mut instance: Value) -> Value {
-    if let Some(version) = kind.storage_version() {
-        instance["apiVersion"] = Value::String(kind.api_version(&version.name));
-    }
-    instance
 }
 
 /// A kind as it is served: what was compiled, where it is kept, and a view for each served version.

@@ -88,7 +88,7 @@ mod tests {
         storage::{
             builtin::helm_releases,
             embedded::Embedded,
-            host::{DeleteOptions, Deleted, HostEvent, Persistence, WriteOptions},
+            host::{DeleteOptions, Deleted, Generation, HostEvent, Persistence, WriteOptions},
             source::Sink as _,
         },
     };
@@ -104,7 +104,11 @@ mod tests {
         let create = |name: &str| {
             let release = json!({"apiVersion": "helm.toolkit.fluxcd.io/v2", "kind": "HelmRelease",
                 "metadata": {"namespace": "a", "name": name}});
-            let options = WriteOptions { persistence: Persistence::Durable, field_manager: "test".to_owned() };
+            let options = WriteOptions {
+                persistence: Persistence::Durable,
+                field_manager: "test".to_owned(),
+                generation: Generation::Host,
+            };
             let (store, resource) = (&store, &resource);
             async move { store.create(resource, release, &options).await.unwrap() }
         };

@@ -1,20 +1,23 @@
-//! From a host object to an instance as one version of its kind serves it.
+//! Between a host object and an instance as one version of its kind serves it, both ways.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use kindsmith_schema::{
-    kind::{Kind, KindBackend, KindVersion},
+    kind::{Kind, KindBackend, KindVersion, StorageRole},
+    numbers,
     structural::Schema,
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{
     cache::{Entry, HeldJson},
     host::encoded,
+    kind_store::Read,
     texts::Texts,
     verdicts::{self, Verdicts},
 };
+use crate::object::admitted::Admitted;
 
 /// How one served version of a kind shows host objects.
 #[derive(Clone)]
@@ -61,30 +64,55 @@ impl Projection {
         }
     }
 
-    /// The instance in a host object, in this version, with defaults applied.
+    /// The instance in a host object, in this version: see [`kindsmith_schema::conversion`].
     #[must_use]
     pub fn instance(&self, host: &Value) -> Value {
         self.shown(host, Verdicts::told)
     }
 
     fn shown(&self, host: &Value, judge: impl Fn(&Verdicts, &Value, &Schema) -> Option<Arc<str>>) -> Value {
-        let mut instance = match &self.kind.backend {
-            KindBackend::Release(template) => {
-                let mut instance = template.get(host);
-                self.kind.own_from_release(&mut instance, host);
-                instance
-            }
-            KindBackend::Stored => host.clone(),
-        };
-        instance["apiVersion"] = json!(self.kind.api_version(&self.version().name));
-        instance["kind"] = json!(self.kind.names.kind);
-        self.version().schema.default(&mut instance);
+        let mut instance = self.kind.decode(host);
+        self.kind.convert(&mut instance, self.version());
         if matches!(self.kind.backend, KindBackend::Release(_))
             && let Some(fault) = judge(&self.verdicts, &instance, &self.version().schema)
         {
             verdicts::add_condition(&mut instance, &fault);
         }
         instance
+    }
+
+    /// The host object of a new instance of this version.
+    #[must_use]
+    pub fn new_host(&self, admitted: Admitted) -> Value {
+        let mut instance = admitted.into_object();
+        numbers::write_whole(&mut instance);
+        self.kind.encode(&mut instance, None);
+        match &self.kind.backend {
+            KindBackend::Release(template) => template.create(&instance),
+            KindBackend::Stored => instance,
+        }
+    }
+
+    /// The host object once an instance of this version replaces the one that was read.
+    #[must_use]
+    pub fn changed_host(&self, admitted: Admitted, read: &Read) -> Value {
+        let mut instance = admitted.into_object();
+        numbers::write_whole(&mut instance);
+        let KindBackend::Release(template) = &self.kind.backend else {
+            self.kind.encode(&mut instance, None);
+            return instance;
+        };
+        // What was shown in this version lacks what other versions alone declare: the two are compared in the storage
+        // version.
+        let decoded = self.is_converted().then(|| self.kind.decode(&read.host));
+        let shown = decoded.as_ref().unwrap_or(&read.instance);
+        self.kind.encode(&mut instance, Some(shown));
+        template.put_changes(&instance, shown, read.host.clone())
+    }
+
+    /// Whether instances of this version are converted on their way to the backend.
+    fn is_converted(&self) -> bool {
+        self.version().storage == StorageRole::Converted
     }
 
     /// The host object's name for an instance.

@@ -124,6 +124,45 @@ fn coerce_resource(
     Ok(())
 }
 
+/// Drops what cannot be read of the type and the metadata of the resources inside of `value`, and the fields of their
+/// metadata that are not known.
+pub(super) fn repair(value: &mut Value, schema: &Node) {
+    if schema.absent.resources {
+        return;
+    }
+    match value {
+        Value::Object(map) => {
+            if schema.extensions.embedded_resource {
+                repair_resource(map);
+            }
+            for (name, value) in map.iter_mut() {
+                if let Some(field) = schema.field(name) {
+                    repair(value, field);
+                }
+            }
+        }
+        Value::Array(items) => {
+            if let Some(schema) = schema.items.as_deref() {
+                items.iter_mut().for_each(|item| repair(item, schema));
+            }
+        }
+        _ => {}
+    }
+}
+
+fn repair_resource(map: &mut Map<String, Value>) {
+    for name in ["apiVersion", "kind"] {
+        if map.get(name).is_some_and(|value| !value.is_string()) {
+            map.remove(name);
+        }
+    }
+    match map.get_mut("metadata") {
+        Some(Value::Object(fields)) => *fields = object_meta::read_what_can_be(fields),
+        Some(_) => drop(map.remove("metadata")),
+        None => {}
+    }
+}
+
 /// Whether there is nothing to look at closely: most resources are right, and their paths need not be made.
 fn looks_sound(map: &Map<String, Value>) -> bool {
     let mut errors = Collector::default();

@@ -178,6 +178,27 @@ impl Schema {
         embedded::coerce(object, &self.inner.root)
     }
 
+    /// Drops from an object that was stored what the schema does not know, and what cannot be read of the type and the
+    /// metadata of resources inside of it: the schema may be another than the one by which the object was written.
+    ///
+    /// Source: k8s.io/apiextensions-apiserver/pkg/apiserver/customresource_handler.go (`unstructuredSchemaCoercer` with
+    /// `dropInvalidMetadata`).
+    pub fn keep_known(&self, object: &mut Value) {
+        prune::prune(object, &self.inner.root, prune::Level::Resource);
+        embedded::repair(object, &self.inner.root);
+    }
+
+    /// Drops what the schema does not know and one of `others` declares, but the status. What none of them declares stays.
+    pub fn drop_declared_by(&self, object: &mut Value, others: &[&Self]) {
+        let others: Vec<&Node> = others.iter().map(|other| &other.inner.root).collect();
+        prune::drop_declared(object, &self.inner.root, &others);
+    }
+
+    /// Drops non-nullable nulls that have no default.
+    pub fn drop_nulls(&self, object: &mut Value) {
+        default::drop_nulls(object, &self.inner.root);
+    }
+
     /// Drops non-nullable nulls that have no default, and fills in defaults.
     pub fn default(&self, object: &mut Value) {
         default::default(object, &self.inner.root);

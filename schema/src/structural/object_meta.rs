@@ -125,6 +125,21 @@ pub fn read(metadata: &Value) -> Result<(Map<String, Value>, Vec<String>), Strin
     }
 }
 
+/// Metadata as kube-apiserver keeps it when it reads what it has stored: a field that cannot be read is dropped
+/// (`GetObjectMetaWithOptions` with `DropMalformedFields`).
+pub(super) fn read_what_can_be(metadata: &Map<String, Value>) -> Map<String, Value> {
+    let way = Way { names: "", path: "" };
+    let mut reader = Reader { unknown: Vec::new() };
+    if let Ok(read) = reader.members(metadata, &META, &way) {
+        return read;
+    }
+    let alone = |(name, value): (&String, &Value)| {
+        let field = Map::from_iter([(name.clone(), value.clone())]);
+        reader.members(&field, &META, &way).unwrap_or_default()
+    };
+    metadata.iter().flat_map(alone).collect()
+}
+
 /// Go's name of the kind of a value.
 fn kind(value: &Value) -> &'static str {
     match value {

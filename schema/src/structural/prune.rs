@@ -136,3 +136,51 @@ fn prune_map(map: &mut Map<String, Value>, schema: &Node, mode: Mode, trail: Tra
         map.retain(|name, _| is_known(name));
     }
 }
+
+/// Drops the fields that `own` does not know and one of `others` declares: names as a property or takes as an entry of a
+/// map. What none of them declares stays. The status of a resource is not looked at.
+pub(super) fn drop_declared(object: &mut Value, own: &Node, others: &[&Node]) {
+    let Value::Object(map) = object else { return };
+    let status = map.remove("status");
+    drop_declared_fields(map, Some(own), others, Level::Resource);
+    map.extend(status.map(|status| ("status".to_owned(), status)));
+}
+
+fn drop_declared_below(value: &mut Value, own: Option<&Node>, others: &[&Node]) {
+    match value {
+        Value::Object(map) => {
+            let embedded = own.is_some_and(|own| own.extensions.embedded_resource);
+            drop_declared_fields(map, own, others, if embedded { Level::Resource } else { Level::Value });
+        }
+        Value::Array(items) => {
+            let own_items = own.and_then(|own| own.items.as_deref());
+            if own_items.is_none() && own.is_some_and(Node::preserves_unknown_fields) {
+                return;
+            }
+            let others: Vec<&Node> = others.iter().filter_map(|other| other.items.as_deref()).collect();
+            items.iter_mut().for_each(|item| drop_declared_below(item, own_items, &others));
+        }
+        _ => {}
+    }
+}
+
+fn drop_declared_fields(map: &mut Map<String, Value>, own: Option<&Node>, others: &[&Node], level: Level) {
+    map.retain(|name, value| {
+        if level == Level::Resource && is_meta_field(name) {
+            return true;
+        }
+        let property = own.and_then(|own| own.properties.get(name));
+        let entry = own.and_then(|own| own.additional.as_ref());
+        if property.is_none() && entry.is_none() {
+            let is_kept = own.is_some_and(Node::preserves_unknown_fields);
+            return is_kept || !others.iter().any(|other| declares(other, name));
+        }
+        let others: Vec<&Node> = others.iter().filter_map(|other| other.field(name)).collect();
+        drop_declared_below(value, property.or(entry.and_then(Additional::schema)), &others);
+        true
+    });
+}
+
+fn declares(schema: &Node, name: &str) -> bool {
+    schema.properties.contains_key(name) || schema.additional.as_ref().is_some_and(|it| *it != Additional::Any(false))
+}

@@ -79,8 +79,8 @@ impl Pair {
     pub async fn step(&mut self, step: &Step) -> Result<Option<String>> {
         match step {
             Step::Ask(ask) => self.ask(ask).await,
-            Step::Watch { query, accept } => {
-                self.watch(query, accept).await?;
+            Step::Watch { version, query, accept } => {
+                self.watch(version, query, accept).await?;
                 Ok(None)
             }
         }
@@ -150,15 +150,15 @@ impl Pair {
             Body::Text(text) => text.clone(),
             Body::Seen(change) => {
                 let seen = ask.name.and_then(|name| self.seen[side].objects.get(name)).and_then(|all| all.last());
-                let mut object = seen.cloned().unwrap_or_else(
-                    || json!({"apiVersion": "{group}/v1", "kind": "Twin", "metadata": {"name": ask.name}}),
-                );
+                let mut object =
+                    seen.cloned().unwrap_or_else(|| json!({"kind": "Twin", "metadata": {"name": ask.name}}));
+                object["apiVersion"] = json!(format!("{{group}}/{}", ask.version));
                 merge(&mut object, change);
                 object.to_string()
             }
         };
         let name = ask.name.map(|name| format!("/{name}")).unwrap_or_default();
-        let mut path = format!("{}{name}{}", self.collection(side), ask.tail);
+        let mut path = format!("{}{name}{}", self.collection(side, ask.version), ask.tail);
         if !ask.query.is_empty() {
             path = format!("{path}?{}", ask.query);
         }
@@ -171,8 +171,8 @@ impl Pair {
         Answer::to(&self.sides[side].client, request).await.with_context(|| format!("{} {path}", ask.method))
     }
 
-    fn collection(&self, side: usize) -> String {
-        format!("/apis/{}/v1/namespaces/{}/twins", self.sides[side].group, self.namespace)
+    fn collection(&self, side: usize, version: &str) -> String {
+        format!("/apis/{}/{version}/namespaces/{}/twins", self.sides[side].group, self.namespace)
     }
 
     /// Puts what this side knows in the place of tokens.
@@ -190,22 +190,22 @@ impl Pair {
             .replace("{continue}", &self.seen[side].continue_token)
     }
 
-    async fn watch(&mut self, query: &str, accept: &'static str) -> Result<()> {
+    async fn watch(&mut self, version: &str, query: &str, accept: &'static str) -> Result<()> {
         let mut opened = Vec::new();
         for side in 0..2 {
             let mut query = self.fill(side, None, query);
             if query.contains("{list}") {
-                let request = Request::get(self.collection(side)).body(Vec::new())?;
+                let request = Request::get(self.collection(side, version)).body(Vec::new())?;
                 let list = Answer::to(&self.sides[side].client, request).await?;
                 query = query.replace("{list}", list.body["metadata"]["resourceVersion"].as_str().unwrap_or_default());
             }
-            let path = format!("{}?watch=true&timeoutSeconds=300&{query}", self.collection(side));
+            let path = format!("{}?watch=true&timeoutSeconds=300&{query}", self.collection(side, version));
             let request = Request::get(path.trim_end_matches('&')).header("accept", accept).body(Vec::new())?;
             opened.push(Watching::open(&self.sides[side].client, request).await?);
         }
         self.requests += 1;
         if let (Some(theirs), Some(ours)) = (opened.pop(), opened.pop()) {
-            self.watches.push((format!("watch {query} as {accept}"), ours, theirs));
+            self.watches.push((format!("watch {version}?{query} as {accept}"), ours, theirs));
         }
         Ok(())
     }

@@ -10,6 +10,9 @@ use serde_json::{Value, json};
 
 mod apply;
 mod scale;
+mod versions;
+
+pub use versions::sequence as versions_sequence;
 
 /// One thing to ask of both sides.
 #[derive(Clone)]
@@ -18,6 +21,8 @@ pub enum Step {
     Ask(Ask),
     /// Opens a watch with this query, from the revision of a list that is made before it if `{list}` is in the query.
     Watch {
+        /// The version.
+        version: &'static str,
         /// The query, without `watch`.
         query: String,
         /// The `Accept` header.
@@ -30,7 +35,7 @@ impl fmt::Debug for Step {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Ask(ask) => ask.fmt(out),
-            Self::Watch { query, accept } => write!(out, "WATCH ?{query} accept={accept}"),
+            Self::Watch { version, query, accept } => write!(out, "WATCH {version}?{query} accept={accept}"),
         }
     }
 }
@@ -38,6 +43,8 @@ impl fmt::Debug for Step {
 /// A request, with tokens.
 #[derive(Clone)]
 pub struct Ask {
+    /// The version.
+    pub version: &'static str,
     /// The method.
     pub method: &'static str,
     /// Which object; `None` is the collection.
@@ -71,7 +78,8 @@ impl Ask {
 impl fmt::Debug for Ask {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = self.name.map(|name| format!("/{name}")).unwrap_or_default();
-        write!(out, "{} {name}{}?{} accept={}", self.method, self.tail, self.query, self.accept)?;
+        let Self { version, method, tail, query, accept, .. } = self;
+        write!(out, "{method} {version}{name}{tail}?{query} accept={accept}")?;
         match &self.body {
             Body::None => Ok(()),
             Body::Text(text) => write!(out, " type={} body={text}", self.content_type),
@@ -93,6 +101,9 @@ pub enum Body {
 
 /// The objects' names.
 pub const NAMES: [&str; 4] = ["a", "b", "c", "d"];
+
+/// The version that is asked where there is no choice.
+pub const VERSION: &str = "v1";
 
 /// Whether an answer may come from memory, and be older than the last write.
 pub fn may_be_stale(query: &str) -> bool {
@@ -305,7 +316,7 @@ fn create() -> impl Strategy<Value = Ask> {
             merge(&mut object["metadata"], &metadata);
             merge(&mut object, &oddity);
             let body = Body::Text(object.to_string());
-            Ask { method: "POST", name: None, tail: "", query, content_type, accept, body }
+            Ask { version: VERSION, method: "POST", name: None, tail: "", query, content_type, accept, body }
         },
     )
 }
@@ -315,6 +326,7 @@ fn get() -> impl Strategy<Value = Ask> {
         select(&["", "", "", "resourceVersion=0", "resourceVersion={rv}", "resourceVersion=x", "pretty=1"][..]);
     let tails = prop_oneof![6 => Just(""), 1 => Just("/status"), 1 => Just("/nothing")];
     (name(), tails, queries, accept()).prop_map(|(name, tail, query, accept)| Ask {
+        version: VERSION,
         method: "GET",
         name: Some(name),
         tail,
@@ -362,7 +374,7 @@ fn list() -> impl Strategy<Value = Ask> {
     ];
     (selectors(), revision, page, accept).prop_map(|(selectors, revision, page, accept)| {
         let query = format!("{selectors}{revision}{page}").trim_start_matches('&').to_owned();
-        Ask { method: "GET", name: None, tail: "", query, content_type: "", accept, body: Body::None }
+        Ask { version: VERSION, method: "GET", name: None, tail: "", query, content_type: "", accept, body: Body::None }
     })
 }
 
@@ -392,7 +404,7 @@ fn update() -> impl Strategy<Value = Ask> {
     (name(), tails, changes, write_query(), accept(), content_type()).prop_map(
         |(name, tail, change, query, accept, content_type)| {
             let body = Body::Seen(change);
-            Ask { method: "PUT", name: Some(name), tail, query, content_type, accept, body }
+            Ask { version: VERSION, method: "PUT", name: Some(name), tail, query, content_type, accept, body }
         },
     )
 }
@@ -452,7 +464,7 @@ fn patch() -> impl Strategy<Value = Ask> {
     (name(), tails, prop_oneof![6 => merges, 4 => operations, 1 => odd], write_query(), accept()).prop_map(
         |(name, tail, (content_type, patch), query, accept)| {
             let body = Body::Text(patch);
-            Ask { method: "PATCH", name: Some(name), tail, query, content_type, accept, body }
+            Ask { version: VERSION, method: "PATCH", name: Some(name), tail, query, content_type, accept, body }
         },
     )
 }
@@ -486,7 +498,16 @@ fn delete() -> impl Strategy<Value = Ask> {
     let queries = prop_oneof![6 => Just(""), 1 => Just("dryRun=All"), 1 => Just("propagationPolicy=Orphan"),
         1 => Just("propagationPolicy=Background"), 1 => Just("gracePeriodSeconds=5"), 1 => Just("dryRun=x")];
     (name(), delete_body(), queries, accept(), content_type()).prop_map(|(name, body, query, accept, content_type)| {
-        Ask { method: "DELETE", name: Some(name), tail: "", query: query.to_owned(), content_type, accept, body }
+        Ask {
+            version: VERSION,
+            method: "DELETE",
+            name: Some(name),
+            tail: "",
+            query: query.to_owned(),
+            content_type,
+            accept,
+            body,
+        }
     })
 }
 
@@ -495,7 +516,16 @@ fn delete_collection() -> impl Strategy<Value = Ask> {
         |(selectors, other, body)| {
             let query = format!("{selectors}{other}").trim_start_matches('&').to_owned();
             let content_type = "application/json";
-            Ask { method: "DELETE", name: None, tail: "", query, content_type, accept: "application/json", body }
+            Ask {
+                version: VERSION,
+                method: "DELETE",
+                name: None,
+                tail: "",
+                query,
+                content_type,
+                accept: "application/json",
+                body,
+            }
         },
     )
 }
@@ -503,6 +533,7 @@ fn delete_collection() -> impl Strategy<Value = Ask> {
 /// Requests that no client should send.
 fn odd() -> impl Strategy<Value = Ask> {
     let ask = |method, name, tail, content_type, body: &str| Ask {
+        version: VERSION,
         method,
         name,
         tail,
@@ -576,7 +607,7 @@ fn watch() -> impl Strategy<Value = Step> {
     ];
     (selectors(), starts, accepts).prop_map(|(selectors, start, accept)| {
         let query = format!("{selectors}&{start}").trim_matches('&').to_owned();
-        Step::Watch { query, accept }
+        Step::Watch { version: VERSION, query, accept }
     })
 }
 

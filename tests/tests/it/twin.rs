@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use kindsmith_tests::twin::pair::{Pair, Side};
-use kindsmith_tests::twin::plan::{Ask, Body, Step, apply_sequence, scale_sequence, sequence};
+use kindsmith_tests::twin::plan::{
+    Ask, Body, Step, VERSION, apply_sequence, scale_sequence, sequence, versions_sequence,
+};
 use kindsmith_tests::{ControlPlane, Dev, wait};
 use proptest::strategy::{BoxedStrategy, Just, Strategy as _};
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
@@ -24,6 +26,9 @@ const APPLY_PART: usize = 2;
 
 /// Which part of them is sent to a kind that is kept in releases, besides.
 const RELEASE_PART: usize = 2;
+
+/// Which part of them is sent in two versions, besides, to each backend.
+const VERSIONS_PART: usize = 10;
 
 /// Where random sequences start from, when this variable does not say another number.
 const SEED: (&str, u64) = ("KINDSMITH_TWIN_SEED", 1);
@@ -78,7 +83,54 @@ fn version() -> Value {
     })
 }
 
-fn manifest(kind: &str, backend: Backend) -> Value {
+/// How many versions the kind has.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Versions {
+    /// `v1` alone.
+    One,
+    /// `v1`, which is stored, and `v1beta1`, of which each knows fields that the other does not.
+    Two,
+}
+
+/// The version, and one whose schema differs.
+fn two_versions(mut stored: Value) -> Vec<Value> {
+    let text = json!({"type": "string"});
+    let with_default = |default: &str| json!({"type": "string", "default": default});
+    let closed = |fields: Value| json!({"type": "object", "properties": fields});
+    let open =
+        |fields: Value| json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true, "properties": fields});
+    let mut other = stored.clone();
+    other["name"] = json!("v1beta1");
+    other["storage"] = json!(false);
+    let spec = "/schema/openAPIV3Schema/properties/spec/properties";
+    let own = json!({
+        "new": text, "late": with_default("L"), "early": text, "loose": closed(json!({"a": text})),
+        "open": open(json!({
+            "tls": closed(json!({"a": text})),
+            "list": {"type": "array", "items": closed(json!({"a": text}))},
+            "map": {"type": "object", "additionalProperties": closed(json!({"a": text, "late": with_default("L")}))}})),
+    });
+    let others = json!({
+        "old": text, "late": text, "early": with_default("E"), "loose": open(json!({"a": text})),
+        "open": open(json!({
+            "tls": closed(json!({"a": text, "b": with_default("B")})),
+            "map": {"type": "object", "additionalProperties": closed(json!({"a": text}))}})),
+    });
+    for (version, fields) in [(&mut stored, own), (&mut other, others)] {
+        let fields = fields.as_object().cloned().unwrap_or_default();
+        if let Some(known) = version.pointer_mut(spec).and_then(Value::as_object_mut) {
+            known.extend(fields);
+        }
+    }
+    if let Some(port) = other.pointer_mut(&format!("{spec}/ports/items/properties")) {
+        port["weight"] = json!({"type": "integer", "default": 3});
+    }
+    other["additionalPrinterColumns"] = json!([{"name": "Old", "type": "string", "jsonPath": ".spec.old"}]);
+    other["selectableFields"] = json!([{"jsonPath": ".spec.old"}, {"jsonPath": ".spec.mode"}]);
+    vec![stored, other]
+}
+
+fn manifest(kind: &str, backend: Backend, versions: Versions) -> Value {
     let names = json!({"kind": "Twin", "plural": "twins", "singular": "twin", "listKind": "TwinList"});
     let mut version = version();
     if backend == Backend::Release {
@@ -91,7 +143,11 @@ fn manifest(kind: &str, backend: Backend) -> Value {
     if is_ours && backend == Backend::Release {
         version["subresources"] = json!({});
     }
-    let mut spec = json!({"group": GROUP, "scope": "Namespaced", "names": names, "versions": [version]});
+    let versions = match versions {
+        Versions::One => vec![version],
+        Versions::Two => two_versions(version),
+    };
+    let mut spec = json!({"group": GROUP, "scope": "Namespaced", "names": names, "versions": versions});
     let api_version = if is_ours {
         spec["backend"] = match backend {
             Backend::Store => json!({"store": {}}),
@@ -135,17 +191,17 @@ async fn run(ours: &Side, theirs: &Side, namespace: &str, steps: &[Step]) -> Res
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 6)]
 async fn a_kind_of_ours_answers_as_its_twin_does() -> Result<()> {
-    compare(Backend::Store, || sequence().boxed(), number(REQUESTS)).await
+    compare(Backend::Store, Versions::One, || sequence().boxed(), number(REQUESTS)).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 6)]
 async fn the_scale_of_a_kind_of_ours_answers_as_its_twins_does() -> Result<()> {
-    compare(Backend::Store, || scale_sequence().boxed(), number(REQUESTS) / SCALE_PART).await
+    compare(Backend::Store, Versions::One, || scale_sequence().boxed(), number(REQUESTS) / SCALE_PART).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 6)]
 async fn many_managers_own_fields_of_a_kind_of_ours_as_of_its_twin() -> Result<()> {
-    compare(Backend::Store, || apply_sequence().boxed(), number(REQUESTS) / APPLY_PART).await
+    compare(Backend::Store, Versions::One, || apply_sequence().boxed(), number(REQUESTS) / APPLY_PART).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 6)]
@@ -157,7 +213,12 @@ async fn a_kind_kept_in_releases_answers_as_its_twin_does() -> Result<()> {
     };
     let sequences =
         move || sequence().prop_map(move |steps| steps.into_iter().filter(of_release).collect::<Vec<_>>()).boxed();
-    compare(Backend::Release, sequences, number(REQUESTS) / RELEASE_PART).await
+    compare(Backend::Release, Versions::One, sequences, number(REQUESTS) / RELEASE_PART).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 6)]
+async fn a_kind_in_two_versions_answers_as_its_twin_does() -> Result<()> {
+    compare(Backend::Store, Versions::Two, || versions_sequence().boxed(), number(REQUESTS) / VERSIONS_PART).await
 }
 
 /// More than a request may have: the limit is 3 MiB.
@@ -169,6 +230,7 @@ async fn bodies_that_are_too_large_are_refused_as_its_twin_refuses_them() -> Res
         let spec = json!({"free": {"pad": "x".repeat(TOO_LARGE_BYTES)}});
         let body = json!({"apiVersion": "{group}/v1", "kind": "Twin", "metadata": {"name": "a"}, "spec": spec});
         Step::Ask(Ask {
+            version: VERSION,
             method,
             name,
             tail: "",
@@ -189,18 +251,22 @@ async fn bodies_that_are_too_large_are_refused_as_its_twin_refuses_them() -> Res
         ];
         Just(steps).boxed()
     };
-    compare(Backend::Store, steps, 6).await
+    compare(Backend::Store, Versions::One, steps, 6).await
 }
 
 async fn compare(
     backend: Backend,
+    versions: Versions,
     sequences: impl Fn() -> BoxedStrategy<Vec<Step>> + Copy + Send + 'static,
     wanted: usize,
 ) -> Result<()> {
     let control_plane = ControlPlane::start().await?;
     let dev = Dev::start(Vec::<String>::new()).await?;
-    control_plane.apply(&manifest("CustomResourceDefinition", backend).to_string()).await?;
-    dev.kubectl(["apply", "-f", "-"]).stdin(&manifest("ApplicationDefinition", backend).to_string()).ok().await?;
+    control_plane.apply(&manifest("CustomResourceDefinition", backend, versions).to_string()).await?;
+    dev.kubectl(["apply", "-f", "-"])
+        .stdin(&manifest("ApplicationDefinition", backend, versions).to_string())
+        .ok()
+        .await?;
     let ours = Side { client: dev.client().await?, group: GROUP.to_owned() };
     let theirs = Side { client: control_plane.client().await?, group: GROUP.to_owned() };
     for side in [&ours, &theirs] {

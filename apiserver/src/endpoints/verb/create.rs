@@ -43,7 +43,7 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
     if decode::check_api_version(&object, expected).is_err() {
         complaints.extend(decode::fields_of_no_schema(&object, expected));
     } else if decode::is_kind(&object, expected) {
-        let dropped = admit::shape(&mut object, None, version);
+        let dropped = admit::shape(&mut object, None, context.projection.kind(), version);
         let dropped = dropped.map_err(|error| decode::fault(&object, expected, &context.body, &error.to_string()))?;
         complaints.extend(dropped.iter().map(|path| format!("unknown field \"{path}\"")));
     }

@@ -51,7 +51,7 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
     if let Err(ApiError::NotFound(_)) = &written {
         // What is wrong with the body is said all the same.
         let (mut object, mut complaints) = (decoded.object.clone(), decoded.complaints.clone());
-        let dropped = admit::shape(&mut object, None, context.projection.version());
+        let dropped = admit::shape(&mut object, None, context.projection.kind(), context.projection.version());
         let dropped = dropped.map_err(|error| fault(&object, &error.to_string()))?;
         complaints.extend(dropped.iter().map(|path| format!("unknown field \"{path}\"")));
         context.judge_complaints(complaints, options.field_validation, |text| fault(&object, &text))?;

@@ -134,7 +134,7 @@ async fn round(
     // An object whose owners are known was made from one that had been shaped.
     if known == Owners::ByUpdate && decode::is_kind(&object, context.expected()) {
         let before = shown.unwrap_or_else(|| object.clone());
-        let dropped = admit::shape(&mut object, Some(&read.instance), version);
+        let dropped = admit::shape(&mut object, Some(&read.instance), context.projection.kind(), version);
         let dropped = dropped.map_err(|error| fault(&before, &error.to_string()))?;
         complaints.extend(dropped.iter().map(|path| format!("unknown field \"{path}\"")));
         context.judge_complaints(complaints, options.field_validation, |text| fault(&before, &text))?;

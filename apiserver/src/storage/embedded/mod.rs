@@ -207,8 +207,8 @@ impl Host for Embedded {
         options: &WriteOptions,
     ) -> Result<Value, HostError> {
         let revision = semantics::text(current, "/metadata/resourceVersion").to_owned();
-        let written =
-            self.write(resource.clone(), Write::Update { revision, next, target }, options.persistence).await?;
+        let write = Write::Update { revision, next, target, counted: options.generation };
+        let written = self.write(resource.clone(), write, options.persistence).await?;
         Ok(written.into_object())
     }
 

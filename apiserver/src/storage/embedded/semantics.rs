@@ -5,7 +5,9 @@
 use serde_json::{Value, json};
 
 use super::status;
-use crate::storage::host::{DeleteOptions, HostError, HostResource, Propagation, StatusEndpoint, WriteTarget};
+use crate::storage::host::{
+    DeleteOptions, Generation, HostError, HostResource, Propagation, StatusEndpoint, WriteTarget,
+};
 
 /// What comes from outside: the time and randomness.
 pub(super) struct Moment {
@@ -60,12 +62,15 @@ pub(super) fn update(
     mut next: Value,
     revision: &str,
     target: WriteTarget,
+    counted: Generation,
 ) -> Result<Outcome, HostError> {
     let name = text(stored, "/metadata/name");
     if revision != text(stored, "/metadata/resourceVersion") {
         return Err(status::modified(resource, name));
     }
     match (target, resource.status) {
+        // Who counts the generations has settled what a write may not change, too.
+        _ if counted != Generation::Host => {}
         (WriteTarget::Status, _) => {
             let mut changed = stored.clone();
             copy(&mut changed, &next, "status");
@@ -102,10 +107,15 @@ pub(super) fn update(
             return Err(status::finalizers_added(resource, name, &added));
         }
     }
-    if next == *stored {
+    let is_next = match counted {
+        Generation::Host => spec_changed(resource, stored, &next),
+        Generation::Same => false,
+        Generation::Next => true,
+    };
+    if next == *stored && !is_next {
         return Ok(Outcome::Unchanged(next));
     }
-    if spec_changed(resource, stored, &next) {
+    if is_next {
         next["metadata"]["generation"] = json!(generation(stored) + 1);
     }
     if deleting && finalizers.is_empty() && namespace_is_empty(resource, &next) {

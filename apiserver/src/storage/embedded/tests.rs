@@ -2,7 +2,7 @@ use kindsmith_crds::Scope;
 use serde_json::json;
 
 use super::*;
-use crate::storage::host::{Persistence, Propagation, StatusEndpoint};
+use crate::storage::host::{Generation, Persistence, Propagation, StatusEndpoint};
 
 fn resource() -> HostResource {
     HostResource {
@@ -16,7 +16,7 @@ fn resource() -> HostResource {
 }
 
 fn write(persistence: Persistence) -> WriteOptions {
-    WriteOptions { persistence, field_manager: "test".to_owned() }
+    WriteOptions { persistence, field_manager: "test".to_owned(), generation: Generation::Host }
 }
 
 fn delete(persistence: Persistence) -> DeleteOptions {

@@ -17,7 +17,7 @@ use super::{
     semantics::{self, Moment, Outcome, text},
     status,
 };
-use crate::storage::host::{DeleteOptions, HostError, HostEvent, HostResource, Persistence, WriteTarget};
+use crate::storage::host::{DeleteOptions, Generation, HostError, HostEvent, HostResource, Persistence, WriteTarget};
 
 /// Changes that one transaction forgets, so that a short memory of a long past does not hold up writes.
 const FORGOTTEN_PER_TRANSACTION_MAX: u64 = 4096;
@@ -43,6 +43,8 @@ pub(super) enum Write {
         next: Value,
         /// The part that may change.
         target: WriteTarget,
+        /// Who counts its generations.
+        counted: Generation,
     },
     /// An object goes.
     Delete {
@@ -269,8 +271,8 @@ fn one(
         }
         (Write::Create { .. }, Some(_)) => return Err(status::already_exists(resource, &name)),
         (Write::Create { object }, None) => Outcome::Store(semantics::create(resource, object, &moment())),
-        (Write::Update { revision, next, target }, stored) => {
-            semantics::update(resource, stored.as_ref().ok_or_else(missing)?, next, &revision, target)?
+        (Write::Update { revision, next, target, counted }, stored) => {
+            semantics::update(resource, stored.as_ref().ok_or_else(missing)?, next, &revision, target, counted)?
         }
         (Write::Delete { options, .. }, stored) => {
             semantics::delete(resource, stored.as_ref().ok_or_else(missing)?, &options, &moment())?

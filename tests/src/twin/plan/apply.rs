@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Value, json};
 
-use super::{Ask, Body, accept, manager, merge, metadata, name, rarely, spec};
+use super::{Ask, Body, VERSION, accept, manager, merge, metadata, name, rarely, spec};
 
 /// What a manager applies; most of it is valid.
 fn configuration() -> impl Strategy<Value = Value> {
@@ -55,6 +55,7 @@ pub(super) fn apply() -> impl Strategy<Value = Ask> {
     let force = prop_oneof![3 => Just(None), 3 => Just(Some("force=true")), 1 => Just(Some("force=false"))];
     let other = rarely(&["dryRun=All", "fieldValidation=Strict", "fieldValidation=Ignore"]);
     (name(), tails, (manager, force, other), accept(), text()).prop_map(|(name, tail, options, accept, text)| Ask {
+        version: VERSION,
         method: "PATCH",
         name: Some(name),
         tail,

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Value, json};
 
-use super::{Ask, Body, accept, merge, name, write_query};
+use super::{Ask, Body, VERSION, accept, merge, name, write_query};
 
 /// Requests of the scale subresource, whose replicas are `spec.size`.
 pub(super) fn scale() -> impl Strategy<Value = Ask> {
@@ -44,6 +44,6 @@ pub(super) fn scale() -> impl Strategy<Value = Ask> {
     (name(), requests, write_query(), accept()).prop_map(|(name, (method, content_type, text), query, accept)| {
         let body = if text.is_empty() { Body::None } else { Body::Text(text.replace("{name}", name)) };
         let query = if method == "GET" { String::new() } else { query };
-        Ask { method, name: Some(name), tail: "/scale", query, content_type, accept, body }
+        Ask { version: VERSION, method, name: Some(name), tail: "/scale", query, content_type, accept, body }
     })
 }

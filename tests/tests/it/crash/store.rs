@@ -17,8 +17,8 @@ use kindsmith_apiserver::{
     storage::{
         embedded::{Embedded, OpenError, Retention},
         host::{
-            DeleteOptions, Host as _, HostError, HostEvent, HostResource, ListAt, Persistence, StatusEndpoint,
-            WriteOptions, WriteTarget,
+            DeleteOptions, Generation, Host as _, HostError, HostEvent, HostResource, ListAt, Persistence,
+            StatusEndpoint, WriteOptions, WriteTarget,
         },
     },
 };
@@ -79,7 +79,11 @@ fn say(line: &str) -> Result<()> {
 
 async fn write(store: Arc<Embedded>, writer: usize, seed: u64) -> Result<()> {
     let mut random = StdRng::seed_from_u64(seed);
-    let options = WriteOptions { persistence: Persistence::Durable, field_manager: "crash".to_owned() };
+    let options = WriteOptions {
+        persistence: Persistence::Durable,
+        field_manager: "crash".to_owned(),
+        generation: Generation::Host,
+    };
     let namespace = Namespace::parse("default");
     let mut step = seed >> 1;
     loop {
