@@ -16,10 +16,12 @@
 //! `schemaCoercingDecoder`, `schemaCoercingConverter`, `unstructuredDefaulter`).
 
 mod held;
+mod lost;
 
 use serde_json::{Value, json};
 
 pub use held::keep_held;
+pub use lost::{Lost, LostField};
 
 use crate::{
     kind::{Kind, KindBackend, KindVersion},

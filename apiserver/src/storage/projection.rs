@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use kindsmith_crds::Scope;
 use kindsmith_schema::{
     kind::{Kind, KindBackend, KindVersion, StorageRole},
     numbers,
@@ -51,7 +52,12 @@ impl Projection {
     pub fn matches(&self, host: &Value) -> bool {
         match &self.kind.backend {
             KindBackend::Release(template) => template.matches(host),
-            KindBackend::Stored => true,
+            // What a former definition of another scope has left cannot be addressed.
+            KindBackend::Stored => {
+                let has_namespace =
+                    host.pointer("/metadata/namespace").and_then(Value::as_str).is_some_and(|it| !it.is_empty());
+                has_namespace == (self.kind.scope == Scope::Namespaced)
+            }
         }
     }
 

@@ -34,6 +34,8 @@ With --against, each definition is compared with the one of the same name in OLD
 that can break stored instances or clients is named. What cannot be decided, such as another
 pattern, is named too.
 
+Warns of fields that one version of a kind has and another one loses.
+
 Prints one line a finding. Ends with 0 when there is none, with 1 when there is one or a file cannot
 be read, and with 2 when the command line is wrong.";
 

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::judge::Judged;
 
-/// One line a finding; one line for each definition without faults.
+/// One line a finding or a warning; one line for each definition without faults.
 pub(super) fn text(judged: &[Judged]) -> String {
     let mut lines = Vec::new();
     for one in judged {
@@ -17,6 +17,9 @@ pub(super) fn text(judged: &[Judged]) -> String {
         }
         if let Some(kind) = one.kind.as_ref().filter(|_| one.faults.is_empty()) {
             lines.push(format!("{file}: ok: {}", described(kind)));
+        }
+        for lost in one.kind.iter().flat_map(Kind::lost_fields) {
+            lines.push(format!("{file}: {name}: warning: {lost}"));
         }
         for broken in &one.breaks {
             lines.push(format!("{file}: {name}: breaks {broken}"));
@@ -67,6 +70,7 @@ pub(super) fn json(judged: &[Judged]) -> Value {
                     "servedVersions": kind.served_versions().map(|version| &version.name).collect::<Vec<_>>(),
                 })),
                 "faults": faults,
+                "warnings": one.kind.iter().flat_map(Kind::lost_fields).map(|lost| lost.to_string()).collect::<Vec<_>>(),
                 "breaks": breaks,
             })
         })

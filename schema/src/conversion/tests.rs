@@ -104,3 +104,17 @@ fn the_values_of_a_release_are_whole_and_no_client_adds_what_the_storage_version
     );
     assert_eq!(encoded(&kind, hat("v1beta1", &sent), None)["spec"], json!({"a": "2", "late": "L"}));
 }
+
+#[test]
+fn fields_that_one_version_has_and_the_other_loses_are_named() {
+    let told: Vec<String> = stored().lost_fields().iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        [
+            "spec.deep.extra of v1beta1 is never stored: v1, the stored version, has no such field",
+            "spec.early of v1beta1 is never stored: v1, the stored version, has no such field",
+            "spec.extra of v1beta1 is never stored: v1, the stored version, has no such field",
+            "spec.b of v1 is lost when an object is written in v1beta1, which has no such field",
+        ]
+    );
+}

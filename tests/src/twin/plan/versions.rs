@@ -45,7 +45,7 @@ fn fields() -> impl Strategy<Value = Value> {
         json!({"map": {"k": {"a": "x", "unknown": 1}}}),
         json!({"list": [{"a": "x", "unknown": 1}, {"a": "y"}]}),
         json!({"tls": {"a": null}, "map": {"k": null}, "free": null}),
-        json!({"map": {"k": {"late": "z"}}}),
+        json!({"map": {"k": {}}}),
     ]);
     let loose =
         select(vec![json!({"a": "x"}), json!({"a": "x", "b": "y"}), json!({"b": {"c": 1}}), json!({"a": null})]);
