@@ -11,7 +11,6 @@ use std::{
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode, header, request::Parts};
 use http_body::Body as _;
 use hyper::{body::Incoming, upgrade::OnUpgrade};
-use kindsmith_schema::kind::StatusRole;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::{
@@ -19,7 +18,7 @@ use crate::{
     authz::{Attributes, Authorizer, MASTERS, Requester, Requirement},
     encode::{response, status::ApiError},
     endpoints::{
-        context::{self, Context, Transport},
+        context::{Context, Transport},
         documents,
         probes::Probes,
         verb,
@@ -216,24 +215,14 @@ impl Chain {
         let projection = resource.view.projection();
         let kind = projection.kind();
         let write_target = match target.subresource.as_deref() {
-            None => WriteTarget::Main,
-            Some("status") if projection.version().status != StatusRole::Field => WriteTarget::Status,
-            Some("scale") if projection.version().scale.is_some() => WriteTarget::Main,
-            Some(_) => {
-                let name = target.name.clone().unwrap_or_default();
-                return Err(ApiError::NotFound(context::named(kind, &name)));
-            }
+            Some("status") => WriteTarget::Status,
+            _ => WriteTarget::Main,
         };
-        if target.subresource.is_some() && !matches!(target.verb, Verb::Get | Verb::Update | Verb::Patch) {
-            let verb = target.verb.as_str().to_owned();
-            return Err(ApiError::MethodNotSupported { named: context::named(kind, ""), verb });
-        }
+        // A path of the other scope is the path of nothing, whatever the verb and the subresource.
         let everywhere = matches!(target.verb, Verb::List | Verb::Watch);
         let in_namespace = target.namespace.is_some();
         match kind.scope {
-            kindsmith_crds::Scope::Namespaced if !in_namespace && !everywhere => {
-                return Err(if target.name.is_some() { ApiError::NoSuchPath } else { ApiError::MethodNotAllowed });
-            }
+            kindsmith_crds::Scope::Namespaced if !in_namespace && !everywhere => return Err(ApiError::NoSuchPath),
             kindsmith_crds::Scope::Cluster if in_namespace && target.resource != "namespaces" => {
                 return Err(ApiError::NoSuchPath);
             }
@@ -243,7 +232,7 @@ impl Chain {
             matches!(target.verb, Verb::Create | Verb::Update | Verb::Patch | Verb::Delete | Verb::DeleteCollection);
         let body = if writes {
             read_body(body, BODY_BYTES_MAX).await.map_err(|error| match error {
-                BodyError::TooLarge => ApiError::TooLarge { limit: BODY_BYTES_MAX },
+                BodyError::TooLarge => ApiError::TooLarge(format!("limit is {BODY_BYTES_MAX}")),
                 BodyError::Timeout => ApiError::Timeout("the body did not come in time".to_owned()),
                 BodyError::Broken => ApiError::BadRequest("the body is incomplete".to_owned()),
             })?

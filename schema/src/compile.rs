@@ -128,7 +128,8 @@ pub(crate) fn compile_by(
         .enumerate()
         .filter_map(|(index, version)| {
             let at = at.child("versions").index(index);
-            version::compile_version(version, &names, &spec.group, backend.as_ref(), rules, &at, &mut errors)
+            let deprecation = version::deprecation(version, &spec.versions, &spec.group, &names.kind);
+            version::compile_version(version, deprecation, backend.as_ref(), rules, &at, &mut errors)
         })
         .collect();
     if let Some(KindBackend::Release(template)) = &mut backend {

@@ -29,6 +29,17 @@ pub struct DecodeError {
     source: serde_json::Error,
 }
 
+impl DecodeError {
+    /// Whether the document nests deeper than [`JSON_DEPTH_MAX`].
+    #[must_use]
+    pub fn nests_too_deep(&self) -> bool {
+        self.message.starts_with(TOO_DEEP)
+    }
+}
+
+/// What is said of a document that nests too deep, as Go says it.
+const TOO_DEEP: &str = "exceeded max depth";
+
 /// Decodes one JSON document. The second part are the paths of fields that appear more than once, in the order in
 /// which they were found, as kube-apiserver reports them in `duplicate field "spec.a"`.
 ///
@@ -146,7 +157,7 @@ impl<'de> DeserializeSeed<'de> for Node<'_> {
 
 impl Node<'_> {
     fn deeper<E: serde::de::Error>(self) -> Result<usize, E> {
-        if self.depth < JSON_DEPTH_MAX { Ok(self.depth + 1) } else { Err(E::custom("exceeded max depth")) }
+        if self.depth < JSON_DEPTH_MAX { Ok(self.depth + 1) } else { Err(E::custom(TOO_DEEP)) }
     }
 }
 
@@ -242,7 +253,7 @@ mod tests {
     fn documents_that_nest_too_deep_are_refused() {
         let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
         assert!(json_with_duplicates(nested(JSON_DEPTH_MAX).as_bytes()).is_ok());
-        assert!(json_with_duplicates(nested(JSON_DEPTH_MAX + 1).as_bytes()).is_err());
+        assert!(json_with_duplicates(nested(JSON_DEPTH_MAX + 1).as_bytes()).unwrap_err().nests_too_deep());
         assert!(json_with_duplicates(nested(100_000).as_bytes()).is_err());
     }
 

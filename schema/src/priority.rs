@@ -11,10 +11,10 @@ enum Stability {
     Stable,
 }
 
-fn parse(version: &str) -> Option<(Stability, u64, u64)> {
+fn parse(version: &str) -> Option<(Stability, i64, i64)> {
     let rest = version.strip_prefix('v')?;
-    let digits = |text: &str| -> Option<u64> {
-        (!text.is_empty() && !text.starts_with('0')).then(|| text.parse().ok()).flatten()
+    let digits = |text: &str| -> Option<i64> {
+        text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
     };
     for (word, stability) in [("alpha", Stability::Alpha), ("beta", Stability::Beta)] {
         if let Some((major, minor)) = rest.split_once(word) {
@@ -38,6 +38,13 @@ pub fn compare(left: &str, right: &str) -> Ordering {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn zeros_are_digits() {
+        let mut names = ["foo", "v0", "v01beta1", "v1alpha0", "v99999999999999999999", "v+1"];
+        names.sort_by(|left, right| compare(left, right));
+        assert_eq!(names, ["v0", "v01beta1", "v1alpha0", "foo", "v+1", "v99999999999999999999"]);
+    }
 
     #[test]
     fn versions_are_ordered_as_kubernetes_orders_them() {

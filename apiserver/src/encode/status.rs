@@ -123,12 +123,9 @@ pub enum ApiError {
     /// The body is of a type that is not understood.
     #[error("{0}")]
     UnsupportedMediaType(String),
-    /// The body is too large.
-    #[error("Request entity too large: limit is {limit}")]
-    TooLarge {
-        /// Bytes.
-        limit: usize,
-    },
+    /// The body is too large, or a patch has too many operations.
+    #[error("Request entity too large: {0}")]
+    TooLarge(String),
     /// The revision is no longer known.
     #[error("{message}")]
     Expired {
@@ -138,7 +135,7 @@ pub enum ApiError {
         continue_token: Option<String>,
     },
     /// The revision is not known yet.
-    #[error("Too large resource version: {wanted}, current: {current}")]
+    #[error("Timeout: Too large resource version: {wanted}, current: {current}")]
     TooLargeResourceVersion {
         /// The revision that was asked for.
         wanted: u64,
@@ -208,7 +205,7 @@ impl ApiError {
             Self::NotAcceptable(_) => 406,
             Self::AlreadyExists(_) | Self::BeingDeleted(_) | Self::Conflict { .. } | Self::ApplyConflict { .. } => 409,
             Self::Expired { .. } => 410,
-            Self::TooLarge { .. } => 413,
+            Self::TooLarge(_) => 413,
             Self::UnsupportedMediaType(_) => 415,
             Self::Invalid { .. } | Self::Rejected => 422,
             Self::TooManyRequests { .. } => 429,
@@ -232,7 +229,7 @@ impl ApiError {
             Self::AlreadyExists(_) | Self::BeingDeleted(_) => "AlreadyExists",
             Self::Conflict { .. } | Self::ApplyConflict { .. } => "Conflict",
             Self::Expired { .. } => "Expired",
-            Self::TooLarge { .. } => "RequestEntityTooLarge",
+            Self::TooLarge(_) => "RequestEntityTooLarge",
             Self::UnsupportedMediaType(_) => "UnsupportedMediaType",
             Self::Invalid { .. } | Self::Rejected => "Invalid",
             Self::Plain(_) => "",

@@ -209,9 +209,17 @@ impl Context {
     /// # Errors
     /// 403 when they may not.
     pub async fn permit_create(&self) -> Result<(), ApiError> {
+        self.permit("create").await
+    }
+
+    /// Whether the user may do something else to what the path names than the request says.
+    ///
+    /// # Errors
+    /// 403 when they may not.
+    pub async fn permit(&self, verb: &str) -> Result<(), ApiError> {
         let target = &self.target;
         let attributes = Attributes::Resource {
-            verb: "create".to_owned(),
+            verb: verb.to_owned(),
             group: target.group.clone(),
             version: target.version.clone(),
             resource: target.resource.clone(),

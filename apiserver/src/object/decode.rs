@@ -47,7 +47,15 @@ pub fn value(body: &[u8], format: BodyFormat, expected: Expected<'_>) -> Result<
     };
     match format {
         BodyFormat::Json => {
-            let (object, duplicates) = decode::json_with_duplicates(body).map_err(|error| unrecognized(&error))?;
+            let (object, duplicates) =
+                decode::json_with_duplicates(body).map_err(|error| match error.nests_too_deep() {
+                    true => ApiError::BadRequest(format!(
+                        "the object provided nests deeper than the {} levels that are allowed (must be of type {})",
+                        decode::JSON_DEPTH_MAX,
+                        expected.kind
+                    )),
+                    false => unrecognized(&error),
+                })?;
             let complaints = duplicates.iter().map(|path| format!("duplicate field {}", quoted(path))).collect();
             Ok(Decoded { object, complaints })
         }
@@ -106,13 +114,16 @@ pub fn object(
             let Expected { version, kind, .. } = expected;
             return Err(ApiError::BadRequest(format!(
                 "{kind} in version {version:?} cannot be handled as a {kind}: Object 'Kind' is missing in '{}'",
-                excerpt(&decoded.object)
+                match format {
+                    BodyFormat::Json => String::from_utf8_lossy(body.trim_ascii()).into_owned(),
+                    BodyFormat::Yaml => decoded.object.to_string(),
+                }
             )));
         }
         return Err(ApiError::BadRequest(format!(
             "the object provided is unrecognized (must be of type {}): Object 'Kind' is missing in '{}' ({})",
             expected.kind,
-            excerpt(&decoded.object),
+            String::from_utf8_lossy(body),
             summary(body)
         )));
     }
@@ -209,12 +220,6 @@ fn summary(body: &[u8]) -> String {
         Some(_) => shown.iter().map(|byte| format!("{byte:02x}")).collect(),
     };
     if body.len() > SUMMARY_BYTES_MAX { format!("{text} ...") } else { text }
-}
-
-/// The beginning of an object, for messages.
-fn excerpt(object: &Value) -> String {
-    const EXCERPT_CHARS_MAX: usize = 512;
-    object.to_string().chars().take(EXCERPT_CHARS_MAX).collect()
 }
 
 #[cfg(test)]

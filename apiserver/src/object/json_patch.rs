@@ -26,6 +26,68 @@ pub fn apply(document: &mut Value, operations: &[Map<String, Value>]) -> Result<
     Ok(())
 }
 
+/// Where the value of an operation is in the patched document, as errors write it, if no later operation went into it, put
+/// something over it, or moved it.
+///
+/// The value of an item counts where nothing was put into its list or taken from it later.
+#[must_use]
+pub fn untouched_place(operations: &[Map<String, Value>], number: usize, document: &Value) -> Option<String> {
+    let operation = operations.get(number)?;
+    let text = |operation: &Map<String, Value>, member: &str| operation.get(member)?.as_str().map(str::to_owned);
+    if !matches!(text(operation, "op")?.as_str(), "add" | "replace") {
+        return None;
+    }
+    let path = text(operation, "path")?;
+    let list = path.rsplit_once('/').map_or("", |(list, _)| list);
+    let of_item = pointed(document, list).is_some_and(Value::is_array);
+    let touches = |later: &str| {
+        leads_to(later, &path)
+            || leads_to(&path, later)
+            || (of_item && later.rsplit_once('/').is_some_and(|(at, _)| at == list))
+    };
+    let later = operations.get(number + 1..)?.iter();
+    if later.flat_map(|later| [text(later, "path"), text(later, "from")]).flatten().any(|later| touches(&later)) {
+        return None;
+    }
+    let mut place = String::new();
+    let mut at = document;
+    for step in path.split('/').skip(1).map(unescaped) {
+        match at {
+            Value::Array(items) => {
+                let index = if step == "-" { items.len().checked_sub(1)? } else { index(&step, items.len()).ok()? };
+                place.push_str(&format!("[{index}]"));
+                at = items.get(index)?;
+            }
+            held => {
+                if !place.is_empty() {
+                    place.push('.');
+                }
+                place.push_str(&step);
+                at = held.get(&step)?;
+            }
+        }
+    }
+    Some(place)
+}
+
+/// Whether a path is another one, or leads to it.
+fn leads_to(path: &str, other: &str) -> bool {
+    other.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// What a path leads to.
+fn pointed<'a>(document: &'a Value, path: &str) -> Option<&'a Value> {
+    path.split('/').skip(1).map(unescaped).try_fold(document, |at, step| match at {
+        Value::Array(items) => items.get(index(&step, items.len()).ok()?),
+        held => held.get(&step),
+    })
+}
+
+/// A step of a path.
+fn unescaped(step: &str) -> String {
+    step.replace("~1", "/").replace("~0", "~")
+}
+
 fn apply_one(
     document: &mut Value,
     operation: &Map<String, Value>,
@@ -58,8 +120,7 @@ fn apply_one(
 
 /// The last step of a path, and the map or list that it leads into.
 fn find<'a>(document: &'a mut Value, path: &str) -> Result<(&'a mut Value, String), NotApplicable> {
-    let mut steps: Vec<String> =
-        path.split('/').skip(1).map(|step| step.replace("~1", "/").replace("~0", "~")).collect();
+    let mut steps: Vec<String> = path.split('/').skip(1).map(unescaped).collect();
     let last = steps.pop().ok_or(NotApplicable)?;
     let mut place = document;
     for step in steps {

@@ -32,6 +32,17 @@ pub enum Deferred {
     Accepted,
 }
 
+/// What becomes of an object that the store cannot read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Unreadable {
+    /// It stays.
+    #[default]
+    Stays,
+    /// It is removed without a look at finalizers: `ignoreStoreReadErrorWithClusterBreakingPotential`. What can be read is
+    /// not to be deleted so.
+    Removed,
+}
+
 /// What a delete asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DeleteOptions {
@@ -47,6 +58,8 @@ pub struct DeleteOptions {
     pub grace_period_seconds: Option<i64>,
     /// How a delete that must wait is answered.
     pub deferred: Deferred,
+    /// Whether the delete is for an object that cannot be read.
+    pub unreadable: Unreadable,
 }
 
 #[derive(Default, Deserialize)]
@@ -59,6 +72,7 @@ struct Wire {
     orphan_dependents: Option<bool>,
     propagation_policy: Option<String>,
     dry_run: Option<Vec<String>>,
+    ignore_store_read_error_with_cluster_breaking_potential: Option<bool>,
 }
 
 #[derive(Default, Deserialize)]
@@ -76,6 +90,18 @@ struct Decoded {
 }
 
 impl DeleteOptions {
+    /// Checks that the options are those of a deletecollection (k8s.io/apiserver/pkg/endpoints/handlers/delete.go, DeleteCollection).
+    ///
+    /// # Errors
+    /// 422 when they are about an object that cannot be read.
+    pub fn check_for_collection(&self) -> Result<(), OptionsError> {
+        let refused = "is not allowed with DELETECOLLECTION, try again after removing the option";
+        match self.unreadable {
+            Unreadable::Stays => Ok(()),
+            Unreadable::Removed => check("DeleteOptions", vec![unreadable_cause(refused)]),
+        }
+    }
+
     /// Reads the body, which is JSON (the caller has converted other formats), or the query if there is no body.
     pub fn parse(query: Option<&str>, body: &[u8]) -> Result<Self, OptionsError> {
         let decoded = if body.is_empty() { from_query(&Query::parse(query)?)? } else { from_body(body)? };
@@ -95,6 +121,10 @@ impl DeleteOptions {
             dry_run: if wire.dry_run.is_some_and(|values| !values.is_empty()) { DryRun::All } else { DryRun::No },
             grace_period_seconds: wire.grace_period_seconds,
             deferred: if wire.orphan_dependents == Some(false) { Deferred::Accepted } else { Deferred::Ok },
+            unreadable: match wire.ignore_store_read_error_with_cluster_breaking_potential {
+                Some(true) => Unreadable::Removed,
+                Some(false) | None => Unreadable::Stays,
+            },
         })
     }
 }
@@ -130,6 +160,7 @@ fn from_query(query: &Query<'_>) -> Result<Decoded, OptionsError> {
         orphan_dependents: query.first("orphanDependents").map(is_true),
         propagation_policy: query.first("propagationPolicy").map(str::to_owned),
         dry_run: Some(query.all("dryRun").map(str::to_owned).collect()),
+        ignore_store_read_error_with_cluster_breaking_potential: query.first(UNREADABLE).map(is_true),
         ..Wire::default()
     };
     let preconditions = Preconditions { uid: owned("uid"), resource_version: owned("resourceVersion") };
@@ -159,7 +190,24 @@ fn causes(wire: &Wire) -> Vec<Cause> {
     }
     let dry_run: Vec<&str> = wire.dry_run.iter().flatten().map(String::as_str).collect();
     causes.extend(DryRun::parse(&dry_run).err());
+    if wire.ignore_store_read_error_with_cluster_breaking_potential == Some(true) {
+        let others = [
+            ("propagationPolicy", wire.propagation_policy.is_some()),
+            ("orphanDependents", wire.orphan_dependents.is_some()),
+            ("gracePeriodSeconds", wire.grace_period_seconds.is_some()),
+            ("preconditions", wire.preconditions.is_some()),
+        ];
+        let beside = others.into_iter().filter(|(_, is_set)| *is_set);
+        causes.extend(beside.map(|(other, _)| unreadable_cause(&format!("cannot be set together with .{other}"))));
+    }
     causes
+}
+
+/// The option with which an object that the store cannot read is removed.
+const UNREADABLE: &str = "ignoreStoreReadErrorWithClusterBreakingPotential";
+
+fn unreadable_cause(detail: &str) -> Cause {
+    Cause::invalid_value(UNREADABLE, "true", detail)
 }
 
 #[cfg(test)]
@@ -187,6 +235,7 @@ mod tests {
             dry_run: DryRun::All,
             grace_period_seconds: Some(0),
             deferred: Deferred::Ok,
+            unreadable: Unreadable::Stays,
         };
         assert_eq!(options, expected);
         let query =
@@ -213,6 +262,11 @@ mod tests {
     #[case(
         "propagationPolicy=Orphan&orphanDependents=1",
         "propagationPolicy: Invalid value: \"Orphan\": orphanDependents and deletionPropagation cannot be both set"
+    )]
+    #[case(
+        "ignoreStoreReadErrorWithClusterBreakingPotential=true&gracePeriodSeconds=1",
+        "ignoreStoreReadErrorWithClusterBreakingPotential: Invalid value: true: cannot be set together with \
+         .gracePeriodSeconds"
     )]
     #[case("dryRun=x&dryRun=All", "dryRun: Unsupported value: [\"x\",\"All\"]: supported values: \"All\"")]
     fn violations_have_the_texts_of_kubernetes(#[case] query: &str, #[case] message: &str) {

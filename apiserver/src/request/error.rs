@@ -47,7 +47,12 @@ impl Cause {
 
     /// `value` is written as Go's `%q` does.
     pub(super) fn invalid(field: &str, value: &str, detail: &str) -> Self {
-        Self::new("FieldValueInvalid", field, format!("Invalid value: {}: {detail}", go_text::quote(value)))
+        Self::invalid_value(field, &go_text::quote(value), detail)
+    }
+
+    /// `value` is as it shall appear.
+    pub(super) fn invalid_value(field: &str, value: &str, detail: &str) -> Self {
+        Self::new("FieldValueInvalid", field, format!("Invalid value: {value}: {detail}"))
     }
 
     pub(super) fn too_long(field: &str, bytes_max: usize) -> Self {

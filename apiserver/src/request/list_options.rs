@@ -4,6 +4,7 @@
 //! refuses, apiserver pkg/storage/interfaces.go (ValidateListOptions).
 
 use std::num::NonZeroU64;
+use std::time::Duration;
 
 use super::continue_token::ContinueToken;
 use super::error::{Cause, OptionsError, aggregate, check};
@@ -50,8 +51,8 @@ pub struct ListOptions {
     pub resource_version: ResourceVersion,
     /// How `resource_version` is meant.
     pub resource_version_match: Option<ResourceVersionMatch>,
-    /// How long a watch lasts; absent (or not positive) means that the server chooses.
-    pub timeout_seconds: Option<u64>,
+    /// How long a watch lasts; absent means that the server chooses, and zero that it ends at once.
+    pub timeout: Option<Duration>,
     /// Whether bookmarks are wanted.
     pub allow_watch_bookmarks: Bookmarks,
     /// How a watch begins; never present for a list.
@@ -63,7 +64,7 @@ pub(super) struct Decoded<'q> {
     pub(super) label_selector: LabelSelector,
     pub(super) field_selector: FieldSelector,
     limit: Option<NonZeroU64>,
-    timeout_seconds: Option<u64>,
+    timeout: Option<Duration>,
     continue_token: Option<&'q str>,
     resource_version: Option<&'q str>,
     version_match: Option<&'q str>,
@@ -124,9 +125,7 @@ impl ListOptions {
             label_selector: LabelSelector::parse(query.first("labelSelector").unwrap_or_default())?,
             field_selector: FieldSelector::parse(query.first("fieldSelector").unwrap_or_default())?,
             limit: limit.and_then(|limit| u64::try_from(limit).ok()).and_then(NonZeroU64::new),
-            timeout_seconds: timeout_seconds
-                .and_then(|seconds| u64::try_from(seconds).ok())
-                .filter(|seconds| *seconds > 0),
+            timeout: timeout_seconds.and_then(watch_timeout),
             continue_token: query.filled("continue"),
             resource_version: query.filled("resourceVersion"),
             version_match: query.filled("resourceVersionMatch"),
@@ -221,10 +220,23 @@ impl Decoded<'_> {
             continue_token,
             resource_version,
             resource_version_match: self.version_match.and_then(ResourceVersionMatch::parse),
-            timeout_seconds: self.timeout_seconds,
+            timeout: self.timeout,
             allow_watch_bookmarks: self.allow_watch_bookmarks,
             send_initial_events: self.send_initial_events,
         }
+    }
+}
+
+/// How long a watch lasts at most, whatever its client asks for.
+const WATCH_MAX: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// How long a watch is to last: none for 0. What is negative ends it at once, and so does what is more nanoseconds than Go's
+/// `time.Duration` holds and comes out as negative there (get.go, handleWatch).
+fn watch_timeout(seconds: i64) -> Option<Duration> {
+    const NANOSECONDS: i64 = 1_000_000_000;
+    match seconds.wrapping_mul(NANOSECONDS) {
+        0 => None,
+        nanoseconds => Some(Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or_default()).min(WATCH_MAX)),
     }
 }
 
@@ -262,6 +274,16 @@ mod tests {
     const INVALID: &str = "ListOptions.meta.k8s.io \"\" is invalid: ";
 
     #[test]
+    fn a_watch_lasts_as_long_as_go_understands() {
+        assert_eq!(watch_timeout(0), None);
+        assert_eq!(watch_timeout(-3), Some(Duration::ZERO));
+        assert_eq!(watch_timeout(9), Some(Duration::from_secs(9)));
+        assert_eq!(watch_timeout(9_000_000_000), Some(WATCH_MAX));
+        assert_eq!(watch_timeout(i64::MAX), Some(Duration::ZERO), "it is negative in nanoseconds");
+        assert_eq!(watch_timeout(i64::MIN), None, "it is 0 in nanoseconds");
+    }
+
+    #[test]
     fn every_parameter_is_read() {
         let token = ContinueToken::after(ContinueRevision::At(3), "x/a");
         let query = format!(
@@ -278,7 +300,7 @@ mod tests {
             continue_token: Some(token),
             resource_version: ResourceVersion::Any,
             resource_version_match: None,
-            timeout_seconds: Some(9),
+            timeout: Some(Duration::from_secs(9)),
             allow_watch_bookmarks: Bookmarks::Wanted,
             send_initial_events: None,
         };
@@ -287,7 +309,7 @@ mod tests {
 
     #[rstest]
     #[case("limit=0&timeoutSeconds=0")]
-    #[case("limit=-1&timeoutSeconds=-1")]
+    #[case("limit=-1")]
     #[case("resourceVersion=&continue=&resourceVersionMatch=&labelSelector=&fieldSelector=&other=1")]
     fn nothing_is_asked_by_empty_and_non_positive_values(#[case] query: &str) {
         assert_eq!(ListOptions::for_list(Some(query), |_| true), Ok(ListOptions::default()));

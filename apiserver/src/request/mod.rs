@@ -35,7 +35,7 @@ pub use accept::ACCEPT_CLAUSES_MAX;
 pub use body::{BodyFormat, PatchType};
 pub use continue_token::{ContinueRevision, ContinueToken};
 pub use deadline::request_deadline;
-pub use delete_options::{Deferred, DeleteOptions, Propagation};
+pub use delete_options::{Deferred, DeleteOptions, Propagation, Unreadable};
 pub use error::{
     BadRequest, Cause, Invalid, NegotiationError, NotAcceptable, OPTIONS_GROUP, OptionsError, UnsupportedMediaType,
 };

@@ -18,9 +18,13 @@ pub struct GetOptions {
 }
 
 impl GetOptions {
-    /// Reads the query.
+    /// Reads the query. The parameter `export` is refused (k8s.io/apiserver/pkg/endpoints/handlers/get.go, GetResource).
     pub fn parse(query: Option<&str>) -> Result<Self, OptionsError> {
         let query = Query::parse(query)?;
+        if query.first("export").is_some_and(go_text::is_true) {
+            let message = "the export parameter, deprecated since v1.14, is no longer supported";
+            return Err(OptionsError::BadRequest(message.to_owned()));
+        }
         let resource_version = ResourceVersion::parse(query.first("resourceVersion"))
             .map_err(|cause| OptionsError::Plain(aggregate(&[cause])))?;
         Ok(Self { resource_version })

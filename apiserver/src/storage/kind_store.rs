@@ -36,6 +36,18 @@ use crate::{
 /// How long a view may take to hear of what the feed has.
 const CACHE_WAIT: Duration = Duration::from_secs(3);
 
+/// How long the cache of a cluster's objects is waited for before the cluster itself is asked how far it has come.
+const NEWS_WAIT: Duration = Duration::from_millis(100);
+
+/// Who has reached a revision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reached {
+    /// The cache has all that was written up to it.
+    ByCache,
+    /// The host has come so far; the cache may lag behind.
+    ByHost,
+}
+
 /// An instance, and the host object that it was read from.
 #[derive(Clone, Debug)]
 pub struct Read {
@@ -172,6 +184,52 @@ impl KindStore {
             return Ok(());
         }
         Err(ApiError::TooLargeResourceVersion { wanted: wanted.saturating_add(1), current: cache.revision() })
+    }
+
+    /// Waits until a cache of this store has everything of a namespace, or of all, up to a revision that the client has seen
+    /// elsewhere.
+    ///
+    /// # Errors
+    /// What the host says, or 504 when the host itself has not come so far, or the cache does not in time.
+    pub async fn catch_up_with(
+        &self,
+        cache: &WatchCache,
+        revision: u64,
+        namespace: Option<&str>,
+        named: &Named,
+    ) -> Result<(), ApiError> {
+        if self.has_come_to(cache, revision, named).await? == Reached::ByCache {
+            return Ok(());
+        }
+        self.catch_up(cache, namespace, named).await
+    }
+
+    /// Waits until the cache has a revision that the client has seen elsewhere, or the host has it, which moves its revision
+    /// for other resources too.
+    ///
+    /// # Errors
+    /// What the host says, or 504 when neither has it in time.
+    pub async fn has_come_to(&self, cache: &WatchCache, revision: u64, named: &Named) -> Result<Reached, ApiError> {
+        let end = Instant::now() + CACHE_WAIT;
+        let first = match self.progress() {
+            Progress::Prompt => end,
+            Progress::Occasional => Instant::now() + NEWS_WAIT,
+        };
+        if cache.wait_for(revision, first).await.is_ok() {
+            return Ok(Reached::ByCache);
+        }
+        let mut current = cache.revision();
+        if self.progress() == Progress::Occasional {
+            let known = self.host.revision(&self.resource).await.map_err(|error| ApiError::from_host(error, named))?;
+            if known >= revision {
+                return Ok(Reached::ByHost);
+            }
+            current = current.max(known);
+            if cache.wait_for(revision, end).await.is_ok() {
+                return Ok(Reached::ByCache);
+            }
+        }
+        Err(ApiError::TooLargeResourceVersion { wanted: revision, current: current.max(cache.revision()) })
     }
 
     /// How soon the cache hears of the host's progress.

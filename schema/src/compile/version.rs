@@ -1,6 +1,6 @@
 //! Versions of a definition: schema, subresources, columns and selectable fields of each.
 
-use std::{collections::HashSet, sync::OnceLock};
+use std::{cmp::Ordering, collections::HashSet, sync::OnceLock};
 
 use kindsmith_crds::Version;
 use serde_json::{Value, json};
@@ -10,7 +10,8 @@ use crate::{
     column::{Column, ColumnError, Details},
     field::{FieldError, FieldPath},
     jsonpath::JsonPath,
-    kind::{KindBackend, KindNames, KindVersion, SelectablePath, Serving, StatusRole, StorageRole},
+    kind::{KindBackend, KindVersion, SelectablePath, Serving, StatusRole, StorageRole},
+    priority,
     scale::ScalePaths,
     structural::Schema,
     table::Columns,
@@ -39,10 +40,29 @@ pub(super) fn storage_version(versions: &[Version], at: &FieldPath, errors: &mut
     first.map(|version| version.name.clone())
 }
 
+/// What clients of a version are told, if it is deprecated: what the definition says, or which newer version to use.
+///
+/// Source: k8s.io/apiextensions-apiserver/pkg/apiserver/customresource_handler.go (defaultDeprecationWarning).
+pub(super) fn deprecation(version: &Version, all: &[Version], group: &str, kind: &str) -> Option<String> {
+    if !version.deprecated {
+        return None;
+    }
+    if let Some(text) = &version.deprecation_warning {
+        return Some(text.clone());
+    }
+    let preferred = |other: &&Version| priority::compare(&other.name, &version.name) == Ordering::Less;
+    let newest = all
+        .iter()
+        .filter(|other| other.served && !other.deprecated)
+        .filter(preferred)
+        .min_by(|left, right| priority::compare(&left.name, &right.name));
+    let instead = newest.map(|newest| format!("; use {group}/{} {kind}", newest.name)).unwrap_or_default();
+    Some(format!("{group}/{} {kind} is deprecated{instead}", version.name))
+}
+
 pub(super) fn compile_version(
     version: &Version,
-    names: &KindNames,
-    group: &str,
+    deprecation: Option<String>,
     backend: Option<&KindBackend>,
     rules: &Rules,
     at: &FieldPath,
@@ -84,12 +104,7 @@ pub(super) fn compile_version(
         name: version.name.clone(),
         serving: if version.served { Serving::Served } else { Serving::Hidden },
         storage: if version.storage { StorageRole::Storage } else { StorageRole::Converted },
-        deprecation: version.deprecated.then(|| {
-            version
-                .deprecation_warning
-                .clone()
-                .unwrap_or_else(|| format!("{group}/{} {} is deprecated", version.name, names.kind))
-        }),
+        deprecation,
         merge_type: OnceLock::new(),
         merge_and_more_type: OnceLock::new(),
         schema,
@@ -177,4 +192,31 @@ fn selectable_fields(version: &Version, at: &FieldPath, errors: &mut Vec<FieldEr
         }
     }
     compiled
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deprecated_version_names_the_newest_that_is_not() {
+        let version = |name: &str, served: bool, deprecated: bool, warning: Option<&str>| -> Version {
+            serde_json::from_value(json!({"name": name, "served": served, "storage": false, "deprecated": deprecated,
+                "deprecationWarning": warning, "schema": {"openAPIV3Schema": {"type": "object"}}}))
+            .unwrap()
+        };
+        let told = |versions: &[Version]| deprecation(&versions[0], versions, "g.example", "Old").unwrap_or_default();
+        let old = version("v1beta1", true, true, None);
+        let all = [old.clone(), version("v1", true, false, None), version("v2", true, false, None)];
+        assert_eq!(told(&all), "g.example/v1beta1 Old is deprecated; use g.example/v2 Old");
+        let none = [
+            old.clone(),
+            version("v1", false, false, None),
+            version("v2", true, true, None),
+            version("v1alpha1", true, false, None),
+        ];
+        assert_eq!(told(&none), "g.example/v1beta1 Old is deprecated");
+        assert_eq!(told(&[version("v1beta1", true, true, Some("words")), all[1].clone()]), "words");
+        assert_eq!(deprecation(&all[1], &all, "g.example", "Old"), None);
+    }
 }

@@ -24,7 +24,13 @@ const LIST_PARAMETERS: &[&str] = &[
 const GET_PARAMETERS: &[&str] = &["resourceVersion"];
 const WRITE_PARAMETERS: &[&str] = &["dryRun", "fieldManager", "fieldValidation"];
 const PATCH_PARAMETERS: &[&str] = &["dryRun", "fieldManager-patch", "fieldValidation", "force"];
-const DELETE_PARAMETERS: &[&str] = &["dryRun", "gracePeriodSeconds", "orphanDependents", "propagationPolicy"];
+const DELETE_PARAMETERS: &[&str] = &[
+    "dryRun",
+    "gracePeriodSeconds",
+    "ignoreStoreReadErrorWithClusterBreakingPotential",
+    "orphanDependents",
+    "propagationPolicy",
+];
 
 /// One operation.
 #[derive(Debug)]

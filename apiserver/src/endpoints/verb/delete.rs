@@ -13,7 +13,8 @@ use crate::{
     endpoints::context::Context,
     object::decode,
     request::{
-        BodyFormat, DeleteOptions, Expected as Purpose, Format, Propagation as Wanted, Representation, StatusFormat,
+        BodyFormat, Deferred, DeleteOptions, Expected as Purpose, Format, Propagation as Wanted, Representation,
+        StatusFormat, Unreadable,
     },
     server::Body,
     storage::{
@@ -63,6 +64,9 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
     let representation = context.representation(Purpose::Object)?;
     let options = read_options(context)?;
     let named = context.target_named();
+    if options.unreadable == Unreadable::Removed {
+        return refuse_unreadable(context, named).await;
+    }
     let removed = context
         .store()
         .delete(&context.projection, context.namespace(), context.name(), &host_options(&options), &named)
@@ -71,8 +75,24 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
         Removed::Gone(last) => {
             Ok(response::status(StatusCode::OK, &success(&named, &last), success_format(&representation)))
         }
-        Removed::Finalizing(now) => context.object(StatusCode::OK, &representation, &now),
+        Removed::Finalizing(now) => {
+            let code = match options.deferred {
+                Deferred::Ok => StatusCode::OK,
+                Deferred::Accepted => StatusCode::ACCEPTED,
+            };
+            context.object(code, &representation, &now)
+        }
     }
+}
+
+/// Answers a delete for an object that cannot be read: whatever we serve was read.
+///
+/// Source: k8s.io/apiserver/pkg/endpoints/handlers/delete.go (authorizeUnsafeDelete), pkg/storage/etcd3/store.go.
+async fn refuse_unreadable(context: &Context, named: Named) -> Result<Response<Body>, ApiError> {
+    context.permit("unsafe-delete-ignore-read-errors").await?;
+    context.store().get(&context.projection, context.namespace(), context.name(), &named).await?;
+    let reason = "unsafe deletion is not allowed because the object is decodable from storage".to_owned();
+    Err(ApiError::Conflict { named, reason })
 }
 
 fn success(named: &Named, last: &Value) -> Value {

@@ -22,7 +22,9 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
     if let Some(name) = context.target.name.as_deref() {
         selection.restrict_to_name(name)?;
     }
-    let options = host_options(&read_options(context)?);
+    let options = read_options(context)?;
+    options.check_for_collection()?;
+    let options = host_options(&options);
     let (listing, meta) = list::page(context, &selection).await?;
     let mut removed = Vec::with_capacity(listing.items.len());
     for (_, item) in listing.items {

@@ -1,10 +1,7 @@
 //! `get`: one object, the most recent state, or from the cache with `resourceVersion=0`.
 
-use std::time::Duration;
-
 use http::{Response, StatusCode};
 use serde_json::Value;
-use tokio::time::Instant;
 
 use crate::{
     encode::status::ApiError,
@@ -14,11 +11,8 @@ use crate::{
     },
     request::{Expected as Purpose, GetOptions, Name, ResourceVersion},
     server::Body,
-    storage::{cache::WatchCache, freshness::Waiting, host::Progress},
+    storage::{cache::WatchCache, freshness::Waiting, host::Progress, kind_store::Reached},
 };
-
-/// How long a read waits for the cache to reach a revision that the client has seen elsewhere.
-const FRESHNESS_WAIT: Duration = Duration::from_secs(3);
 
 pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
     let representation = context.representation(Purpose::Object)?;
@@ -52,16 +46,15 @@ async fn is_current(context: &Context, wanted: ResourceVersion, cache: &WatchCac
     if !cache.is_ready() {
         return Ok(false);
     }
-    let prompt = context.store().progress() == Progress::Prompt;
     match wanted {
         ResourceVersion::Any => Ok(true),
-        ResourceVersion::At(revision) if prompt => {
-            let waited = cache.wait_for(revision, (Instant::now() + FRESHNESS_WAIT).into()).await;
-            waited
-                .map_err(|_| ApiError::TooLargeResourceVersion { wanted: revision, current: cache.revision() })
-                .map(|()| true)
+        ResourceVersion::At(revision) => {
+            let reached = context.store().has_come_to(cache, revision, &context.target_named()).await?;
+            Ok(reached == Reached::ByCache)
         }
-        ResourceVersion::Unset if prompt => Ok(context.store().has_reached(cache, Waiting::Always).await),
-        ResourceVersion::At(_) | ResourceVersion::Unset => Ok(false),
+        ResourceVersion::Unset => match context.store().progress() {
+            Progress::Prompt => Ok(context.store().has_reached(cache, Waiting::Always).await),
+            Progress::Occasional => Ok(false),
+        },
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::PoisonError;
 
 use http::Response;
+use kindsmith_schema::kind::StatusRole;
 
 use super::context::Context;
 use crate::{
@@ -64,7 +65,29 @@ pub async fn run(context: Context) -> Response<Body> {
     answer
 }
 
+/// Whether the version has the subresource of the path, and that the verb.
+///
+/// Source: k8s.io/apiextensions-apiserver/pkg/apiserver/customresource_handler.go (ServeHTTP, serveStatus, serveScale).
+fn check_subresource(context: &Context) -> Result<(), ApiError> {
+    let version = context.projection.version();
+    let served = match context.target.subresource.as_deref() {
+        None => return Ok(()),
+        Some("status") => version.status != StatusRole::Field,
+        Some("scale") => version.scale.is_some(),
+        Some(_) => false,
+    };
+    if !served {
+        return Err(ApiError::NotFound(context.target_named()));
+    }
+    if matches!(context.target.verb, Verb::Get | Verb::Update | Verb::Patch) {
+        return Ok(());
+    }
+    let verb = context.target.verb.as_str().to_owned();
+    Err(ApiError::MethodNotSupported { named: context.named(""), verb })
+}
+
 async fn dispatch(context: &Context) -> Result<Response<Body>, ApiError> {
+    check_subresource(context)?;
     if context.target.subresource.as_deref() == Some("scale") {
         return scale::run(context).await;
     }
@@ -77,7 +100,12 @@ async fn dispatch(context: &Context) -> Result<Response<Body>, ApiError> {
         (Verb::Patch, true) => patch::run(context).await,
         (Verb::Delete, true) => delete::run(context).await,
         (Verb::DeleteCollection, false) => deletecollection::run(context).await,
-        (Verb::Update | Verb::Patch, false) => Err(ApiError::BadRequest("name must be provided".to_owned())),
+        (Verb::Update | Verb::Patch, false) => {
+            if context.target.verb == Verb::Patch {
+                patch::check_type(context)?;
+            }
+            Err(ApiError::BadRequest("name must be provided".to_owned()))
+        }
         (verb, _) => {
             let verb = verb.as_str().to_owned();
             Err(ApiError::MethodNotSupported { named: context.named(""), verb })

@@ -14,7 +14,7 @@ use crate::{
     encode::status::{ApiError, Cause, Named},
     endpoints::context::Context,
     object::{decode, metadata, ownership::Ownership, patch::Patch},
-    request::{Expected as Purpose, PatchType, Representation, WriteOptions},
+    request::{Expected as Purpose, FieldValidation, PatchType, Representation, WriteOptions},
     server::Body,
 };
 
@@ -32,8 +32,7 @@ pub(super) struct Sent<'a> {
 impl<'a> Sent<'a> {
     /// Looks at the headers, the query, and whether the body is JSON at all.
     pub(super) fn new(context: &'a Context) -> Result<Self, ApiError> {
-        let kind = PatchType::from_content_type(context.header(header::CONTENT_TYPE))
-            .map_err(|error| ApiError::UnsupportedMediaType(error.message))?;
+        let kind = check_type(context)?;
         let representation = context.representation(Purpose::Object)?;
         let options = WriteOptions::for_patch(context.query.as_deref(), kind)?;
         if kind != PatchType::Apply && serde_json::from_slice::<serde::de::IgnoredAny>(&context.body).is_err() {
@@ -45,12 +44,15 @@ impl<'a> Sent<'a> {
     /// Changes an object; complaints are about duplicate fields of the patch.
     fn change(&self, object: &mut Value) -> Result<Vec<String>, ApiError> {
         let validation = self.options.field_validation;
-        let (patch, complaints) = match self.kind {
+        let (patch, mut complaints) = match self.kind {
             PatchType::Json => Patch::json(self.body, validation)?,
             PatchType::Merge => Patch::merge(self.body, validation)?,
             PatchType::Apply => return Err(ApiError::UnsupportedMediaType(PatchType::unsupported().message)),
         };
-        patch.apply(object)?;
+        let of_object = patch.apply(object)?;
+        if validation != FieldValidation::Ignore {
+            complaints.extend(of_object);
+        }
         Ok(complaints)
     }
 
@@ -67,6 +69,15 @@ impl<'a> Sent<'a> {
         }
         Ok((self.change(object)?, Owners::ByUpdate))
     }
+}
+
+/// Looks at the type of a patch, which is judged before all else.
+///
+/// # Errors
+/// 415 for a type that is none of a patch.
+pub(super) fn check_type(context: &Context) -> Result<PatchType, ApiError> {
+    PatchType::from_content_type(context.header(header::CONTENT_TYPE))
+        .map_err(|error| ApiError::UnsupportedMediaType(error.message))
 }
 
 pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {

@@ -70,19 +70,23 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
                 }
                 caught_up => caught_up?,
             }
-            WatchStart::InitialEvents
+            WatchStart::InitialEvents { complete_to: 0 }
         }
         // To who does not ask for it in so many words kube-apiserver gives what it has.
         (None, ResourceVersion::Unset) => {
             context.store().has_reached(cache, Waiting::WhereItHelps).await;
-            WatchStart::InitialEvents
+            WatchStart::InitialEvents { complete_to: 0 }
         }
         (Some(InitialEvents::Send), ResourceVersion::At(revision)) => {
-            let wanted = Instant::now() + READY_WAIT;
-            let _ = cache.wait_for(revision, wanted.into()).await;
-            WatchStart::InitialEvents
+            match context.store().catch_up_with(cache, revision, context.namespace(), &context.named("")).await {
+                Err(error @ ApiError::TooLargeResourceVersion { .. }) => {
+                    return Ok(failed(context, representation?.content_type(), &error));
+                }
+                caught_up => caught_up?,
+            }
+            WatchStart::InitialEvents { complete_to: revision }
         }
-        (Some(InitialEvents::Send) | None, ResourceVersion::Any) => WatchStart::InitialEvents,
+        (Some(InitialEvents::Send) | None, ResourceVersion::Any) => WatchStart::InitialEvents { complete_to: 0 },
         (_, ResourceVersion::At(revision)) => WatchStart::After(revision),
         (Some(InitialEvents::Skip), _) => WatchStart::After(cache.revision()),
     };
@@ -94,7 +98,7 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
         Err(CacheError::Expired { oldest }) => {
             let wanted = match start {
                 WatchStart::After(revision) => revision,
-                WatchStart::InitialEvents => 0,
+                WatchStart::InitialEvents { .. } => 0,
             };
             let error = ApiError::Expired {
                 message: format!("too old resource version: {wanted} ({oldest})"),
@@ -104,10 +108,7 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
         }
         Err(error) => return Err(cache_error(context, error)),
     };
-    let seconds = match options.timeout_seconds {
-        Some(seconds) if seconds > 0 => Duration::from_secs(seconds),
-        _ => TIMEOUT_MIN.mul_f64(1.0 + rand::rng().random::<f64>()),
-    };
+    let lasts = options.timeout.unwrap_or_else(|| TIMEOUT_MIN.mul_f64(1.0 + rand::rng().random::<f64>()));
     let now = Instant::now();
     let follow = Follow {
         watcher,
@@ -117,11 +118,12 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
         mark_initial_end: options.send_initial_events == Some(InitialEvents::Send),
         options,
         headers: Headers::Included,
-        end: now + seconds,
-        bookmark: next_bookmark(now, now + seconds),
+        end: now + lasts,
+        bookmark: next_bookmark(now, now + lasts),
         closing: closing(context),
         record: context.transport.record.watch(),
-        ended: false,
+        // What has no time is not begun.
+        ended: lasts.is_zero(),
     };
     let events = stream::unfold(follow, |mut follow| async move {
         let bytes = follow.next().await?;

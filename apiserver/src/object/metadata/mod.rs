@@ -48,7 +48,10 @@ pub fn member<'a>(object: &'a Value, name: &str) -> &'a str {
     object.get("metadata").and_then(|metadata| metadata.get(name)).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// Sets the namespace to that of the request's path.
+/// Sets the namespace to that of the request's path. Where the path has none, as for a cluster-scoped kind, the object's is
+/// dropped.
+///
+/// Source: k8s.io/apiserver/pkg/registry/rest/meta.go (EnsureObjectNamespaceMatchesRequestNamespace).
 ///
 /// # Errors
 /// 400 when the object names another.
@@ -56,7 +59,7 @@ pub fn settle_namespace(object: &mut Value, namespace: Option<&str>) -> Result<(
     let Some(metadata) = metadata_mut(object) else { return Ok(()) };
     let held = text(metadata, "namespace");
     let wanted = namespace.unwrap_or_default();
-    if !held.is_empty() && held != wanted {
+    if !held.is_empty() && !wanted.is_empty() && held != wanted {
         return Err(ApiError::BadRequest(
             "the namespace of the provided object does not match the namespace sent on the request".to_owned(),
         ));

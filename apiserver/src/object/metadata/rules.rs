@@ -29,7 +29,7 @@ const SUBDOMAIN_TEXT: &str = "a lowercase RFC 1123 subdomain must consist of low
 const QUALIFIED_TEXT: &str = "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with \
     an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is \
     '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
-const TOO_MANY_PARTS_TEXT: &str = "a qualified name must consist of alphanumeric characters, '-', '_' or '.', and must start and \
+const TOO_MANY_PARTS_TEXT: &str = "a valid label key must consist of alphanumeric characters, '-', '_' or '.', and must start and \
     end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is \
     '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]') with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')";
 const LABEL_VALUE_TEXT: &str = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', \
@@ -277,7 +277,7 @@ fn check_key(key: &str, checked: &str, at: &FieldPath, errors: &mut Vec<FieldErr
     errors.extend(qualified_name_faults(checked).iter().map(|fault| FieldError::invalid(at, &json!(key), fault)));
 }
 
-/// What makes a text no qualified name (`IsQualifiedName`).
+/// What makes a text no qualified name (`IsLabelKey` in k8s.io/apimachinery/pkg/api/validate/content/kube.go).
 fn qualified_name_faults(text: &str) -> Vec<String> {
     let mut faults = Vec::new();
     let mut parts = text.split('/');

@@ -27,7 +27,11 @@ pub enum WatchStart {
     /// With the changes after a revision.
     After(u64),
     /// With the present state.
-    InitialEvents,
+    InitialEvents {
+        /// Up to this revision the caller knows the state to be complete, whatever the cache was told: a cluster's revision
+        /// moves with other resources, too. 0 where the cache's own revision is all that is known.
+        complete_to: u64,
+    },
 }
 
 /// Objects at one revision.
@@ -120,12 +124,14 @@ impl WatchCache {
         }
         let mut pending = VecDeque::new();
         let (begin, after) = match start {
-            WatchStart::InitialEvents => {
+            WatchStart::InitialEvents { complete_to } => {
+                let complete = current.max(complete_to);
                 pending.extend(
                     state.within(namespace.as_deref()).map(|(_, entry)| WatcherItem::Initial(Arc::clone(entry))),
                 );
-                pending.push_back(WatcherItem::InitialEnd { revision: current });
-                (current, 0)
+                pending.push_back(WatcherItem::InitialEnd { revision: complete });
+                // What came and went before that is not in the state, and its news may be late.
+                (complete, complete)
             }
             WatchStart::After(revision) => {
                 state.check_known(revision)?;

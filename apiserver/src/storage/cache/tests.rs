@@ -227,3 +227,21 @@ fn objects_come_in_the_order_of_their_keys_in_all_lists() {
     assert_eq!(keys(Some("team"), CacheListAt::Exactly(5)), ["team/x"]);
     assert_eq!(keys(Some("team"), CacheListAt::Any), ["team/b", "team/x"]);
 }
+
+#[test]
+fn a_state_that_is_known_to_be_whole_says_so_and_what_came_before_is_no_news() {
+    let cache = WatchCache::new(CacheLimits::default());
+    cache.fill(vec![entry("a", 3)], 5);
+    let mut watcher = cache.watch(None, WatchStart::InitialEvents { complete_to: 9 }).unwrap();
+    let mut ends = Vec::new();
+    while let Some(Some(item)) = futures::FutureExt::now_or_never(watcher.next()) {
+        if let WatcherItem::InitialEnd { revision } = item {
+            ends.push(revision);
+        }
+    }
+    assert_eq!((ends, watcher.revision()), (vec![9], 9));
+    cache.apply(Change::Applied(entry("b", 8)));
+    cache.apply(Change::Deleted { revision: 9, last: entry("b", 9) });
+    cache.apply(Change::Applied(entry("c", 10)));
+    assert_eq!(drain(&mut watcher), [(EventKind::Added, "c".to_owned(), 10)]);
+}

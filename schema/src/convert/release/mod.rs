@@ -354,17 +354,13 @@ fn set_list(metadata: &mut Map<String, Value>, member: &str, list: Vec<Value>) {
     }
 }
 
-/// The instance's finalizers but those that Flux did not set, and Flux' own that the release holds, in the order of the
-/// release.
+/// Flux' own finalizers that the release holds and the instance lacks, and the instance's as they are but those of Flux that
+/// Flux did not set.
 fn finalizers(held: Option<&Value>, own: Option<&Value>) -> Vec<Value> {
-    let own = list(own);
+    let (held, own) = (list(held), list(own));
     let is_flux = |finalizer: &Value| finalizer.as_str().is_some_and(is_flux_finalizer);
     let mut merged: Vec<Value> =
-        list(held).into_iter().filter(|finalizer| own.contains(finalizer) || is_flux(finalizer)).collect();
-    for finalizer in own {
-        if !merged.contains(&finalizer) && !is_flux(&finalizer) {
-            merged.push(finalizer);
-        }
-    }
+        held.iter().filter(|finalizer| is_flux(finalizer) && !own.contains(finalizer)).cloned().collect();
+    merged.extend(own.into_iter().filter(|finalizer| !is_flux(finalizer) || held.contains(finalizer)));
     merged
 }

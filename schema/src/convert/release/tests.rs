@@ -197,6 +197,9 @@ fn finalizers_of_flux_are_shown_and_stay() {
     shown["metadata"]["finalizers"] = json!(["example.com/mine"]);
     let written = template.put(&shown, release);
     assert_eq!(written["metadata"]["finalizers"], json!(["finalizers.fluxcd.io", "example.com/mine"]));
+    shown["metadata"]["finalizers"] = json!(["example.com/mine", "finalizers.fluxcd.io", "example.com/mine"]);
+    let written = template.put(&shown, written);
+    assert_eq!(template.get(&written)["metadata"]["finalizers"], shown["metadata"]["finalizers"], "one is there twice");
 }
 
 #[test]
