@@ -39,7 +39,13 @@ const CRD_PAGE_OBJECTS_MAX: u32 = 50;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct CrdSpec {
     group: String,
+    names: CrdNames,
     versions: Vec<CrdVersion>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct CrdNames {
+    plural: String,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -178,6 +184,7 @@ impl ClusterStores {
         let claim = |crd: &Crd| CrdClaim {
             name: crd.name_any(),
             group: crd.spec.group.clone(),
+            plural: crd.spec.names.plural.clone(),
             served: crd.spec.versions.iter().filter(|it| it.served).map(|it| it.name.clone()).collect(),
             created: crd.metadata.creation_timestamp.as_ref().map_or(Timestamp::MAX, |time| time.0),
         };

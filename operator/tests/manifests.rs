@@ -99,3 +99,19 @@ fn containers_run_with_least_privilege() {
         }
     }
 }
+
+#[test]
+fn the_default_install_grants_no_secrets_beyond_our_own() {
+    let reads_secrets = |rule: &Value| {
+        let has = |member: &str, wanted: &[&str]| {
+            rule[member].as_array().is_some_and(|held| held.iter().any(|it| wanted.iter().any(|wanted| it == wanted)))
+        };
+        has("resources", &["secrets", "*"])
+            && has("verbs", &["get", "list", "watch", "*"])
+            && rule["resourceNames"].as_array().is_none_or(Vec::is_empty)
+    };
+    for object in all().iter().filter(|object| object["kind"] == "ClusterRole" || object["kind"] == "Role") {
+        let rules = object["rules"].as_array().into_iter().flatten();
+        assert_eq!(rules.filter(|rule| reads_secrets(rule)).count(), 0, "{}", object["metadata"]["name"]);
+    }
+}

@@ -101,7 +101,7 @@ pub(crate) fn compile_by(
     let mut errors = Vec::new();
     let spec = &definition.spec;
     let at = FieldPath::root().child("spec");
-    names::check_group(&spec.group, &at.child("group"), &mut errors);
+    let group = names::check_group(&spec.group, rules, &at.child("group"), &mut errors);
     let names = names::names(&spec.names, &at.child("names"), &mut errors);
     let name = definition.metadata.name.clone().unwrap_or_default();
     let wanted = format!("{}.{}", names.plural, spec.group);
@@ -140,7 +140,7 @@ pub(crate) fn compile_by(
     versions.sort_by(|left, right| priority::compare(&left.name, &right.name));
     let is_whole = !versions.is_empty() && versions.len() == spec.versions.len();
     match backend {
-        Some(backend) if is_whole => {
+        Some(backend) if is_whole && group == names::GroupUse::Open => {
             let (origin, group) = (origin(definition), spec.group.clone());
             let kind = Kind { origin, group, scope: spec.scope, names, versions, backend };
             Ok(Recompiled { kind, faults: errors })

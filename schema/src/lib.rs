@@ -43,6 +43,9 @@ pub mod conversion;
 /// The order of versions.
 pub mod priority;
 
+/// Groups that belong to somebody else.
+pub mod groups;
+
 /// Which definition holds a name.
 pub mod names;
 

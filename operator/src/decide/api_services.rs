@@ -254,6 +254,7 @@ pub(super) fn retained(definition: &Definition, cluster: &Cluster) -> Vec<GroupV
 fn unknown(definition: &Definition) -> &[GroupVersion] {
     match (&definition.verdict.kind, &definition.deletion) {
         (Some(_), _) | (_, Deletion::LetGo) => &[],
+        _ if definition.is_in_group_of_others() => &[],
         _ => &definition.claimed,
     }
 }

@@ -18,6 +18,8 @@ pub(crate) struct CrdClaim {
     pub name: String,
     /// Its group.
     pub group: String,
+    /// The plural of its kind.
+    pub plural: String,
     /// The versions that it serves.
     pub served: Vec<String>,
     /// When it was created.
@@ -37,7 +39,9 @@ pub(super) fn names(definition: &Definition, surroundings: &Surroundings) -> Fin
         return Finding::new(Truth::False, "NameConflict", conflict.clone());
     }
     match surroundings {
-        Surroundings::Registered(cluster) => group_versions(definition, cluster),
+        Surroundings::Registered(cluster) => {
+            resource_of_others(definition, cluster).unwrap_or_else(|| group_versions(definition, cluster))
+        }
         Surroundings::StandAlone => Finding::new(Truth::True, "NoConflicts", "no conflicts found"),
     }
 }
@@ -45,6 +49,45 @@ pub(super) fn names(definition: &Definition, surroundings: &Surroundings) -> Fin
 /// The same of all, in their order.
 pub(super) fn all_names(world: &World) -> Vec<Finding> {
     world.definitions.iter().map(|definition| names(definition, &world.surroundings)).collect()
+}
+
+/// Finds who else serves the definition's plural, or may, in its group in whatever version.
+///
+/// RBAC knows no versions, so the roles of the definition would be rights on the objects of the others. It does not matter
+/// who was there first: rights that others' users get are worse than a kind that is not served.
+fn resource_of_others(definition: &Definition, cluster: &Cluster) -> Option<Finding> {
+    let kind = definition.verdict.kind.as_ref()?;
+    let plural = &kind.names.plural;
+    if let Some(crd) = cluster.crds.iter().find(|crd| crd.group == kind.group && crd.plural == *plural) {
+        return Some(Finding::new(
+            Truth::False,
+            "ServedByOther",
+            format!(
+                "{plural}.{} is served for CustomResourceDefinition {:?}; roles know no versions, so rights on the one would \
+                 be rights on the other: choose another plural or group",
+                kind.group, crd.name
+            ),
+        ));
+    }
+    let foreign = cluster.api_services.iter().find(|found| {
+        let spec = found.spec.as_ref();
+        let is_in_group = spec.and_then(|spec| spec.group.as_deref()) == Some(kind.group.as_str());
+        is_in_group && spec.is_some_and(|spec| spec.service.is_some()) && !is_ours(found)
+    })?;
+    let own = definition.served().iter().any(|it| foreign.metadata.name.as_deref() == Some(&it.api_service_name()));
+    // One in the very version is told of in the words for that.
+    (!own).then(|| {
+        Finding::new(
+            Truth::False,
+            "ServedByOther",
+            format!(
+                "group {} belongs to the server of APIService {:?}, which Kindsmith did not make; roles know no versions, so \
+                 rights on {plural} would reach there too: choose another group",
+                kind.group,
+                foreign.metadata.name.as_deref().unwrap_or_default()
+            ),
+        )
+    })
 }
 
 fn group_versions(definition: &Definition, cluster: &Cluster) -> Finding {
@@ -138,10 +181,44 @@ mod tests {
     }
 
     #[test]
-    fn of_a_definition_and_a_crd_the_older_is_served() {
+    fn a_foreign_server_of_another_version_of_the_group_is_reported() {
+        let mut foreign = api_service(&GroupVersion::new("apps.example.com", "v7"));
+        foreign.metadata.labels = None;
+        let world = WorldBuilder::registered().define(&definition("redises", "Redis")).api_service(foreign).build();
+        let found = all_names(&world).remove(0);
+        assert_eq!((found.truth, found.reason.as_str()), (Truth::False, "ServedByOther"));
+        assert!(found.message.contains("v7.apps.example.com"), "{}", found.message);
+        // kube-apiserver registers the groups of CustomResourceDefinitions itself: their plurals say more.
+        let mut local = api_service(&GroupVersion::new("apps.example.com", "v7"));
+        local.metadata.labels = None;
+        local.spec.as_mut().unwrap().service = None;
+        let world = WorldBuilder::registered().define(&definition("redises", "Redis")).api_service(local).build();
+        assert_eq!(reasons(&world), ["NoConflicts"]);
+    }
+
+    #[test]
+    fn a_plural_that_a_crd_serves_in_any_version_is_not_ours() {
+        for (created, version) in
+            [("2020-01-01T00:00:00Z", "v7"), ("2030-01-01T00:00:00Z", "v7"), ("2030-01-01T00:00:00Z", "v1")]
+        {
+            let crd = CrdClaim {
+                name: "redises.apps.example.com".to_owned(),
+                group: "apps.example.com".to_owned(),
+                plural: "redises".to_owned(),
+                served: vec![version.to_owned()],
+                created: created.parse().unwrap(),
+            };
+            let world = WorldBuilder::registered().define(&definition("redises", "Redis")).crd(crd).build();
+            assert_eq!(reasons(&world), ["ServedByOther"], "{created} {version}");
+        }
+    }
+
+    #[test]
+    fn of_a_definition_and_a_crd_of_another_plural_the_older_has_the_version() {
         let crd = |created: &str, version: &str| CrdClaim {
-            name: "redises.apps.example.com".to_owned(),
+            name: "caches.apps.example.com".to_owned(),
             group: "apps.example.com".to_owned(),
+            plural: "caches".to_owned(),
             served: vec![version.to_owned()],
             created: created.parse().unwrap(),
         };

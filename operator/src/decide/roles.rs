@@ -85,8 +85,10 @@ pub(super) fn actions(definitions: &[Arc<Definition>], names: &[Finding], cluste
         }
     }
     // One that is refused, and whose last good generation is not known here, may be served all the same.
-    let unknown =
-        |definition: &&Arc<Definition>| definition.verdict.kind.is_none() && definition.deletion != Deletion::LetGo;
+    let unknown = |definition: &&Arc<Definition>| {
+        let stays = definition.verdict.kind.is_none() && definition.deletion != Deletion::LetGo;
+        stays && !definition.is_in_group_of_others()
+    };
     let unknown: BTreeSet<&str> = definitions.iter().filter(unknown).map(|it| it.uid.as_str()).collect();
     there.retain(|_, role| role.labels().get(ROLES_LABEL).is_none_or(|uid| !unknown.contains(uid.as_str())));
     actions.extend(
@@ -101,7 +103,7 @@ pub(super) fn actions(definitions: &[Arc<Definition>], names: &[Finding], cluste
 /// Whether both have the same roles, or none.
 pub(super) fn are_same(left: (&Definition, &Finding), right: (&Definition, &Finding)) -> bool {
     let ((left, left_names), (right, right_names)) = (left, right);
-    let stays = |definition: &Definition| definition.deletion != Deletion::LetGo;
+    let stays = |definition: &Definition| definition.deletion != Deletion::LetGo && !definition.is_in_group_of_others();
     let kinds = match (&left.verdict.kind, &right.verdict.kind) {
         (None, None) => true,
         (Some(left), Some(right)) => {
@@ -196,7 +198,7 @@ mod tests {
 
     use super::*;
     use crate::decide::{
-        Surroundings, World, holders,
+        CrdClaim, Surroundings, World, holders,
         testing::{WorldBuilder, definition},
     };
 
@@ -249,6 +251,40 @@ mod tests {
         let labelled = |role: &&ClusterRole| role.labels().keys().any(|key| key.starts_with(AGGREGATE_LABEL));
         assert_eq!(written(&found).len(), 3);
         assert!(!written(&found).iter().any(labelled));
+    }
+
+    #[test]
+    fn roles_go_when_a_custom_resource_definition_serves_the_plural_in_any_version() {
+        let mut world = WorldBuilder::registered().define(&definition("redises", "Redis"));
+        world.settle();
+        assert_eq!(world.cluster().roles.len(), 3);
+        world.cluster().crds.push(CrdClaim {
+            name: "redises.apps.example.com".to_owned(),
+            group: "apps.example.com".to_owned(),
+            plural: "redises".to_owned(),
+            served: vec!["v9".to_owned()],
+            created: "2030-01-01T00:00:00Z".parse().unwrap(),
+        });
+        world.settle();
+        assert!(world.cluster().roles.is_empty());
+        assert_eq!(world.cluster().api_services.len(), 0);
+        let (status, reason, _) = world.condition("redises", "Served");
+        assert_eq!(format!("{status} {reason}"), "False ServedByOther");
+        world.cluster().crds.clear();
+        world.settle();
+        assert_eq!(world.cluster().roles.len(), 3);
+    }
+
+    #[test]
+    fn roles_in_a_group_of_others_go_although_an_earlier_version_made_them() {
+        let mut world = WorldBuilder::registered().define(&definition("redises", "Redis"));
+        world.settle();
+        let mut foreign = definition("redises", "Redis");
+        foreign["metadata"]["generation"] = 2.into();
+        foreign["spec"]["group"] = "kustomize.toolkit.fluxcd.io".into();
+        world.objects[0] = foreign;
+        world.settle();
+        assert!(world.cluster().roles.is_empty());
     }
 
     #[test]

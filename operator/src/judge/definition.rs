@@ -5,7 +5,7 @@ use std::sync::Arc;
 use kindsmith_crds::{
     ApplicationDefinitionStatus, CONDITION_NAMES_ACCEPTED, CONDITION_REGISTERED, CONDITION_SERVED, Names,
 };
-use kindsmith_schema::{form::DefinitionForm, kind::KindOutline};
+use kindsmith_schema::{form::DefinitionForm, groups, kind::KindOutline};
 
 use crate::{
     finding::Truth,
@@ -111,6 +111,12 @@ impl Definition {
             && Arc::ptr_eq(verdict, &other.verdict)
             && (finalizers, deletion) == (&other.finalizers, &other.deletion)
             && (aggregates_roles, rollout, conflict) == (&other.aggregates_roles, &other.rollout, &other.conflict)
+    }
+
+    /// Reports whether it asks for a group that belongs to somebody else: nothing of it is kept, whoever accepted it.
+    pub(crate) fn is_in_group_of_others(&self) -> bool {
+        let own = self.form == DefinitionForm::Kindsmith;
+        own && self.claimed.iter().any(|it| groups::owner(&it.group).is_some())
     }
 
     /// Whether its status says that it is served.

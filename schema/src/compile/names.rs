@@ -6,13 +6,12 @@ use kindsmith_crds::Names;
 use regex::Regex;
 use serde_json::json;
 
+use super::{DefinitionNames, Rules};
 use crate::{
     field::{FieldError, FieldPath},
+    groups,
     kind::KindNames,
 };
-
-/// Groups that only Kubernetes and Kindsmith itself serve, besides `*.k8s.io` and `*.kubernetes.io`.
-const RESERVED_GROUPS: [&str; 2] = [kindsmith_crds::GROUP, "helm.toolkit.fluxcd.io"];
 
 static DNS_1035_LABEL: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new("^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$").ok());
 static DNS_1123_SUBDOMAIN: LazyLock<Option<Regex>> =
@@ -34,7 +33,17 @@ pub(super) fn check_label(name: &str, at: &FieldPath, errors: &mut Vec<FieldErro
     }
 }
 
-pub(super) fn check_group(group: &str, at: &FieldPath, errors: &mut Vec<FieldError>) {
+/// Whether a definition can have kinds in a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum GroupUse {
+    /// The group is the definition's to use, whatever else may be wrong with its name.
+    Open,
+    /// The group belongs to somebody else: no kind may come of the definition, not even of one that was accepted before.
+    Foreign,
+}
+
+/// Tells what is wrong with a group.
+pub(super) fn check_group(group: &str, rules: &Rules, at: &FieldPath, errors: &mut Vec<FieldError>) -> GroupUse {
     if group.is_empty() {
         errors.push(FieldError::required(at, ""));
     } else if !is(&DNS_1123_SUBDOMAIN, group) || group.len() > 253 {
@@ -46,11 +55,12 @@ pub(super) fn check_group(group: &str, at: &FieldPath, errors: &mut Vec<FieldErr
         ));
     } else if !group.contains('.') {
         errors.push(FieldError::invalid(at, &json!(group), "should be a domain with at least one dot"));
-    } else if RESERVED_GROUPS.contains(&group)
-        || ["k8s.io", "kubernetes.io"].iter().any(|own| group == *own || group.ends_with(&format!(".{own}")))
-    {
-        errors.push(FieldError::invalid(at, &json!(group), "belongs to the cluster itself; use a domain of your own"));
+    } else if let Some(owner) = groups::owner(group).filter(|_| rules.names == DefinitionNames::PluralAndGroup) {
+        let told = format!("belongs to {owner}; use a domain of your own");
+        errors.push(FieldError::invalid(at, &json!(group), &told));
+        return GroupUse::Foreign;
     }
+    GroupUse::Open
 }
 
 pub(super) fn names(names: &Names, at: &FieldPath, errors: &mut Vec<FieldError>) -> KindNames {

@@ -42,7 +42,9 @@ fn a_sound_definition_is_filled_in() {
 
 #[test]
 fn groups_of_the_cluster_are_refused() {
-    for group in ["apps", "x.k8s.io", "kindsmith.dev", "helm.toolkit.fluxcd.io"] {
+    for group in
+        ["apps", "x.k8s.io", "kindsmith.dev", "helm.toolkit.fluxcd.io", "kustomize.toolkit.fluxcd.io", "g.x-k8s.io"]
+    {
         refused(|definition| definition["spec"]["group"] = json!(group), "spec.group: Invalid value");
     }
 }

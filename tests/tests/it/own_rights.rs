@@ -1,4 +1,4 @@
-//! Both processes do all their work with the rights that `deploy/manifests` gives them.
+//! Both processes do all their work with the rights that `deploy/manifests` and `deploy/optional` give them.
 
 use std::{fs, path::Path, time::Duration};
 
@@ -12,8 +12,12 @@ use crate::{
 };
 
 /// Their namespace, and what RBAC has of them.
-const MANIFESTS: [&str; 4] =
-    ["00-namespace.yaml", "20-operator-rbac.yaml", "21-apiserver-rbac.yaml", "22-operator-resources-rbac.yaml"];
+const MANIFESTS: [&str; 4] = [
+    "manifests/00-namespace.yaml",
+    "manifests/20-operator-rbac.yaml",
+    "manifests/21-apiserver-rbac.yaml",
+    "optional/operator-resources-rbac.yaml",
+];
 
 const DEFINITION: &str = "/apis/kindsmith.dev/v1alpha1/applicationdefinitions/redises.apps.example.com";
 
@@ -29,7 +33,7 @@ async fn the_manifests_grant_all_that_is_needed() -> Result<()> {
     let control_plane = ControlPlane::builder().controller_manager().start().await?;
     control_plane.install_flux_crds().await?;
     for name in MANIFESTS {
-        let path = program::workspace().join("deploy/manifests").join(name);
+        let path = program::workspace().join("deploy").join(name);
         control_plane.apply(&fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?).await?;
     }
     let accounts = Accounts {

@@ -183,6 +183,7 @@ fn happen(world: &mut WorldBuilder, event: &Event, decided: &[Action]) {
         Event::Crd(at) => world.cluster().crds.push(CrdClaim {
             name: name(*at),
             group: group(*at),
+            plural: plural(*at),
             served: vec!["v1".to_owned()],
             created: "2026-01-02T00:00:00Z".parse().unwrap(),
         }),
