@@ -19,6 +19,9 @@ mod cel;
 /// kubectl's JSONPath.
 pub mod jsonpath;
 
+/// Deflate and gzip, proven.
+pub mod deflate;
+
 /// Numbers as Go writes them.
 pub mod numbers;
 

@@ -7,6 +7,9 @@
 /// Where the Go binary comes from: found in a cache, or built into it.
 pub mod binary;
 
+/// Go's gzip.
+pub mod gunzip_oracle;
+
 /// What the Go implementation of server-side apply does, as data.
 pub mod merge_oracle;
 

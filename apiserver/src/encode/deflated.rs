@@ -3,52 +3,9 @@
 //! Source: RFC 1951 and RFC 1952. Each part is a series of blocks that ends on a byte and refers to nothing before itself,
 //! so that parts may follow each other in any order; the sum of the whole is combined from theirs.
 
-use std::cell::RefCell;
-
 use bytes::Bytes;
-use flate2::{Compress, Compression, Crc, Decompress, FlushCompress, FlushDecompress};
-
-/// Deflate, no flags, no time, no hint, unknown system.
-const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
-
-/// An empty block that is the last.
-const END: [u8; 2] = [0x03, 0x00];
-
-/// More than a flush writes.
-const FLUSH_BYTES: usize = 64;
-
-/// How much room each thread keeps for the next text.
-const BLOCKS_KEPT_BYTES: usize = 64 * 1024;
-
-thread_local! {
-    /// What deflating needs is large, and texts are small and many.
-    static DEFLATER: RefCell<Deflater> =
-        RefCell::new(Deflater { state: Compress::new(Compression::fast(), false), blocks: Vec::new() });
-}
-
-struct Deflater {
-    state: Compress,
-    blocks: Vec<u8>,
-}
-
-impl Deflater {
-    /// The blocks of a text; the last one ends on a byte, and is not marked as the last.
-    fn blocks_of(&mut self, text: &[u8]) -> &[u8] {
-        let Self { state, blocks } = self;
-        state.reset();
-        blocks.clear();
-        loop {
-            blocks.reserve(text.len() / 4 + FLUSH_BYTES);
-            let read = usize::try_from(state.total_in()).unwrap_or(text.len()).min(text.len());
-            // All of it is written when there is room left. Into memory, nothing can fail.
-            let failed = state.compress_vec(&text[read..], blocks, FlushCompress::Sync).is_err();
-            if failed || blocks.len() < blocks.capacity() {
-                blocks.shrink_to(BLOCKS_KEPT_BYTES);
-                return blocks;
-            }
-        }
-    }
-}
+use flate2::Crc;
+use kindsmith_schema::deflate::{self, END, Effort, Ending, GZIP_HEADER};
 
 /// A text that was compressed.
 #[derive(Debug)]
@@ -64,8 +21,7 @@ impl Part {
         let text = text.as_ref();
         let mut sum = Crc::new();
         sum.update(text);
-        let blocks = DEFLATER.with_borrow_mut(|deflater| Box::from(deflater.blocks_of(text)));
-        Self { blocks, sum }
+        Self { blocks: deflate::blocks(text, Effort::Fast, Ending::Open), sum }
     }
 
     /// How many bytes it takes.
@@ -77,8 +33,7 @@ impl Part {
     /// The text; none if the blocks are not those of a text with this sum.
     #[must_use]
     pub fn text(&self) -> Option<Bytes> {
-        let mut text = Vec::with_capacity(usize::try_from(self.sum.amount()).ok()?);
-        Decompress::new(false).decompress_vec(&self.blocks, &mut text, FlushDecompress::Sync).ok()?;
+        let text = deflate::inflate(&self.blocks, usize::try_from(self.sum.amount()).ok()?)?;
         let mut sum = Crc::new();
         sum.update(&text);
         ((sum.sum(), sum.amount()) == (self.sum.sum(), self.sum.amount())).then(|| Bytes::from(text))
@@ -94,7 +49,7 @@ pub struct Joined {
 impl Joined {
     /// Begins a file.
     pub fn begin(file: &mut Vec<u8>) -> Self {
-        file.extend_from_slice(&HEADER);
+        file.extend_from_slice(&GZIP_HEADER);
         Self { sum: Crc::new() }
     }
 
@@ -117,7 +72,7 @@ impl Joined {
 pub fn gzip<'p>(parts: impl IntoIterator<Item = &'p Part>) -> Vec<u8> {
     let parts: Vec<&Part> = parts.into_iter().collect();
     let bytes = parts.iter().map(|part| part.blocks.len()).sum::<usize>();
-    let mut file = Vec::with_capacity(HEADER.len() + bytes + END.len() + 8);
+    let mut file = Vec::with_capacity(GZIP_HEADER.len() + bytes + END.len() + 8);
     let mut joined = Joined::begin(&mut file);
     for part in parts {
         joined.add(part, &mut file);

@@ -1,13 +1,11 @@
 //! Responses: bodies, content types, compression, streams.
 
-use std::io::Write as _;
-
 use bytes::Bytes;
-use flate2::{Compression, write::GzEncoder};
 use futures::{Stream, TryStreamExt as _};
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, StreamBody};
 use hyper::body::Frame;
+use kindsmith_schema::deflate::{self, Effort};
 use serde_json::Value;
 
 use super::{protobuf, status::ApiError};
@@ -112,9 +110,5 @@ pub fn compress(accept_encoding: Option<&str>, body: Bytes) -> (Bytes, Option<He
     if !takes_gzip(accept_encoding) || body.len() < COMPRESSED_BYTES_MIN {
         return (body, None);
     }
-    let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::fast());
-    match encoder.write_all(&body).and_then(|()| encoder.finish()) {
-        Ok(compressed) => (Bytes::from(compressed), Some(HeaderValue::from_static("gzip"))),
-        Err(_) => (body, None),
-    }
+    (Bytes::from(deflate::gzip(&body, Effort::Fast)), Some(HeaderValue::from_static("gzip")))
 }

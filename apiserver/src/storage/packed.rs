@@ -2,7 +2,7 @@
 //! show them in another way. A release takes a third of its JSON so, and a few microseconds when it is needed.
 
 use bytes::Bytes;
-use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
+use kindsmith_schema::deflate::{self, Effort, Ending};
 use serde_json::Value;
 
 use super::host::tree;
@@ -59,53 +59,43 @@ impl Packed {
 
 fn inflated(packed: &[u8]) -> Option<Bytes> {
     let (length, deflated) = packed.split_first_chunk::<LENGTH_BYTES>()?;
-    let mut json = Vec::with_capacity(usize::try_from(u32::from_le_bytes(*length)).ok()?);
-    let ended = Decompress::new(false).decompress_vec(deflated, &mut json, FlushDecompress::Finish);
-    if !matches!(ended, Ok(Status::StreamEnd)) {
-        tracing::error!(?ended, "an object that was packed here cannot be unpacked");
-        return None;
+    let json = deflate::inflate(deflated, usize::try_from(u32::from_le_bytes(*length)).ok()?);
+    if json.is_none() {
+        tracing::error!("an object that was packed here cannot be unpacked");
     }
-    Some(Bytes::from(json))
+    json.map(Bytes::from)
 }
 
 /// Packs objects.
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Packer {
     packing: Packing,
-    /// What deflating needs is large: it is made once, where it is needed.
-    deflate: Option<Compress>,
-    buffer: Vec<u8>,
 }
 
 impl Packer {
     /// Packs objects in this way.
     #[must_use]
     pub fn new(packing: Packing) -> Self {
-        Self { packing, ..Self::default() }
+        Self { packing }
     }
 
     /// The object, packed.
-    pub fn pack(&mut self, json: Bytes) -> Packed {
+    #[must_use]
+    pub fn pack(&self, json: Bytes) -> Packed {
         let deflated = match self.packing {
             Packing::Plain => None,
-            Packing::Deflated => self.deflated(&json),
+            Packing::Deflated => deflated(&json),
         };
         Packed(deflated.map_or(Form::Plain(json), Form::Deflated))
     }
+}
 
-    /// None where it would take more than the JSON.
-    fn deflated(&mut self, json: &[u8]) -> Option<Bytes> {
-        let length = u32::try_from(json.len()).ok()?;
-        let deflate = self.deflate.get_or_insert_with(|| Compress::new(Compression::fast(), false));
-        deflate.reset();
-        self.buffer.clear();
-        self.buffer.reserve_exact(LENGTH_BYTES + json.len());
-        self.buffer.extend_from_slice(&length.to_le_bytes());
-        match deflate.compress_vec(json, &mut self.buffer, FlushCompress::Finish) {
-            Ok(Status::StreamEnd) => Some(Bytes::copy_from_slice(&self.buffer)),
-            _ => None,
-        }
-    }
+/// None where it would take more than the JSON.
+fn deflated(json: &[u8]) -> Option<Bytes> {
+    let length = u32::try_from(json.len()).ok()?;
+    let blocks = deflate::blocks(json, Effort::Fast, Ending::Last);
+    let packed = || Bytes::from([length.to_le_bytes().as_slice(), &blocks].concat());
+    (LENGTH_BYTES + blocks.len() < json.len()).then(packed)
 }
 
 #[cfg(test)]
@@ -117,7 +107,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_packed_is_unpacked_as_it_was(texts in prop::collection::vec(any::<Vec<u8>>(), 0..4), repeated in 0..200usize) {
-            let mut packer = Packer::new(Packing::Deflated);
+            let packer = Packer::new(Packing::Deflated);
             for text in texts {
                 let json = Bytes::from(text.repeat(repeated));
                 prop_assert_eq!(packer.pack(json.clone()).json(), Some(json));

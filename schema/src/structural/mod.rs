@@ -39,14 +39,13 @@ mod validate;
 #[cfg(test)]
 mod tests;
 
-use std::io::{BufReader, Read as _};
+use std::io::BufReader;
 use std::sync::Arc;
 
-use flate2::Compression;
-use flate2::read::{DeflateDecoder, DeflateEncoder};
 use serde_json::Value;
 
 use crate::cel::rules::{self, Budget, Ratcheting, RuleTree};
+use crate::deflate::{self, Effort, Ending};
 use crate::field::{FieldError, FieldPath};
 use checks::Expressions;
 use node::{Additional, Node};
@@ -149,12 +148,13 @@ impl Schema {
             Dialect::ChartValues => open_free_form(&mut root),
         }
         root.note_absent();
-        Ok(Self { inner: Arc::new(Compiled { raw: deflated(schema), root, rules }) })
+        let raw = deflate::blocks(schema.to_string().as_bytes(), Effort::Fast, Ending::Last);
+        Ok(Self { inner: Arc::new(Compiled { raw, root, rules }) })
     }
 
     /// The schema as it was written, made anew from its text: for publishing, not for every request.
     pub fn raw(&self) -> Value {
-        serde_json::from_reader(BufReader::new(DeflateDecoder::new(&*self.inner.raw))).unwrap_or_default()
+        serde_json::from_reader(BufReader::new(deflate::reader(&self.inner.raw))).unwrap_or_default()
     }
 
     /// The compiled form.
@@ -278,15 +278,6 @@ impl Schema {
         }
         duplicates
     }
-}
-
-/// A value as deflated JSON.
-fn deflated(value: &Value) -> Box<[u8]> {
-    let mut bytes = Vec::new();
-    let read = DeflateEncoder::new(value.to_string().as_bytes(), Compression::fast()).read_to_end(&mut bytes);
-    // Reading memory does not fail.
-    debug_assert!(read.is_ok());
-    bytes.into_boxed_slice()
 }
 
 /// Lets objects that specify no fields hold any.

@@ -4,14 +4,12 @@
 //! collected with its owner, and it has no place in the definition, whose annotations are the users' and are limited.
 //! The definition is compressed, since both processes hold the records of all definitions.
 
-use std::io::{Read as _, Write as _};
-
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 use serde_json::{Map, Value, json};
 
 use crate::{
     compile::OwnStorage,
+    deflate::{self, Effort},
     form::{DefinitionError, DefinitionForm},
     kind::Kind,
 };
@@ -20,7 +18,7 @@ use crate::{
 pub const RECORD_LABEL: &str = "kindsmith.dev/accepted-generation-of";
 
 /// What is unpacked at most; etcd takes objects of 1.5 MiB.
-const UNPACKED_BYTES_MAX: u64 = 4 << 20;
+const UNPACKED_BYTES_MAX: usize = 4 << 20;
 
 /// What is kept of a definition's metadata.
 const METADATA_KEPT: [&str; 5] = ["name", "uid", "generation", "creationTimestamp", "annotations"];
@@ -75,12 +73,10 @@ impl AcceptedGeneration {
         let mut whole: Map<String, Value> = rest.collect();
         whole.insert("metadata".to_owned(), Value::Object(kept));
         let text = Value::Object(whole).to_string();
-        if u64::try_from(text.len()).unwrap_or(u64::MAX) > UNPACKED_BYTES_MAX {
+        if text.len() > UNPACKED_BYTES_MAX {
             return Err(RecordError::Unreadable);
         }
-        let mut packed = GzEncoder::new(Vec::new(), Compression::default());
-        let packed = packed.write_all(text.as_bytes()).and_then(|()| packed.finish());
-        let packed = STANDARD.encode(packed.map_err(|_| RecordError::Unreadable)?);
+        let packed = STANDARD.encode(deflate::gzip(text.as_bytes(), Effort::Small));
         Ok(Self { form, uid, name, state, revision, packed })
     }
 
@@ -138,9 +134,7 @@ impl AcceptedGeneration {
     /// It cannot be unpacked, or there is no kind in it any more.
     pub fn kind(&self, own_storage: OwnStorage) -> Result<Kind, RecordError> {
         let packed = STANDARD.decode(&self.packed).map_err(|_| RecordError::Unreadable)?;
-        let mut text = Vec::new();
-        let unpacked = GzDecoder::new(packed.as_slice()).take(UNPACKED_BYTES_MAX).read_to_end(&mut text);
-        unpacked.map_err(|_| RecordError::Unreadable)?;
+        let text = deflate::gunzip(&packed, UNPACKED_BYTES_MAX).map_err(|_| RecordError::Unreadable)?;
         let definition: Value = serde_json::from_slice(&text).map_err(|_| RecordError::Unreadable)?;
         Ok(self.form.recompile(&definition, own_storage)?.kind)
     }

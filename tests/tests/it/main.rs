@@ -54,6 +54,9 @@ mod scale;
 /// Discovery, OpenAPI, health, errors.
 mod documents;
 
+/// What is compressed, read by Go.
+mod gzip;
+
 /// Which operator acts.
 mod election;
 
