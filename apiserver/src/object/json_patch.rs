@@ -29,7 +29,7 @@ pub fn apply(document: &mut Value, operations: &[Map<String, Value>]) -> Result<
 /// Where the value of an operation is in the patched document, as errors write it, if no later operation went into it, put
 /// something over it, or moved it.
 ///
-/// The value of an item counts where nothing was put into its list or taken from it later.
+/// The value of an item counts where no later operation goes into its list, whose items may have other numbers by then.
 #[must_use]
 pub fn untouched_place(operations: &[Map<String, Value>], number: usize, document: &Value) -> Option<String> {
     let operation = operations.get(number)?;
@@ -40,11 +40,7 @@ pub fn untouched_place(operations: &[Map<String, Value>], number: usize, documen
     let path = text(operation, "path")?;
     let list = path.rsplit_once('/').map_or("", |(list, _)| list);
     let of_item = pointed(document, list).is_some_and(Value::is_array);
-    let touches = |later: &str| {
-        leads_to(later, &path)
-            || leads_to(&path, later)
-            || (of_item && later.rsplit_once('/').is_some_and(|(at, _)| at == list))
-    };
+    let touches = |later: &str| leads_to(later, &path) || leads_to(&path, later) || (of_item && leads_to(list, later));
     let later = operations.get(number + 1..)?.iter();
     if later.flat_map(|later| [text(later, "path"), text(later, "from")]).flatten().any(|later| touches(&later)) {
         return None;
