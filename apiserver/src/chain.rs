@@ -30,7 +30,7 @@ use crate::{
         self, Pretty, ProbeOptions, ResourceTarget, StatusFormat, Target, Verb, authorization_selectors,
         request_deadline,
     },
-    server::{Body, BodyError, Handler, Lifecycle, Peer, ServingCertificate, read_body},
+    server::{Body, BodyError, Handler, Lifecycle, Peer, ServingCertificate, Standing, read_body},
     storage::host::{Host, WriteTarget},
 };
 
@@ -309,6 +309,10 @@ fn attributes(target: &Target, parts: &Parts, query: Option<&str>) -> Attributes
 }
 
 impl Handler for Chain {
+    fn standing(&self, peer: &Peer) -> Standing {
+        if self.authenticators.is_front_proxy(peer) { Standing::FrontProxy } else { Standing::Itself }
+    }
+
     async fn handle(&self, request: Request<Incoming>) -> Response<Body> {
         let (mut parts, body) = request.into_parts();
         let given = parts.headers.get(&AUDIT_ID).filter(|id| id.len() <= 64).cloned();

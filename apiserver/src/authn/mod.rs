@@ -88,6 +88,14 @@ impl Authenticators {
         Ok(Self { config: Arc::new(ArcSwap::from_pointee(config)), tokens: None })
     }
 
+    /// Whether a peer is a front proxy that is believed.
+    #[must_use]
+    pub fn is_front_proxy(&self, peer: &Peer) -> bool {
+        let config = self.config.load();
+        let verified = config.front_proxy_ca().map(|ca| ca.verify(peer));
+        matches!(verified, Some(Ok(name)) if config.allows_front_proxy(&name))
+    }
+
     /// Says who asks, and takes credentials and names off the request.
     ///
     /// # Errors

@@ -150,3 +150,17 @@ async fn what_a_front_proxy_says_of_a_user_is_read() {
     assert_eq!(user.groups, ["dev", AUTHENTICATED]);
     assert_eq!(user.extra, [("scopes/a".to_owned(), vec!["read".to_owned()])].into());
 }
+
+#[test]
+fn a_front_proxy_is_told_from_others() {
+    let cluster = cluster(r#"["front"]"#);
+    let is_one = |certificates| {
+        cluster.authenticators.is_front_proxy(&Peer { address: ([127, 0, 0, 1], 1).into(), certificates })
+    };
+    assert!(is_one(vec![certificate(&cluster.proxies, "front", Holds::Now)]));
+    assert!(!is_one(vec![certificate(&cluster.proxies, "other", Holds::Now)]));
+    assert!(!is_one(vec![certificate(&cluster.proxies, "front", Holds::Past)]));
+    assert!(!is_one(vec![certificate(&cluster.users, "front", Holds::Now)]));
+    assert!(!is_one(vec![certificate(&ca("proxies"), "front", Holds::Now)]));
+    assert!(!is_one(Vec::new()));
+}

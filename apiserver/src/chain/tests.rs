@@ -60,7 +60,9 @@ async fn start(open: watch::Sender<bool>) -> Server {
         Arc::clone(&lifecycle),
         Arc::clone(&certificate),
     );
-    tokio::spawn(serve(listener, certificate, Limits::default(), Arc::new(chain), lifecycle));
+    // One connection is to take all places.
+    let limits = Limits { http2_streams_of_others_max: Limits::default().http2_streams_max, ..Limits::default() };
+    tokio::spawn(serve(listener, certificate, limits, Arc::new(chain), lifecycle));
     Server { issued, address, gate: open, signal }
 }
 

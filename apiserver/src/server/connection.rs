@@ -16,12 +16,25 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
 use super::{
-    Body, Handler, Lifecycle, Limits, Peer,
+    Body, Handler, Lifecycle, Limits, Peer, Standing,
     activity::{Activity, Running},
 };
 
 /// How long a connection that has sent no request yet is waited for when the server closes: it may be on its way.
 const FIRST_REQUEST_MAX: Duration = Duration::from_secs(2);
+
+/// Bytes of the headers of one request, as Go has it: its default, and what it adds for the rest of a buffer. Users of many
+/// groups have long ones.
+///
+/// Source: net/http/server.go (`DefaultMaxHeaderBytes`, `initialReadLimitSize`).
+pub(super) const HEADER_BYTES_MAX: u32 = (1 << 20) + 4096;
+
+/// Lines in the header of one request of HTTP/1.1: room is made for so many. HTTP/2 counts bytes alone.
+pub(super) const HTTP1_HEADERS_MAX: usize = 4096;
+
+/// Requests of a front proxy that were cancelled before they were looked at, for each that may run at once: its users cancel
+/// as they like, and the connection is all users'. Of anybody else h2's own limits hold, against rapid resets.
+const CANCELLED_PER_STREAM_MAX: usize = 10;
 
 /// Serves a connection until the client or the server's lifecycle ends it.
 pub(super) async fn serve<H: Handler>(
@@ -52,6 +65,7 @@ pub(super) async fn serve<H: Handler>(
     let certificates = stream.get_ref().1.peer_certificates().unwrap_or_default();
     let certificates = certificates.iter().map(|held| held.clone().into_owned()).collect();
     let peer = Arc::new(Peer { address, certificates });
+    let standing = handler.standing(&peer);
     let activity = Activity::new();
     let (running, ending) = (Arc::clone(&activity), Arc::clone(&lifecycle));
     let service = service_fn(move |mut request: Request<Incoming>| {
@@ -77,14 +91,31 @@ pub(super) async fn serve<H: Handler>(
         let mut builder = http2::Builder::new(TokioExecutor::new());
         builder
             .timer(TokioTimer::new())
-            .max_concurrent_streams(limits.http2_streams_max)
+            .max_header_list_size(HEADER_BYTES_MAX)
             .keep_alive_interval(limits.http2_ping_interval)
             .keep_alive_timeout(limits.http2_ping_max);
+        match standing {
+            Standing::FrontProxy => {
+                let streams = usize::try_from(limits.http2_streams_max).unwrap_or(usize::MAX);
+                let cancelled = streams.saturating_mul(CANCELLED_PER_STREAM_MAX);
+                builder
+                    .max_concurrent_streams(limits.http2_streams_max)
+                    .max_pending_accept_reset_streams(cancelled)
+                    .max_local_error_reset_streams(cancelled);
+            }
+            Standing::Itself => drop(builder.max_concurrent_streams(limits.http2_streams_of_others_max)),
+        }
         run(builder.serve_connection(io, service), |served| served.graceful_shutdown(), &activity, limits, &lifecycle)
             .await
     } else {
         let mut builder = http1::Builder::new();
-        builder.timer(TokioTimer::new()).header_read_timeout(limits.header_read_max);
+        let header_bytes = usize::try_from(HEADER_BYTES_MAX).unwrap_or(usize::MAX);
+        builder
+            .timer(TokioTimer::new())
+            .header_read_timeout(limits.header_read_max)
+            .max_headers(HTTP1_HEADERS_MAX)
+            .max_header_size(header_bytes)
+            .max_buf_size(header_bytes);
         run(
             builder.serve_connection(io, service).with_upgrades(),
             |served| served.graceful_shutdown(),

@@ -13,6 +13,8 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 use tokio_util::task::TaskTracker;
 
+use refusals::{Burst, Refusals};
+
 /// The serving certificate, replaced while we serve.
 mod certificate;
 
@@ -27,6 +29,12 @@ mod lifecycle;
 
 /// Whether a connection has something to do.
 mod activity;
+
+/// How many files may be open.
+mod file_limit;
+
+/// Connections that cannot be accepted.
+mod refusals;
 
 /// One connection: TLS, HTTP/1.1 or HTTP/2, its requests, its end.
 mod connection;
@@ -56,8 +64,22 @@ pub struct Peer {
     pub certificates: Vec<CertificateDer<'static>>,
 }
 
+/// For whom the other end of a connection speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// For many users, as kube-apiserver does: what one of them does must not end the connection of all.
+    FrontProxy,
+    /// For itself.
+    Itself,
+}
+
 /// Answers requests.
 pub trait Handler: Send + Sync + 'static {
+    /// For whom a peer speaks. It decides the limits of its connection.
+    fn standing(&self, _: &Peer) -> Standing {
+        Standing::Itself
+    }
+
     /// Answers one request.
     fn handle(&self, request: Request<Incoming>) -> impl Future<Output = Response<Body>> + Send;
 
@@ -77,8 +99,10 @@ pub struct Limits {
     pub handshake_max: Duration,
     /// How long the header of an HTTP/1.1 request may take.
     pub header_read_max: Duration,
-    /// Requests at once on one HTTP/2 connection; aggregators send all users' requests over few connections.
+    /// Requests at once on one HTTP/2 connection of a front proxy, which sends all users' requests over few connections.
     pub http2_streams_max: u32,
+    /// Requests at once on one HTTP/2 connection of anybody else.
+    pub http2_streams_of_others_max: u32,
     /// How long an HTTP/2 connection may have nothing to do. One of HTTP/1.1 must send a header within its time.
     pub idle_max: Duration,
     /// How often an HTTP/2 connection is asked whether it is alive.
@@ -94,6 +118,8 @@ impl Default for Limits {
             handshake_max: Duration::from_secs(10),
             header_read_max: Duration::from_secs(32),
             http2_streams_max: 1000,
+            // As kube-apiserver has it.
+            http2_streams_of_others_max: 100,
             idle_max: Duration::from_secs(90),
             http2_ping_interval: Duration::from_secs(30),
             http2_ping_max: Duration::from_secs(15),
@@ -128,6 +154,10 @@ pub async fn serve<H: Handler>(
         .with_cert_resolver(certificate);
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     let acceptor = TlsAcceptor::from(Arc::new(config));
+    if let Some(files) = file_limit::raise() {
+        tracing::debug!(files, "the limit of open files");
+    }
+    let mut refusals = Refusals::default();
     let connections = TaskTracker::new();
     let room = Arc::new(Semaphore::new(limits.connections_max));
     let start = |(stream, address, permit)| {
@@ -144,11 +174,18 @@ pub async fn serve<H: Handler>(
         tokio::select! {
             end = &mut closing => break end,
             accepted = accept(&listener, &room) => match accepted {
-                Ok(accepted) => start(accepted),
+                Ok(accepted) => {
+                    refusals.accepted();
+                    start(accepted);
+                }
                 Err(error) => {
                     // Out of file descriptors, most likely: waiting is all that helps.
-                    tracing::warn!(%error, "a connection cannot be accepted");
-                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    let (pause, burst) = refusals.failed(tokio::time::Instant::now());
+                    match burst {
+                        Burst::Begins => tracing::warn!(%error, "connections cannot be accepted"),
+                        Burst::GoesOn => tracing::debug!(%error, "a connection cannot be accepted"),
+                    }
+                    tokio::time::sleep(pause).await;
                 }
             },
         }

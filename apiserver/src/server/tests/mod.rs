@@ -64,12 +64,17 @@ pub(crate) struct Answers {
     pub(crate) takes: Duration,
     pub(crate) running: AtomicUsize,
     pub(crate) running_max: AtomicUsize,
+    pub(crate) standing: Standing,
 }
 
 /// How often a watch of [`Answers`] has an event.
 const EVENT_INTERVAL: Duration = Duration::from_millis(5);
 
 impl Handler for Answers {
+    fn standing(&self, _: &Peer) -> Standing {
+        self.standing
+    }
+
     async fn handle(&self, request: Request<Incoming>) -> Response<Body> {
         if request.uri().path() == "/panic" {
             panic!("as the test wants");
@@ -109,6 +114,17 @@ pub(crate) struct Server {
 }
 
 pub(crate) async fn start(issued: &Issued, limits: Limits, times: ShutdownTimes, takes: Duration) -> Server {
+    start_for(issued, limits, times, takes, Standing::Itself).await
+}
+
+/// [`start`], for peers who are all of a standing.
+pub(crate) async fn start_for(
+    issued: &Issued,
+    limits: Limits,
+    times: ShutdownTimes,
+    takes: Duration,
+    standing: Standing,
+) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let certificate = Arc::new(ServingCertificate::default());
@@ -120,6 +136,7 @@ pub(crate) async fn start(issued: &Issued, limits: Limits, times: ShutdownTimes,
         takes,
         running: AtomicUsize::new(0),
         running_max: AtomicUsize::new(0),
+        standing,
     });
     let served = tokio::spawn(serve(listener, Arc::clone(&certificate), limits, Arc::clone(&handler), lifecycle));
     Server { address, signal, handler, certificate, served }
@@ -163,7 +180,10 @@ pub(crate) enum Outcome {
 impl Connection {
     pub(crate) async fn ask(&mut self, path: &str) -> Outcome {
         let request = Request::get(format!("https://localhost{path}")).header("host", "localhost");
-        let request = request.body(Empty::new()).unwrap();
+        self.send(request.body(Empty::new()).unwrap()).await
+    }
+
+    pub(crate) async fn send(&mut self, request: Request<Empty<Bytes>>) -> Outcome {
         let sent = match self {
             Connection::Http1(sender) => {
                 if sender.ready().await.is_err() {
