@@ -14,7 +14,7 @@ use hyper::{body::Incoming, upgrade::OnUpgrade};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::{
-    authn::{Authenticators, UserInfo},
+    authn::{Authenticators, AuthnError, UserInfo},
     authz::{Attributes, Authorizer, MASTERS, Requester, Requirement},
     encode::{response, status::ApiError},
     endpoints::{
@@ -108,8 +108,12 @@ impl Chain {
         let peer = parts.extensions.get::<Arc<Peer>>().cloned();
         let peer = peer.ok_or_else(|| ApiError::Internal("the connection is not known".to_owned()))?;
         let user = self.authenticators.authenticate(&mut parts, &peer).await.map_err(|error| {
-            tracing::info!(%error, address = %peer.address, "request refused");
-            ApiError::Unauthorized
+            // Counted with all answers, and not told one by one: anybody can cause it.
+            tracing::debug!(%error, address = %peer.address, "request refused");
+            match error {
+                AuthnError::Unauthorized(_) => ApiError::Unauthorized,
+                AuthnError::Busy => ApiError::TooManyRequests { message: error.to_string(), retry_after: 1 },
+            }
         })?;
         let deadline = request_deadline(query.as_deref(), REQUEST_DEADLINE)
             .map_err(|error| ApiError::BadRequest(error.message))?;
@@ -177,6 +181,7 @@ impl Chain {
         };
         let attributes = attributes(&target, &parts, query.as_deref());
         let requester = Requester { user, authorizer: Arc::clone(&self.authorizer) };
+        requester.refuse_impersonation(&parts.headers)?;
         requester.permit(&attributes).await?;
         let snapshot = self.registry.snapshot();
         let target = match target {

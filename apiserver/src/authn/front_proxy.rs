@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 use percent_encoding::percent_decode_str;
 
 use super::{AuthenticationConfig, UserInfo};
@@ -10,15 +10,23 @@ use super::{AuthenticationConfig, UserInfo};
 /// Prefixes of headers that name a user in any cluster: they are taken off even when the cluster names others.
 const KNOWN_PREFIX: &str = "x-remote-";
 
-/// Takes all headers that name a user off the request, and returns the user whom they name.
-pub(super) fn take_headers(headers: &mut HeaderMap, config: &AuthenticationConfig) -> Option<UserInfo> {
-    let values = |names: &[String]| -> Vec<String> {
-        names
-            .iter()
-            .flat_map(|name| headers.get_all(name.to_ascii_lowercase()))
-            .filter_map(|value| value.to_str().ok())
-            .map(str::to_owned)
-            .collect()
+/// Takes all headers that name a user off the request, and returns the user whom they name, or why that cannot be told.
+///
+/// Values are bytes to Go, and names are written in UTF-8. What is not cannot be asked about, and is never dropped: to be in
+/// fewer groups may be to have more rights.
+pub(super) fn take_headers(headers: &mut HeaderMap, config: &AuthenticationConfig) -> Option<Result<UserInfo, String>> {
+    let mut unreadable = None;
+    let mut read = |name: &str, value: &HeaderValue| match std::str::from_utf8(value.as_bytes()) {
+        Ok(text) => Some(text.to_owned()),
+        Err(_) => {
+            unreadable = Some(format!("the header {name} is not UTF-8"));
+            None
+        }
+    };
+    let mut values = |names: &[String]| -> Vec<String> {
+        let all =
+            names.iter().flat_map(|name| headers.get_all(name.to_ascii_lowercase()).iter().map(move |it| (name, it)));
+        all.filter_map(|(name, value)| read(name, value)).collect()
     };
     let name = values(&config.username_headers).into_iter().find(|name| !name.is_empty());
     let uid = values(&config.uid_headers).into_iter().find(|uid| !uid.is_empty()).unwrap_or_default();
@@ -30,8 +38,8 @@ pub(super) fn take_headers(headers: &mut HeaderMap, config: &AuthenticationConfi
     for (header, value) in headers.iter() {
         let header = header.as_str();
         if let Some(key) = prefixes.iter().find_map(|prefix| header.strip_prefix(prefix.as_str())) {
-            if let Ok(value) = value.to_str() {
-                extra.entry(unescape(key)).or_default().push(value.to_owned());
+            if let Some(value) = read(header, value) {
+                extra.entry(unescape(key)).or_default().push(value);
             }
             gone.push(header.to_owned());
         } else if header.starts_with(KNOWN_PREFIX)
@@ -43,7 +51,10 @@ pub(super) fn take_headers(headers: &mut HeaderMap, config: &AuthenticationConfi
     for header in gone {
         headers.remove(header);
     }
-    name.map(|name| UserInfo { name, uid, groups, extra })
+    match unreadable {
+        Some(reason) => Some(Err(reason)),
+        None => name.map(|name| Ok(UserInfo { name, uid, groups, extra })),
+    }
 }
 
 /// Keys come percent-encoded; one that is encoded wrongly is taken as it is.

@@ -26,6 +26,9 @@ mod certificate;
 /// Users of bearer tokens.
 mod token;
 
+/// Reviews at once.
+mod turns;
+
 /// Follows what the cluster says.
 mod watch;
 
@@ -33,6 +36,7 @@ mod watch;
 mod tests;
 
 pub use config::{AuthenticationConfig, ConfigError};
+use token::ReviewError;
 pub use token::TokenReviews;
 pub use watch::watch_authentication_config;
 
@@ -64,6 +68,9 @@ pub enum AuthnError {
     /// Credentials were shown that we do not believe. The text is for the log.
     #[error("credentials are not believed: {0}")]
     Unauthorized(String),
+    /// So many credentials of the peer's address are looked at already that these have to wait.
+    #[error("too many credentials at once")]
+    Busy,
 }
 
 /// Recognises users.
@@ -99,7 +106,7 @@ impl Authenticators {
     /// Says who asks, and takes credentials and names off the request.
     ///
     /// # Errors
-    /// When credentials were shown and none is believed.
+    /// When credentials were shown and none is believed, and when too many credentials come at once.
     pub async fn authenticate(&self, parts: &mut Parts, peer: &Peer) -> Result<UserInfo, AuthnError> {
         let config = self.config.load_full();
         let named = front_proxy::take_headers(&mut parts.headers, &config);
@@ -107,7 +114,9 @@ impl Authenticators {
         let mut failures = Vec::new();
         if let Some(user) = named {
             match config.front_proxy_ca().map(|ca| ca.verify(peer)) {
-                Some(Ok(name)) if config.allows_front_proxy(&name) => return Ok(authenticated(user)),
+                Some(Ok(name)) if config.allows_front_proxy(&name) => {
+                    return user.map(authenticated).map_err(AuthnError::Unauthorized);
+                }
                 Some(Ok(name)) => failures.push(format!("{name:?} is not allowed to be a front proxy")),
                 // As upstream: headers of somebody else are as good as none.
                 Some(Err(_)) | None => {}
@@ -129,9 +138,10 @@ impl Authenticators {
             .filter(|token| !token.is_empty());
         if let Some(token) = token {
             match &self.tokens {
-                Some(tokens) => match tokens.review(token).await {
+                Some(tokens) => match tokens.review(token, peer.address.ip()).await {
                     Ok(user) => return Ok(authenticated(user)),
-                    Err(reason) => failures.push(reason),
+                    Err(ReviewError::Busy) => return Err(AuthnError::Busy),
+                    Err(error) => failures.push(error.to_string()),
                 },
                 None => failures.push("bearer tokens are not taken here".to_owned()),
             }

@@ -72,10 +72,14 @@ async fn ask(
     let mut parts = Request::new(()).into_parts().0;
     for (name, value) in headers {
         let name: HeaderName = name.parse().unwrap();
-        parts.headers.append(name, HeaderValue::from_str(value).unwrap());
+        parts.headers.append(name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
     }
     let user = cluster.authenticators.authenticate(&mut parts, &peer).await;
-    (user.map_or_else(|_| "401".to_owned(), |user| user.name), parts.headers.is_empty())
+    let refused = |error| match error {
+        AuthnError::Unauthorized(_) => "401".to_owned(),
+        AuthnError::Busy => "429".to_owned(),
+    };
+    (user.map_or_else(refused, |user| user.name), parts.headers.is_empty())
 }
 
 const NAMED: [(&str, &str); 3] =
@@ -149,6 +153,35 @@ async fn what_a_front_proxy_says_of_a_user_is_read() {
     let user = cluster.authenticators.authenticate(&mut parts, &peer).await.unwrap();
     assert_eq!(user.groups, ["dev", AUTHENTICATED]);
     assert_eq!(user.extra, [("scopes/a".to_owned(), vec!["read".to_owned()])].into());
+}
+
+#[tokio::test]
+async fn names_are_read_as_go_passes_them_on_and_none_is_dropped() {
+    let cluster = cluster("[]");
+    let proxy = || Peer {
+        address: ([127, 0, 0, 1], 1).into(),
+        certificates: vec![certificate(&cluster.proxies, "front", Holds::Now)],
+    };
+    let asked = async |headers: &[(&'static str, &[u8])], peer: Peer| {
+        let mut parts = Request::new(()).into_parts().0;
+        for (name, value) in headers {
+            parts.headers.append(*name, HeaderValue::from_bytes(value).unwrap());
+        }
+        cluster.authenticators.authenticate(&mut parts, &peer).await
+    };
+    let user: (_, &[u8]) = ("x-remote-user", "müller".as_bytes());
+    let group: (_, &[u8]) = ("x-remote-group", "équipe".as_bytes());
+    let extra: (_, &[u8]) = ("x-remote-extra-team", "группа".as_bytes());
+    let found = asked(&[user, group, extra], proxy()).await.unwrap();
+    assert_eq!((found.name.as_str(), found.groups), ("müller", vec!["équipe".to_owned(), AUTHENTICATED.to_owned()]));
+    assert_eq!(found.extra, [("team".to_owned(), vec!["группа".to_owned()])].into());
+    let plain: (_, &[u8]) = ("x-remote-user", b"alice");
+    for unreadable in ["x-remote-user", "x-remote-group", "x-remote-extra-team"] {
+        let headers = [plain, (unreadable, b"\xff".as_slice())];
+        assert!(matches!(asked(&headers, proxy()).await, Err(AuthnError::Unauthorized(_))), "{unreadable}");
+        let stranger = Peer { address: ([127, 0, 0, 1], 1).into(), certificates: Vec::new() };
+        assert_eq!(asked(&headers, stranger).await.unwrap().name, ANONYMOUS, "{unreadable}");
+    }
 }
 
 #[test]

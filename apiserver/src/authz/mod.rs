@@ -86,6 +86,9 @@ pub enum AuthzError {
     /// Nobody answers at present.
     #[error("authorization cannot be decided now: {0}")]
     NoAnswer(String),
+    /// So much is asked for users who are not known that this has to wait.
+    #[error("too many questions about users who are not known")]
+    Busy,
 }
 
 /// Says who may do what.

@@ -8,9 +8,10 @@ use kube::{Api, Client, api::PostParams};
 use moka::future::Cache;
 use rand::Rng as _;
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 
 use super::{Attributes, Authorizer, AuthzError, Decision, Requirement};
-use crate::authn::UserInfo;
+use crate::authn::{UNAUTHENTICATED, UserInfo};
 
 /// How long an answer holds.
 const ANSWER_AGE_MAX: Duration = Duration::from_secs(10);
@@ -24,6 +25,15 @@ const QUESTION_BYTES_MAX: usize = 10_000;
 /// How long the cluster may take.
 const REVIEW_DEADLINE: Duration = Duration::from_secs(10);
 
+/// How long it holds that there was no answer.
+const FAILURE_AGE_MAX: Duration = Duration::from_secs(1);
+
+/// Questions to the cluster at once.
+const REVIEWS_MAX: usize = 50;
+
+/// Of these, about users who are not known.
+const REVIEWS_OF_NOBODY_MAX: usize = 10;
+
 /// How often a question is asked when the cluster fails to answer.
 const REVIEW_TRIES: u32 = 5;
 
@@ -31,6 +41,9 @@ const REVIEW_TRIES: u32 = 5;
 pub struct SubjectAccessReviews {
     api: Api<SubjectAccessReview>,
     answers: Cache<String, Decision>,
+    failures: Cache<String, AuthzError>,
+    turns: Semaphore,
+    turns_of_nobody: Semaphore,
 }
 
 impl SubjectAccessReviews {
@@ -38,7 +51,24 @@ impl SubjectAccessReviews {
     #[must_use]
     pub fn new(client: Client) -> Self {
         let answers = Cache::builder().max_capacity(ANSWERS_MAX).time_to_live(ANSWER_AGE_MAX).build();
-        Self { api: Api::all(client), answers }
+        let failures = Cache::builder().max_capacity(ANSWERS_MAX).time_to_live(FAILURE_AGE_MAX).build();
+        Self {
+            api: Api::all(client),
+            answers,
+            failures,
+            turns: Semaphore::new(REVIEWS_MAX),
+            turns_of_nobody: Semaphore::new(REVIEWS_OF_NOBODY_MAX),
+        }
+    }
+
+    /// Asks about a user. Those who are not known do not wait for each other: they would take the places of those who are.
+    async fn ask_for(&self, user: &UserInfo, spec: &Value) -> Result<Decision, AuthzError> {
+        let _turn = if user.groups.iter().any(|group| group == UNAUTHENTICATED) {
+            Some(self.turns_of_nobody.try_acquire().map_err(|_| AuthzError::Busy)?)
+        } else {
+            None
+        };
+        self.ask(spec).await
     }
 
     async fn ask(&self, spec: &Value) -> Result<Decision, AuthzError> {
@@ -49,7 +79,11 @@ impl SubjectAccessReviews {
         loop {
             tries += 1;
             let params = PostParams::default();
-            let asked = tokio::time::timeout(REVIEW_DEADLINE, self.api.create(&params, &review)).await;
+            let asked = async {
+                let _turn = self.turns.acquire().await;
+                self.api.create(&params, &review).await
+            };
+            let asked = tokio::time::timeout(REVIEW_DEADLINE, asked).await;
             let failure = match asked {
                 Ok(Ok(review)) => {
                     let status = review.status.unwrap_or_default();
@@ -124,9 +158,101 @@ impl Authorizer for SubjectAccessReviews {
         let spec = spec(user, attributes);
         let question = spec.to_string();
         if question.len() > QUESTION_BYTES_MAX {
-            return self.ask(&spec).await;
+            return self.ask_for(user, &spec).await;
         }
-        let asked = self.answers.try_get_with(question, self.ask(&spec)).await;
-        asked.map_err(|error: Arc<AuthzError>| (*error).clone())
+        if let Some(failure) = self.failures.get(&question).await {
+            return Err(failure);
+        }
+        match self.answers.try_get_with_by_ref(&question, self.ask_for(user, &spec)).await {
+            Ok(decision) => Ok(decision),
+            Err(failure) => {
+                let failure = Arc::unwrap_or_clone(failure);
+                if matches!(failure, AuthzError::NoAnswer(_)) {
+                    self.failures.insert(question, failure.clone()).await;
+                }
+                Err(failure)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use futures::future::{join, join_all};
+    use http::{Request, Response};
+    use kube::client::Body;
+
+    use super::*;
+
+    /// How long a review takes.
+    const TAKES: Duration = Duration::from_millis(50);
+
+    /// A cluster that counts the reviews, and those that run at once.
+    #[derive(Default)]
+    struct Reviews {
+        asked: AtomicUsize,
+        running: AtomicUsize,
+        running_max: AtomicUsize,
+    }
+
+    fn counting(code: u16) -> (SubjectAccessReviews, Arc<Reviews>) {
+        let reviews = Arc::new(Reviews::default());
+        let counted = Arc::clone(&reviews);
+        let service = tower::service_fn(move |_: Request<Body>| {
+            let reviews = Arc::clone(&counted);
+            async move {
+                reviews.asked.fetch_add(1, Ordering::SeqCst);
+                let running = reviews.running.fetch_add(1, Ordering::SeqCst) + 1;
+                reviews.running_max.fetch_max(running, Ordering::SeqCst);
+                tokio::time::sleep(TAKES).await;
+                reviews.running.fetch_sub(1, Ordering::SeqCst);
+                let review = r#"{"apiVersion":"authorization.k8s.io/v1","kind":"SubjectAccessReview","metadata":{},
+                    "spec":{},"status":{"allowed":true}}"#;
+                Response::builder().status(code).body(Body::from(review.as_bytes().to_vec()))
+            }
+        });
+        (SubjectAccessReviews::new(Client::new(service, "default")), reviews)
+    }
+
+    fn user(name: &str, group: &str) -> UserInfo {
+        UserInfo { name: name.to_owned(), groups: vec![group.to_owned()], ..UserInfo::default() }
+    }
+
+    async fn ask_for_paths(reviews: &SubjectAccessReviews, user: &UserInfo, paths: usize) -> Vec<bool> {
+        let asked = (0..paths).map(|path| async move {
+            let attributes = Attributes::NonResource { verb: "get".to_owned(), path: format!("/{path}") };
+            match reviews.authorize(user, &attributes).await {
+                Ok(Decision::Allow) => true,
+                Err(AuthzError::Busy) => false,
+                other => panic!("{other:?}"),
+            }
+        });
+        join_all(asked).await
+    }
+
+    #[tokio::test]
+    async fn made_up_paths_are_reviewed_few_at_once_and_who_is_known_does_not_wait_for_them() {
+        let (reviews, cluster) = counting(201);
+        let (nobody, alice) = (user("system:anonymous", UNAUTHENTICATED), user("alice", "dev"));
+        let (of_nobody, of_alice) =
+            join(ask_for_paths(&reviews, &nobody, 300), ask_for_paths(&reviews, &alice, 200)).await;
+        assert_eq!(of_nobody.iter().filter(|answered| **answered).count(), REVIEWS_OF_NOBODY_MAX);
+        assert!(of_alice.iter().all(|answered| *answered), "a user who is known was refused");
+        assert_eq!(cluster.running_max.load(Ordering::SeqCst), REVIEWS_MAX);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn that_there_was_no_answer_holds_for_a_moment() {
+        let (reviews, cluster) = counting(500);
+        let alice = user("alice", "dev");
+        let attributes = Attributes::NonResource { verb: "get".to_owned(), path: "/".to_owned() };
+        let asked = join_all((0..100).map(|_| reviews.authorize(&alice, &attributes))).await;
+        assert!(asked.iter().all(|answer| matches!(answer, Err(AuthzError::NoAnswer(_)))), "{asked:?}");
+        let tries = cluster.asked.load(Ordering::SeqCst);
+        assert!(tries <= usize::try_from(REVIEW_TRIES).unwrap(), "{tries} reviews of one question");
+        assert!(matches!(reviews.authorize(&alice, &attributes).await, Err(AuthzError::NoAnswer(_))));
+        assert_eq!(cluster.asked.load(Ordering::SeqCst), tries, "asked again at once");
     }
 }
