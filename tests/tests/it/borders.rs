@@ -55,6 +55,32 @@ const NAMESPACES: [&str; 9] = [
 /// Names of the same kind.
 const NAMES: [&str; 7] = ["cache", "..", ".", "x%252F..%252Fvictim", "cache%3Fx", "cache%23", "cache%2500"];
 
+/// Other ways to what bob has no right to.
+const OTHER_WAYS: [(&str, &str); 22] = [
+    ("GET", "/namespaces/tenant-b/redises"),
+    ("GET", "/namespaces/tenant-b/redises?fieldSelector=metadata.name%3Dvictim"),
+    ("GET", "/namespaces/tenant-b/redises?fieldSelector=metadata.name%3Dcache&fieldSelector=metadata.name%3Dvictim"),
+    ("GET", "/namespaces/tenant-b/redises?watch=1&fieldSelector=metadata.name%3Dcache&timeoutSeconds=1"),
+    ("GET", "/namespaces/tenant-b/redises?watch=0&watch=1&timeoutSeconds=1"),
+    ("GET", "/namespaces/tenant-b/redises;name=cache"),
+    ("GET", "/namespaces/tenant-b/redises/victim"),
+    ("GET", "/namespaces/tenant-b/redises/victim?watch=1&timeoutSeconds=1"),
+    ("GET", "/namespaces/tenant-b/redises/victim/status"),
+    ("GET", "/namespaces/tenant-b/redises/victim/scale"),
+    ("GET", "/namespaces/tenant-b/redises/cache/../victim"),
+    ("GET", "/namespaces/tenant-b/redises/cache%2F..%2Fvictim"),
+    ("GET", "/namespaces/tenant-b/redises//victim"),
+    ("GET", "/namespaces/tenant-b/REDISES/cache"),
+    ("GET", "/namespaces/tenant-b/redises/Cache"),
+    ("GET", "/namespaces/tenant-b/redises/victim%00"),
+    ("GET", "/watch/namespaces/tenant-b/redises/victim?timeoutSeconds=1"),
+    ("GET", "/proxy/namespaces/tenant-b/redises/cache"),
+    ("DELETE", "/namespaces/tenant-b/redises"),
+    ("DELETE", "/namespaces/tenant-b/redises?fieldSelector=metadata.name%3Dcache"),
+    ("DELETE", "/namespaces/tenant-b/redises/victim"),
+    ("PATCH", "/namespaces/tenant-b/redises/cache"),
+];
+
 /// The code and the message of an answer.
 async fn ask(client: &Client, method: &str, path: &str, body: Option<&Value>) -> Result<(u16, String)> {
     let media_type = if method == "PATCH" { MERGE } else { JSON };
@@ -126,6 +152,16 @@ async fn no_path_leads_out_of_what_was_authorized() -> Result<()> {
                     ensure!(matches!(code, 400 | 403 | 404), "way {way}: {method} {path} got {code} {message}");
                 }
             }
+        }
+    }
+    for (way, client) in ways.iter().enumerate() {
+        for (method, path) in OTHER_WAYS {
+            let path = format!("{ours}{path}");
+            let body = (method == "PATCH").then(|| json!({"metadata": {"name": "victim"}}));
+            let media_type = if method == "PATCH" { MERGE } else { JSON };
+            let (code, answer, _) = send(client, method, media_type, &path, body.as_ref()).await?;
+            let is_refused = matches!(code, 301 | 400 | 403 | 404 | 405) && answer["kind"] != "Redis";
+            ensure!(is_refused, "way {way}: {method} {path} got {code} {answer}");
         }
     }
     ensure!(call(&release).ok().await? == before, "bob has changed the victim's release");
