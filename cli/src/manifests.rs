@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
+use kindsmith_schema::yaml;
 use serde_json::Value;
 
 /// The examples, which are used when nothing is named.
@@ -77,10 +78,9 @@ pub(crate) fn files(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
 
 /// The objects of a text with any number of documents; lists are taken apart.
 pub(crate) fn parse(text: &str) -> anyhow::Result<Vec<Value>> {
-    let documents: Vec<Value> = serde_saphyr::from_multiple(text)?;
     let mut manifests = Vec::new();
-    for document in documents {
-        match document {
+    for document in yaml::read_all(text.as_bytes())? {
+        match document.value {
             Value::Null => {}
             Value::Object(mut list) if list.get("kind").and_then(Value::as_str) == Some("List") => {
                 if let Some(Value::Array(items)) = list.remove("items") {

@@ -7,6 +7,9 @@
 /// JSON that remembers duplicate fields.
 pub mod decode;
 
+/// YAML as Kubernetes reads and writes it.
+pub mod yaml;
+
 /// Field paths and field errors, as Kubernetes prints them.
 pub mod field;
 

@@ -106,7 +106,10 @@ fn build(go: &Path, sources: &Path, cache: &Path, folder: &Path) -> Result<()> {
 }
 
 /// Runs a command to its end; its standard error is in the error.
-pub(crate) fn run(command: &mut Command) -> Result<()> {
+///
+/// # Errors
+/// The command cannot be started, or fails.
+pub fn run(command: &mut Command) -> Result<()> {
     let line = command_line(command);
     let output = command.output().with_context(|| format!("starting {line}"))?;
     if !output.status.success() {
@@ -164,7 +167,10 @@ fn hash(sources: &Path) -> Result<String> {
 }
 
 /// The `go` on PATH, if it is new enough.
-pub(crate) fn find_go() -> Result<PathBuf> {
+///
+/// # Errors
+/// There is none, or it is too old.
+pub fn find_go() -> Result<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let go = env::split_paths(&path).map(|folder| folder.join("go")).find(|file| file.is_file());
     let go = go.ok_or_else(|| go_needed("no `go` was found on PATH"))?;

@@ -5,7 +5,10 @@ use futures::{Stream, TryStreamExt as _};
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, StreamBody};
 use hyper::body::Frame;
-use kindsmith_schema::deflate::{self, Effort};
+use kindsmith_schema::{
+    deflate::{self, Effort},
+    yaml,
+};
 use serde_json::Value;
 
 use super::{protobuf, status::ApiError};
@@ -61,10 +64,7 @@ pub fn status(code: StatusCode, status: &Value, format: StatusFormat) -> Respons
             let text = serde_json::to_string_pretty(status).map(|text| text + "\n");
             answer(code, "application/json", Bytes::from(text.unwrap_or_else(|_| status.to_string())))
         }
-        StatusFormat::Yaml => match serde_saphyr::to_string(status) {
-            Ok(text) => answer(code, "application/yaml", Bytes::from(text)),
-            Err(_) => json(code, status),
-        },
+        StatusFormat::Yaml => answer(code, "application/yaml", Bytes::from(yaml::write(status))),
         StatusFormat::Protobuf => answer(code, protobuf::MEDIA_TYPE, Bytes::from(protobuf::status(status))),
     }
 }

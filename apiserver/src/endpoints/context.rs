@@ -21,7 +21,7 @@ use crate::{
     metrics::RequestRecord,
     object::{
         admitted::Rules,
-        decode::Expected,
+        decode::{self, Expected},
         ownership::{self, Ownership},
     },
     registry::Resource,
@@ -303,7 +303,9 @@ impl Context {
     ) -> Result<(), ApiError> {
         match validation {
             FieldValidation::Ignore => {}
-            FieldValidation::Warn => self.warn(complaints),
+            FieldValidation::Warn => {
+                self.warn(complaints.into_iter().flat_map(|complaint| decode::warnings(&complaint)))
+            }
             FieldValidation::Strict if complaints.is_empty() => {}
             FieldValidation::Strict => {
                 return Err(strict(format!("strict decoding error: {}", complaints.join(", "))));

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use kindsmith_schema::table::{self, Columns, Headers};
+use kindsmith_schema::{
+    table::{self, Columns, Headers},
+    yaml,
+};
 use serde_json::{Value, json};
 
 use super::pieces::{Coding, Pieces};
@@ -91,15 +94,15 @@ impl ListMeta {
 }
 
 fn encode(representation: &Representation, value: &Value) -> Result<Bytes, ApiError> {
-    let failed = |error: &dyn std::fmt::Display| ApiError::Internal(format!("the answer cannot be encoded: {error}"));
     match representation.format {
         Format::Json { pretty: Pretty::No } => Ok(Bytes::from(value.to_string())),
         Format::Json { pretty: Pretty::Yes } => {
-            let mut text = serde_json::to_vec_pretty(value).map_err(|error| failed(&error))?;
+            let mut text = serde_json::to_vec_pretty(value)
+                .map_err(|error| ApiError::Internal(format!("the answer cannot be encoded: {error}")))?;
             text.push(b'\n');
             Ok(Bytes::from(text))
         }
-        Format::Yaml => serde_saphyr::to_string(value).map(Bytes::from).map_err(|error| failed(&error)),
+        Format::Yaml => Ok(Bytes::from(yaml::write(value))),
     }
 }
 

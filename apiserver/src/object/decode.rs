@@ -5,7 +5,7 @@
 use kindsmith_schema::{
     decode,
     field::{FieldError, FieldPath, print::quoted},
-    numbers,
+    yaml::{self, Document, YamlError},
 };
 use serde_json::{Value, json};
 
@@ -60,7 +60,12 @@ pub fn value(body: &[u8], format: BodyFormat, expected: Expected<'_>) -> Result<
             Ok(Decoded { object, complaints })
         }
         BodyFormat::Yaml => {
-            let (object, complaints) = yaml(body).map_err(|error| unrecognized(&error))?;
+            let (object, complaints) = yaml(body).map_err(|error| {
+                let (kind, begin) = (expected.kind, summary(body));
+                ApiError::BadRequest(format!(
+                    "the object provided is unrecognized (must be of type {kind}): {error} ({begin})"
+                ))
+            })?;
             Ok(Decoded { object, complaints })
         }
     }
@@ -72,29 +77,26 @@ pub fn unknown_field(path: &str) -> String {
     format!("unknown field {}", quoted(path))
 }
 
-/// Decodes YAML. Of a key that is there twice the last value counts; the first such key is complained of.
+/// Decodes the first document of YAML, and what strict decoding has against it, in one text as Go tells it.
 ///
 /// # Errors
-/// It is no YAML.
-pub fn yaml(body: &[u8]) -> Result<(Value, Vec<String>), String> {
-    let text = std::str::from_utf8(body).map_err(|error| error.to_string())?;
-    let complaints = match serde_saphyr::from_str::<Value>(text) {
-        Ok(mut value) => {
-            numbers::write_whole(&mut value);
-            return Ok((value, Vec::new()));
-        }
-        Err(error) => match error.without_snippet() {
-            serde_saphyr::Error::DuplicateMappingKey { key, location } => {
-                let key = key.as_deref().unwrap_or_default();
-                vec![format!("line {}: key {} already set in map", location.line(), quoted(key))]
-            }
-            error => return Err(error.to_string()),
-        },
-    };
-    let lenient = serde_saphyr::options! { duplicate_keys: serde_saphyr::DuplicateKeyPolicy::LastWins };
-    let mut value = serde_saphyr::from_str_with_options(text, lenient).map_err(|error| error.to_string())?;
-    numbers::write_whole(&mut value);
-    Ok((value, complaints))
+/// It is no YAML, or has no form in JSON.
+pub fn yaml(body: &[u8]) -> Result<(Value, Vec<String>), YamlError> {
+    let Document { value, duplicates } = yaml::read(body)?;
+    let told = (!duplicates.is_empty()).then(|| format!("{YAML_COMPLAINTS}{}", duplicates.join("\n  ")));
+    Ok((value, told.into_iter().collect()))
+}
+
+/// How strict decoding of YAML begins to tell what it has found.
+const YAML_COMPLAINTS: &str = "yaml: unmarshal errors:\n  ";
+
+/// A complaint as warnings: each line of those about YAML is one (`parseYAMLWarnings`).
+#[must_use]
+pub fn warnings(complaint: &str) -> Vec<String> {
+    match complaint.strip_prefix(YAML_COMPLAINTS) {
+        Some(lines) => lines.split('\n').map(|line| line.trim().to_owned()).collect(),
+        None => vec![complaint.to_owned()],
+    }
 }
 
 /// Decodes a body into an object that says what it is.
@@ -225,6 +227,21 @@ fn summary(body: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn yaml_is_read_as_kubernetes_does_and_all_equal_keys_are_told() {
+        let expected = Expected { api_version: "a/v1", version: "v1", kind: "Cup" };
+        let read = |body: &str| value(body.as_bytes(), BodyFormat::Yaml, expected);
+        let Decoded { object, complaints } = read("a: 0644\na: 010\ny: 1__0\non: 1\n").unwrap();
+        assert_eq!(object, json!({"a": 8, "true": 1}));
+        let wanted = [r#"line 2: key "a" already set in map"#, "line 4: key true already set in map"];
+        assert_eq!(complaints, [format!("yaml: unmarshal errors:\n  {}\n  {}", wanted[0], wanted[1])]);
+        assert_eq!(warnings(&complaints[0]), wanted);
+        assert_eq!(warnings("unknown field \"a\""), ["unknown field \"a\""]);
+        let ApiError::BadRequest(text) = read("a: [1\n").unwrap_err() else { panic!("another error") };
+        assert!(text.starts_with("the object provided is unrecognized (must be of type Cup): yaml: line "), "{text}");
+        assert!(text.ends_with(" (613a205b310a)"), "{text}");
+    }
 
     #[test]
     fn complaints_quote_as_go_does() {

@@ -4,8 +4,8 @@ use std::{collections::HashMap, fs::File, io, path::Path};
 
 use anyhow::{Context as _, bail};
 use flate2::read::GzDecoder;
+use kindsmith_schema::yaml::{self, YamlError};
 use serde_json::Value;
-use serde_saphyr::options::DuplicateKeyPolicy;
 
 use super::archive;
 
@@ -50,19 +50,9 @@ impl Chart {
     }
 }
 
-/// YAML as Helm reads it: the last of equal keys counts, 0644 is octal, `yes` is true.
-pub(super) fn yaml(text: &str) -> Result<Value, serde_saphyr::Error> {
-    let has_content = |line: &str| !matches!(line.trim_start().chars().next(), None | Some('#'));
-    if !text.trim_start_matches('\u{feff}').lines().any(has_content) {
-        return Ok(Value::Null);
-    }
-    let options = serde_saphyr::options! {
-        duplicate_keys: DuplicateKeyPolicy::LastWins,
-        legacy_octal_numbers: true,
-        // Charts have more comments in a row than the parser would keep.
-        emit_comments: false,
-    };
-    serde_saphyr::from_str_with_options(text, options)
+/// YAML as Helm reads it, which is as Kubernetes does: the last of equal keys counts, 0644 is octal, `yes` is true.
+pub(super) fn yaml(text: &str) -> Result<Value, YamlError> {
+    yaml::read(text.as_bytes()).map(|document| document.value)
 }
 
 fn folder(path: &Path) -> io::Result<HashMap<String, String>> {
@@ -93,17 +83,12 @@ mod tests {
     #[test]
     fn values_are_read_as_helm_does() {
         let values =
-            "mode: 0644\non: yes\na: 1\na: 2\nbase: &base {x: 1, y: 2}\nmerged:\n  <<: *base\n  y: 3\nsame: *base\n";
+            "mode: 0644\non: yes\na: 1\na: 2\nbase: &base {x: 1, z: 2}\nmerged:\n  <<: *base\n  z: 3\nsame: *base\n";
         let wanted = json!({
-            "mode": 420, "a": 2, "base": {"x": 1, "y": 2}, "merged": {"x": 1, "y": 3}, "same": {"x": 1, "y": 2}
+            "mode": 420, "true": true, "a": 2, "base": {"x": 1, "z": 2}, "merged": {"x": 1, "z": 3},
+            "same": {"x": 1, "z": 2}
         });
-        let read = chart(values).unwrap().values;
-        let of = |name: &str| read.get(name).cloned().unwrap_or_default();
-        assert_eq!(of("merged"), wanted["merged"]);
-        assert_eq!(read.get("on").or(read.get("true")), Some(&json!(true)));
-        for name in ["mode", "a", "base", "same"] {
-            assert_eq!(of(name), wanted[name], "{name}");
-        }
+        assert_eq!(chart(values).unwrap().values, wanted);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::bail;
 use clap::{Args, Subcommand};
-use kindsmith_schema::{compile::OwnStorage, form::DefinitionForm};
+use kindsmith_schema::{compile::OwnStorage, form::DefinitionForm, yaml};
 use serde_json::{Value, json};
 
 /// A chart's files, from a folder or an archive.
@@ -74,7 +74,7 @@ pub(crate) fn run(command: &Command) -> anyhow::Result<()> {
     if let Err(error) = DefinitionForm::Kindsmith.compile(&definition, OwnStorage::Absent) {
         bail!("the definition of chart {:?} would not be accepted: {error}", chart.name);
     }
-    print!("{}", serde_saphyr::to_string(&definition)?);
+    print!("{}", yaml::write(&definition));
     Ok(())
 }
 

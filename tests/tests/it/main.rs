@@ -12,6 +12,9 @@ mod main_job;
 /// Ours and theirs, asked the same.
 mod twin;
 
+/// YAML as Go reads it.
+mod yaml;
+
 /// Certificates rotate under load.
 mod rotation;
 

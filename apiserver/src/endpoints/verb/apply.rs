@@ -34,8 +34,9 @@ impl Configuration {
     /// # Errors
     /// 400 when it is no YAML.
     pub(super) fn read(body: &[u8]) -> Result<Self, ApiError> {
-        let (value, complaints) =
-            decode::yaml(body).map_err(|error| ApiError::BadRequest(format!("error encoding patch: {error}")))?;
+        let (value, complaints) = decode::yaml(body).map_err(|error| {
+            ApiError::BadRequest(format!("error decoding patch: error converting YAML to JSON: {error}"))
+        })?;
         Ok(Self { value, complaints })
     }
 
@@ -72,10 +73,12 @@ impl Configuration {
             FieldValidation::Strict if !self.complaints.is_empty() => {
                 let complaints = self.complaints.join("\n  ");
                 return Err(ApiError::BadRequest(format!(
-                    "error strict decoding patch: error converting YAML to JSON: yaml: unmarshal errors:\n  {complaints}"
+                    "error strict decoding patch: error converting YAML to JSON: {complaints}"
                 )));
             }
-            FieldValidation::Warn => context.warn(self.complaints.iter().cloned()),
+            FieldValidation::Warn => {
+                context.warn(self.complaints.iter().flat_map(|complaint| decode::warnings(complaint)));
+            }
             FieldValidation::Strict | FieldValidation::Ignore => {}
         }
         Ok(object)

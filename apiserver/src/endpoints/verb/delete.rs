@@ -46,7 +46,7 @@ pub(super) fn read_options(context: &Context) -> Result<DeleteOptions, ApiError>
     match context.body_format()? {
         BodyFormat::Json => Ok(DeleteOptions::parse(query, &context.body)?),
         BodyFormat::Yaml => {
-            let (value, _) = decode::yaml(&context.body).map_err(ApiError::BadRequest)?;
+            let (value, _) = decode::yaml(&context.body).map_err(|error| ApiError::BadRequest(error.to_string()))?;
             Ok(DeleteOptions::parse(query, value.to_string().as_bytes())?)
         }
     }
