@@ -11,6 +11,9 @@ use crate::{
     version::{any_object, any_objects},
 };
 
+/// Fields of Flux that have no type here, such as those that only a newer one knows, by name.
+pub type OtherFields = BTreeMap<String, Value>;
+
 /// What an instance becomes. Exactly one member must be set.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -30,6 +33,7 @@ pub struct EmbeddedStore {}
 /// A Flux HelmRelease per instance. Exactly one of `chartRef` and `chart` must be set.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
 pub struct HelmReleaseBackend {
     /// The chart as an object of Flux' source-controller.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -102,6 +106,23 @@ pub struct HelmReleaseBackend {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub max_history: Option<i64>,
+    /// What Helm calls the release; made by Flux when absent. It may have placeholders.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release_name: Option<String>,
+    /// The cluster that the chart is installed into; this one when absent. Names in it may have placeholders.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "any_object")]
+    pub kube_config: Option<Value>,
+    /// Labels and annotations for all objects of the chart. Their values may have placeholders.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "any_object")]
+    pub common_metadata: Option<Value>,
+    /// Whether hooks of the chart go through `postRenderers`, and how.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub post_render_strategy: Option<String>,
+    /// Whether Flux reaches the cluster by one client during an action of Helm.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub persistent_client: Option<bool>,
     /// Which HelmReleases are instances besides those made through the kind; `Chart` when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adopt: Option<Adopt>,
@@ -112,6 +133,10 @@ pub struct HelmReleaseBackend {
     /// Which Secrets, Services and Ingresses `status.resources` refers to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
+    /// Other fields of Flux.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub others: OtherFields,
 }
 
 /// Which HelmReleases are instances.
@@ -138,6 +163,7 @@ pub struct StatusField {
 /// A release that must be ready first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
 pub struct DependencyReference {
     /// The name of the HelmRelease.
     pub name: String,
@@ -147,13 +173,22 @@ pub struct DependencyReference {
     /// When it counts as ready, in CEL.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ready_expr: Option<String>,
+    /// Other fields of Flux.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub others: OtherFields,
 }
 
 /// How Flux waits for resources to become ready.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
 pub struct WaitStrategy {
     /// Which of Flux' ways.
     pub name: WaitStrategyName,
+    /// Other fields of Flux.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub others: OtherFields,
 }
 
 /// Ways to wait.
@@ -169,6 +204,7 @@ pub enum WaitStrategyName {
 /// When a custom resource counts as healthy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
 pub struct HealthCheckExpr {
     /// `apiVersion` of the resources.
     pub api_version: String,
@@ -183,10 +219,15 @@ pub struct HealthCheckExpr {
     /// Whether it has failed, in CEL.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed: Option<String>,
+    /// Other fields of Flux.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub others: OtherFields,
 }
 
 /// A chart held by an object of Flux' source-controller.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
 pub struct ChartRef {
     /// The kind of the object.
     pub kind: ChartRefKind,
@@ -195,6 +236,10 @@ pub struct ChartRef {
     /// The namespace of the object; that of the instance when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
+    /// Other fields of Flux.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub others: OtherFields,
 }
 
 /// Kinds that hold a chart.
@@ -210,14 +255,24 @@ pub enum ChartRefKind {
 
 /// A template of a HelmChart object.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
 pub struct Chart {
+    /// Labels and annotations of the HelmChart object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "any_object")]
+    pub metadata: Option<Value>,
     /// What to fetch.
     pub spec: ChartSpec,
+    /// Other fields of Flux.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub others: OtherFields,
 }
 
 /// What to fetch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
 pub struct ChartSpec {
     /// The name or path of the chart in the source.
     pub chart: String,
@@ -242,6 +297,10 @@ pub struct ChartSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "any_object")]
     pub verify: Option<Value>,
+    /// Other fields of Flux.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub others: OtherFields,
 }
 
 /// What counts as a new chart.
@@ -255,6 +314,7 @@ pub enum ReconcileStrategy {
 
 /// A source of charts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
 pub struct SourceRef {
     /// The kind of the source.
     pub kind: SourceKind,
@@ -263,6 +323,10 @@ pub struct SourceRef {
     /// The namespace of the source; that of the instance when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
+    /// Other fields of Flux.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub others: OtherFields,
 }
 
 /// Kinds of sources.
@@ -279,6 +343,7 @@ pub enum SourceKind {
 /// A reference to values in a ConfigMap or a Secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
 pub struct ValuesReference {
     /// `ConfigMap` or `Secret`.
     pub kind: String,
@@ -296,4 +361,8 @@ pub struct ValuesReference {
     /// Whether the value is put at the target path as it is, without Helm's syntax.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub literal: Option<bool>,
+    /// Other fields of Flux.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub others: OtherFields,
 }

@@ -1,6 +1,6 @@
 //! An instance and its release: what is got and put back stays, whatever the release looks like.
 
-use kindsmith_crds::{ChartRef, ChartRefKind, HelmReleaseBackend};
+use kindsmith_crds::{ChartRef, ChartRefKind, HelmReleaseBackend, OtherFields};
 use kindsmith_schema::convert::release::ReleaseTemplate;
 use serde_json::Value;
 
@@ -32,6 +32,7 @@ fn template() -> ReleaseTemplate {
             kind: ChartRefKind::OCIRepository,
             name: "cup".to_owned(),
             namespace: Some("charts".to_owned()),
+            others: OtherFields::new(),
         }),
         prefix: "cup-".to_owned(),
         ..HelmReleaseBackend::default()

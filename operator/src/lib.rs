@@ -68,6 +68,9 @@ pub mod metrics;
 /// HelmReleases, as they are seen.
 mod releases;
 
+/// What the cluster takes as a HelmRelease.
+mod release_schema;
+
 /// Patches of releases, a few at a time.
 mod pending;
 

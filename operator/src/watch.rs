@@ -11,7 +11,7 @@ use k8s_openapi::{
 use kindsmith_schema::form::DefinitionForm;
 use kube::{
     Api, Client, Resource, ResourceExt,
-    api::{ApiResource, GroupVersionKind, NotUsed, Object},
+    api::{ApiResource, DynamicObject, GroupVersionKind, NotUsed, Object},
 };
 use kube_runtime::{
     WatchStreamExt,
@@ -27,6 +27,7 @@ use crate::{
     listed::{Changes, Listed},
     patience::patience,
     records::Records,
+    release_schema::{RELEASE_CRD, WatchedReleaseSchema},
     releases::{self, Releases, WatchedRelease},
     replicas::REPLICA_SELECTOR,
     watched::{self, WatchedDefinition},
@@ -60,6 +61,8 @@ type Crd = Object<CrdSpec, NotUsed>;
 pub(crate) struct ClusterStores {
     pub(crate) api_services: Store<APIService>,
     crds: Store<Crd>,
+    /// What the cluster takes as a HelmRelease.
+    pub(crate) release_schema: WatchedReleaseSchema,
     ca: Store<Secret>,
     serving: Store<Secret>,
     /// ClusterRoles of kinds.
@@ -114,6 +117,7 @@ impl Stores {
                     plural: "customresourcedefinitions".to_owned(),
                 };
                 let crds = Api::<Crd>::all_with(client.clone(), &crd_resource);
+                let release_crd = Api::<DynamicObject>::all_with(client.clone(), &crd_resource);
                 let paged = any().page_size(CRD_PAGE_OBJECTS_MAX);
                 let secrets = || Api::<Secret>::namespaced(client.clone(), &config.namespace);
                 let named = |name: &str| any().fields(&format!("metadata.name={name}"));
@@ -138,6 +142,14 @@ impl Stores {
                     leases: start("Leases of replicas", leases, labelled, (), &leases_changed, tasks),
                     leases_changed,
                     api_services: start("APIServices", api_services, any(), (), bell, tasks),
+                    release_schema: WatchedReleaseSchema::new(start(
+                        "the CustomResourceDefinition of HelmReleases",
+                        release_crd,
+                        named(RELEASE_CRD),
+                        crd_resource.clone(),
+                        bell,
+                        tasks,
+                    )),
                     crds: start("CustomResourceDefinitions", crds, paged, crd_resource, bell, tasks),
                     ca: start("the CA Secret", secrets(), named(&config.ca_secret), (), bell, tasks),
                     serving: start("the serving Secret", secrets(), named(&config.serving_secret), (), bell, tasks),
@@ -161,6 +173,7 @@ impl Stores {
         if let Some(cluster) = &self.cluster {
             let _ = cluster.api_services.wait_until_ready().await;
             let _ = cluster.crds.wait_until_ready().await;
+            cluster.release_schema.ready().await;
             cluster.records.ready().await;
             cluster.roles.ready().await;
             let _ = join_all([cluster.ca.wait_until_ready(), cluster.serving.wait_until_ready()]).await;

@@ -10,14 +10,12 @@ use crate::{
     field::{FieldError, FieldPath},
     kind::{Kind, KindBackend, KindVersion, Origin, StorageRole},
     priority,
+    release_schema::ReleaseSchema,
     structural::Dialect,
 };
 
 /// Where its instances are.
 mod backend;
-
-/// Whether Flux takes the settings of their releases.
-mod flux_settings;
 
 /// What it is called.
 mod names;
@@ -42,6 +40,28 @@ pub enum OwnStorage {
     /// There is none: in a cluster, the host's objects are all there is.
     #[default]
     Absent,
+}
+
+/// What a definition is compiled for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Target {
+    /// Whether there is a storage of our own.
+    pub own_storage: OwnStorage,
+    /// What the cluster takes as a HelmRelease.
+    pub releases: ReleaseSchema,
+}
+
+impl From<OwnStorage> for Target {
+    /// Where the schema of the cluster is not known.
+    fn from(own_storage: OwnStorage) -> Self {
+        Self { own_storage, releases: ReleaseSchema::built_in() }
+    }
+}
+
+impl From<&Target> for Target {
+    fn from(target: &Target) -> Self {
+        target.clone()
+    }
 }
 
 /// What the name of a definition must be.
@@ -88,14 +108,14 @@ impl Recompiled {
 ///
 /// # Errors
 /// All faults that were found, each with the path of its field.
-pub fn compile(definition: &ApplicationDefinition, own_storage: OwnStorage) -> Result<Kind, Vec<FieldError>> {
-    compile_by(definition, own_storage, &OWN_RULES)?.sound()
+pub fn compile(definition: &ApplicationDefinition, target: impl Into<Target>) -> Result<Kind, Vec<FieldError>> {
+    compile_by(definition, &target.into(), &OWN_RULES)?.sound()
 }
 
 /// Compiles a definition by the rules of its form. Faults that leave a kind are told with it.
 pub(crate) fn compile_by(
     definition: &ApplicationDefinition,
-    own_storage: OwnStorage,
+    target: &Target,
     rules: &Rules,
 ) -> Result<Recompiled, Vec<FieldError>> {
     let mut errors = Vec::new();
@@ -113,8 +133,9 @@ pub(crate) fn compile_by(
         ));
     }
     let storage = version::storage_version(&spec.versions, &at.child("versions"), &mut errors);
-    let mut backend = backend::compile(definition, &names, storage.as_deref(), &at.child("backend"), &mut errors);
-    if backend == Some(KindBackend::Stored) && own_storage == OwnStorage::Absent {
+    let judged = backend::Judged { definition, names: &names, storage: storage.as_deref(), releases: &target.releases };
+    let mut backend = backend::compile(&judged, &at.child("backend"), &mut errors);
+    if backend == Some(KindBackend::Stored) && target.own_storage == OwnStorage::Absent {
         backend = None;
         errors.push(FieldError::forbidden(
             &at.child("backend").child("store"),

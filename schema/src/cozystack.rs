@@ -10,14 +10,15 @@ use std::sync::LazyLock;
 
 use kindsmith_crds::{
     Adopt, ApplicationDefinition, ApplicationDefinitionSpec, Backend, ChartRef, HealthCheckExpr, HelmReleaseBackend,
-    Names, PrinterColumn, Scope, StatusField, Validation, ValuesReference, Version, WaitStrategy, WaitStrategyName,
+    Names, OtherFields, PrinterColumn, Scope, StatusField, Validation, ValuesReference, Version, WaitStrategy,
+    WaitStrategyName,
 };
 use regex::Regex;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    compile::{DefinitionNames, OwnStorage, Recompiled, Rules, compile_by},
+    compile::{DefinitionNames, OwnStorage, Recompiled, Rules, Target, compile_by},
     convert::release::{Marks, NamePattern, NameRules, NameSyntax, NamespaceRule},
     field::{FieldError, FieldPath},
     form::DefinitionError,
@@ -132,7 +133,8 @@ struct Release {
 ///
 /// # Errors
 /// All faults that were found, each with the path of its field in the definition.
-pub(crate) fn recompile(object: &Value) -> Result<Recompiled, DefinitionError> {
+pub(crate) fn recompile(object: &Value, target: Target) -> Result<Recompiled, DefinitionError> {
+    let target = Target { own_storage: OwnStorage::Absent, ..target };
     let definition: Definition =
         serde_json::from_value(object.clone()).map_err(|error| DefinitionError::Unreadable(error.to_string()))?;
     let mut errors = Vec::new();
@@ -176,7 +178,7 @@ pub(crate) fn recompile(object: &Value) -> Result<Recompiled, DefinitionError> {
         }
         faults.into_iter().map(|fault| FieldError { field: own_field(&fault.field), ..fault }).collect()
     };
-    let (mut kind, faults) = match compile_by(&own, OwnStorage::Absent, &rules) {
+    let (mut kind, faults) = match compile_by(&own, &target, &rules) {
         Ok(Recompiled { kind, faults }) => (kind, told(faults)),
         Err(faults) => return Err(DefinitionError::Faulty(told(faults))),
     };
@@ -279,8 +281,8 @@ fn settings(definition: &Definition, errors: &mut Vec<FieldError>) -> HelmReleas
     let wait_strategy = match release.wait_strategy.as_str() {
         "" if release.health_check_exprs.is_empty() => None,
         // Expressions are looked at by this strategy alone.
-        "" | "poller" => Some(WaitStrategy { name: WaitStrategyName::Poller }),
-        "legacy" => Some(WaitStrategy { name: WaitStrategyName::Legacy }),
+        "" | "poller" => Some(wait_strategy(WaitStrategyName::Poller)),
+        "legacy" => Some(wait_strategy(WaitStrategyName::Legacy)),
         other => {
             let at = FieldPath::root().child("spec").child("release").child("waitStrategy");
             errors.push(FieldError::not_supported(&at, &json!(other), &["legacy", "poller"]));
@@ -303,6 +305,7 @@ fn settings(definition: &Definition, errors: &mut Vec<FieldError>) -> HelmReleas
             target_path: None,
             optional: None,
             literal: None,
+            others: OtherFields::new(),
         }],
         wait_strategy,
         health_check_exprs: release.health_check_exprs.clone(),
@@ -315,6 +318,10 @@ fn settings(definition: &Definition, errors: &mut Vec<FieldError>) -> HelmReleas
         resources: resources([&spec.secrets, &spec.services, &spec.ingresses], &spec.application.kind),
         ..HelmReleaseBackend::default()
     }
+}
+
+fn wait_strategy(name: WaitStrategyName) -> WaitStrategy {
+    WaitStrategy { name, others: OtherFields::new() }
 }
 
 fn name_rules(kind: &str, prefix: &str) -> NameRules {

@@ -10,7 +10,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    compile::{OWN_RULES, OwnStorage, Recompiled, compile_by},
+    compile::{OWN_RULES, Recompiled, Target, compile_by},
     cozystack,
     field::FieldError,
     kind::Kind,
@@ -107,8 +107,8 @@ impl DefinitionForm {
     ///
     /// # Errors
     /// All faults that were found, each with the path of its field.
-    pub fn compile(self, object: &Value, own_storage: OwnStorage) -> Result<Kind, DefinitionError> {
-        self.recompile(object, own_storage)?.sound().map_err(DefinitionError::Faulty)
+    pub fn compile(self, object: &Value, target: impl Into<Target>) -> Result<Kind, DefinitionError> {
+        self.recompile(object, target)?.sound().map_err(DefinitionError::Faulty)
     }
 
     /// Compiles a definition that was accepted before, perhaps by a version of ours with fewer rules, in spite of its faults.
@@ -117,7 +117,8 @@ impl DefinitionForm {
     ///
     /// # Errors
     /// All faults, where they leave no kind: those of a schema, or of the backend as a whole.
-    pub fn recompile(self, object: &Value, own_storage: OwnStorage) -> Result<Recompiled, DefinitionError> {
+    pub fn recompile(self, object: &Value, target: impl Into<Target>) -> Result<Recompiled, DefinitionError> {
+        let target = target.into();
         match self {
             Self::Kindsmith => {
                 let mut object = object.clone();
@@ -126,9 +127,9 @@ impl DefinitionForm {
                 }
                 let definition: ApplicationDefinition =
                     serde_json::from_value(object).map_err(|error| DefinitionError::Unreadable(error.to_string()))?;
-                compile_by(&definition, own_storage, &OWN_RULES).map_err(DefinitionError::Faulty)
+                compile_by(&definition, &target, &OWN_RULES).map_err(DefinitionError::Faulty)
             }
-            Self::Cozystack => cozystack::recompile(object),
+            Self::Cozystack => cozystack::recompile(object, target),
         }
     }
 

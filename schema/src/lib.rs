@@ -64,6 +64,9 @@ pub mod compatibility;
 /// From a definition to a kind.
 pub mod compile;
 
+/// What a cluster takes as a HelmRelease.
+pub mod release_schema;
+
 /// Cozystack's definitions.
 pub mod cozystack;
 

@@ -79,6 +79,20 @@ pub enum ApiError {
     /// An object of that name exists.
     #[error("{} {} already exists", .0.qualified(), quoted(&.0.name))]
     AlreadyExists(Named),
+    /// A host object has the name that the object's would have, and is none of its kind.
+    #[error(
+        "{} {} already exists: the name is taken by {} {}, which is no {}{}",
+        .named.qualified(), quoted(&.named.name), .holder.qualified(), quoted(&.holder.name), .named.kind,
+        .of.as_deref().map(|of| format!(" but a {of}")).unwrap_or_default()
+    )]
+    NameTaken {
+        /// The object that cannot be created.
+        named: Named,
+        /// The host object.
+        holder: Named,
+        /// The kind and group of which the host object is an instance, if it is one.
+        of: Option<String>,
+    },
     /// An object of that name exists, and finalizers hold it.
     #[error("object is being deleted: {} {} already exists", .0.qualified(), quoted(&.0.name))]
     BeingDeleted(Named),
@@ -203,7 +217,11 @@ impl ApiError {
             Self::NotFound(_) | Self::NoSuchPath => 404,
             Self::MethodNotAllowed | Self::MethodNotSupported { .. } => 405,
             Self::NotAcceptable(_) => 406,
-            Self::AlreadyExists(_) | Self::BeingDeleted(_) | Self::Conflict { .. } | Self::ApplyConflict { .. } => 409,
+            Self::AlreadyExists(_)
+            | Self::NameTaken { .. }
+            | Self::BeingDeleted(_)
+            | Self::Conflict { .. }
+            | Self::ApplyConflict { .. } => 409,
             Self::Expired { .. } => 410,
             Self::TooLarge(_) => 413,
             Self::UnsupportedMediaType(_) => 415,
@@ -226,7 +244,7 @@ impl ApiError {
             Self::NotFound(_) | Self::NoSuchPath => "NotFound",
             Self::MethodNotAllowed | Self::MethodNotSupported { .. } => "MethodNotAllowed",
             Self::NotAcceptable(_) => "NotAcceptable",
-            Self::AlreadyExists(_) | Self::BeingDeleted(_) => "AlreadyExists",
+            Self::AlreadyExists(_) | Self::NameTaken { .. } | Self::BeingDeleted(_) => "AlreadyExists",
             Self::Conflict { .. } | Self::ApplyConflict { .. } => "Conflict",
             Self::Expired { .. } => "Expired",
             Self::TooLarge(_) => "RequestEntityTooLarge",
@@ -272,6 +290,7 @@ impl ApiError {
         match self {
             Self::NotFound(named)
             | Self::AlreadyExists(named)
+            | Self::NameTaken { named, .. }
             | Self::BeingDeleted(named)
             | Self::Conflict { named, .. }
             | Self::MethodNotSupported { named, .. } => {

@@ -313,9 +313,37 @@ impl KindStore {
             check_possible(&namespace)?;
         }
         let host = projection.new_host(admitted);
-        let created =
-            self.host.create(&self.resource, host, options).await.map_err(|error| ApiError::from_host(error, named))?;
-        Ok(projection.instance(&created))
+        let (namespace, name) = (text(&host, "/metadata/namespace"), text(&host, "/metadata/name").unwrap_or_default());
+        let created = self.host.create(&self.resource, host, options).await;
+        match created.map_err(|error| ApiError::from_host(error, named)) {
+            Ok(created) => Ok(projection.instance(&created)),
+            Err(ApiError::AlreadyExists(named)) => {
+                Err(self.name_taken(projection, namespace.as_deref(), &name, named).await)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Why an instance cannot be created whose host object has a name that is taken: who gets the instance finds nothing when
+    /// another's object has it.
+    async fn name_taken(&self, projection: &Projection, namespace: Option<&str>, name: &str, named: Named) -> ApiError {
+        let place = possible(namespace).zip(Name::parse(name).ok());
+        let (KindBackend::Release(template), Some((namespace, host_name))) = (&projection.kind().backend, place) else {
+            return ApiError::AlreadyExists(named);
+        };
+        match self.host.get(&self.resource, namespace, host_name).await {
+            Ok(found) if !projection.matches(&found) => {
+                let holder = Named {
+                    group: self.resource.group.clone(),
+                    kind: self.resource.kind.clone(),
+                    resource: self.resource.plural.clone(),
+                    name: name.to_owned(),
+                };
+                ApiError::NameTaken { of: template.other_kind(&found), named, holder }
+            }
+            // It is an instance, or gone meanwhile.
+            _ => ApiError::AlreadyExists(named),
+        }
     }
 
     /// Replaces an instance that was read before.

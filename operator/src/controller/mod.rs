@@ -233,7 +233,8 @@ impl Controller {
         let lists = self.stores.definitions.iter().map(|(form, listed)| (*form, listed.all())).collect();
         let records = self.stores.cluster.as_ref().map(|cluster| Arc::clone(&cluster.records));
         let progress = self.following.rollouts.progress();
-        let grounds = Grounds { records, answers: self.following.inspections.answers(), progress };
+        let releases = self.stores.cluster.as_ref().map(|cluster| cluster.release_schema.current()).unwrap_or_default();
+        let grounds = Grounds { records, answers: self.following.inspections.answers(), progress, releases };
         let definitions = self.judge.judge(lists, &grounds);
         self.following.tell(&definitions);
         let mut actions = Vec::new();

@@ -168,7 +168,8 @@ impl WorldBuilder {
             .collect();
         let lists = vec![(DefinitionForm::Kindsmith, Arc::new(objects))];
         let records = self.cluster.as_ref().map(|cluster| Arc::clone(&cluster.records));
-        let grounds = Grounds { records, answers: self.answers.clone(), progress: Arc::clone(&self.progress) };
+        let (answers, progress) = (self.answers.clone(), Arc::clone(&self.progress));
+        let grounds = Grounds { records, answers, progress, ..Grounds::default() };
         let definitions = self.judge.judge(lists.clone(), &grounds);
         let anew = self.judge.before_any_look().judge(lists, &grounds);
         assert_eq!(definitions, anew, "what was seen before matters");

@@ -22,6 +22,7 @@ use kindsmith_schema::{
     form::DefinitionForm,
     holders::Holders,
     kind::{Claim, KindOutline},
+    release_schema::ReleaseSchema,
 };
 use kube::ResourceExt;
 
@@ -49,6 +50,8 @@ pub(crate) struct Grounds {
     pub answers: Answers,
     /// How far settings have come, by uid.
     pub progress: Arc<BTreeMap<String, Progress>>,
+    /// What the cluster takes as a HelmRelease.
+    pub releases: ReleaseSchema,
 }
 
 impl Grounds {
@@ -108,6 +111,7 @@ struct Last {
     records: Option<u64>,
     answers: Answers,
     progress: Arc<BTreeMap<String, Progress>>,
+    releases: ReleaseSchema,
     /// All definitions, the oldest first.
     definitions: List<Definition>,
 }
@@ -127,7 +131,8 @@ impl Judge {
             None => self.judge_all(&lists, grounds),
         };
         let (answers, progress) = (grounds.answers.clone(), Arc::clone(&grounds.progress));
-        self.last = Last { lists, records, answers, progress, definitions: Arc::clone(&definitions) };
+        let releases = grounds.releases.clone();
+        self.last = Last { lists, records, answers, progress, releases, definitions: Arc::clone(&definitions) };
         definitions
     }
 
@@ -140,7 +145,8 @@ impl Judge {
     ) -> Option<BTreeMap<String, (DefinitionForm, Arc<WatchedDefinition>)>> {
         let last = &self.last;
         let same_progress = Arc::ptr_eq(&last.progress, &grounds.progress);
-        if !same_progress || last.answers != grounds.answers || last.lists.len() != lists.len() {
+        let same_grounds = same_progress && last.answers == grounds.answers && last.releases == grounds.releases;
+        if !same_grounds || last.lists.len() != lists.len() {
             return None;
         }
         let mut others = BTreeMap::new();
@@ -200,7 +206,7 @@ impl Judge {
 
     fn judge_all(&mut self, lists: &Lists, grounds: &Grounds) -> List<Definition> {
         self.look = self.look.wrapping_add(1);
-        let same_answers = self.last.answers == grounds.answers;
+        let same_grounds = self.last.answers == grounds.answers && self.last.releases == grounds.releases;
         for (form, object) in lists.iter().flat_map(|(form, list)| list.iter().map(|object| (*form, object))) {
             let waits = form.has_status() && object.finalizers().iter().any(|finalizer| finalizer == FINALIZER);
             if !waits && object.metadata.deletion_timestamp.is_some() {
@@ -209,7 +215,7 @@ impl Judge {
             let uid = object.metadata.uid.as_deref().unwrap_or_default();
             if let Some(seen) = self.seen.get_mut(uid) {
                 let is_same = Arc::ptr_eq(&seen.object, object)
-                    && same_answers
+                    && same_grounds
                     && seen.recorded == grounds.recorded(uid)
                     && seen.definition.rollout.as_ref() == grounds.progress.get(uid);
                 if is_same {

@@ -7,9 +7,10 @@ use std::{collections::HashMap, sync::Arc};
 
 use kindsmith_crds::{CONDITION_NAMES_ACCEPTED, DeletionPolicy};
 use kindsmith_schema::{
-    compile::{OwnStorage, Recompiled},
+    compile::{OwnStorage, Recompiled, Target},
     form::{DefinitionError, DefinitionForm},
     kind::{Kind, KindOutline},
+    release_schema::ReleaseSchema,
     succession::{self, AcceptedGeneration, FORCE_ANNOTATION, RecordError},
 };
 use kube::ResourceExt as _;
@@ -57,6 +58,8 @@ struct Light {
     answer: Option<Answer>,
     /// The value of the annotation that consents to harm.
     force: Option<String>,
+    /// What the cluster takes as a HelmRelease.
+    releases: ReleaseSchema,
 }
 
 /// What a kind was compiled from.
@@ -102,6 +105,7 @@ impl Verdicts {
             recorded: record.as_ref().map(|record| record.revision),
             answer: grounds.answers.get(&(uid.clone(), Asker::Generation(definition.state.clone()))).cloned(),
             force: object.annotations().get(FORCE_ANNOTATION).cloned(),
+            releases: grounds.releases.clone(),
         };
         // What was accepted stays so; what was refused may be seen in another light.
         let settled = |known: &Known| {
@@ -141,11 +145,12 @@ impl Verdicts {
         });
         let own = Source::Definition(form, Arc::clone(object));
         let recorded = record.is_some_and(|record| record.state == definition.state);
+        let target = Target { own_storage: self.own_storage, releases: grounds.releases.clone() };
         // What was accepted stays so, whatever rules have come since.
         let compiled = if recorded {
-            form.recompile(&whole, self.own_storage).map(|Recompiled { kind, faults }| (kind, faults))
+            form.recompile(&whole, &target).map(|Recompiled { kind, faults }| (kind, faults))
         } else {
-            form.compile(&whole, self.own_storage).map(|kind| (kind, Vec::new()))
+            form.compile(&whole, &target).map(|kind| (kind, Vec::new()))
         };
         let (verdict, source) = match compiled.map_err(described) {
             Err(faults) => {

@@ -6,14 +6,16 @@ use kindsmith_crds::{Adopt, ApplicationDefinition, Backend, HelmReleaseBackend, 
 use regex::Regex;
 use serde_json::{Value, json};
 
-use super::{DefinitionNames, Rules, flux_settings, names::is, version::count};
+use super::{DefinitionNames, Rules, names::is, version::count};
 use crate::{
     convert::release::{
-        LABEL_VALUE_BYTES_MAX, RELEASE_NAME_BYTES_MAX, ReleaseTemplate, SHOWN_STATUS, StatusValue,
-        release_status_schema,
+        INSTANCE_FIELDS, LABEL_VALUE_BYTES_MAX, OWN_KEY_PREFIX, RELEASE_NAME_BYTES_MAX, ReleaseTemplate, SHOWN_STATUS,
+        StatusValue, release_status_schema,
     },
     field::{FieldError, FieldPath},
     kind::{KindBackend, KindNames, KindVersion},
+    release_schema::ReleaseSchema,
+    structural::object_meta::{ANNOTATIONS_BYTES_MAX, label_faults},
 };
 
 /// The most fields of the status that are computed.
@@ -22,21 +24,26 @@ const STATUS_FIELDS_MAX: usize = 16;
 static RELEASE_PREFIX: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new("^[a-z0-9][-a-z0-9]*$").ok());
 static FIELD_NAME: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new("^[a-z][A-Za-z0-9]*$").ok());
 
-pub(super) fn compile(
-    definition: &ApplicationDefinition,
-    names: &KindNames,
-    storage: Option<&str>,
-    at: &FieldPath,
-    errors: &mut Vec<FieldError>,
-) -> Option<KindBackend> {
+/// What a backend is judged by.
+pub(super) struct Judged<'a> {
+    pub(super) definition: &'a ApplicationDefinition,
+    pub(super) names: &'a KindNames,
+    /// The storage version.
+    pub(super) storage: Option<&'a str>,
+    pub(super) releases: &'a ReleaseSchema,
+}
+
+pub(super) fn compile(judged: &Judged<'_>, at: &FieldPath, errors: &mut Vec<FieldError>) -> Option<KindBackend> {
+    let Judged { definition, names, storage, releases } = judged;
     let Backend { helm_release, store } = &definition.spec.backend;
     match (helm_release, store) {
         (Some(settings), None) => {
             let at = at.child("helmRelease");
             check_release(settings, definition.spec.scope, &at, errors);
-            flux_settings::check(settings, &at, errors);
             let group = &definition.spec.group;
             let template = ReleaseTemplate::new(group, storage.unwrap_or_default(), &names.kind, settings.clone());
+            check_labels(&template, &at.child("labels"), errors);
+            check_settings(&template, releases, &at, errors);
             for (field, fault) in template.placeholder_faults() {
                 errors.push(FieldError::invalid(&at.child(&field), &json!(fault.placeholder), &fault.to_string()));
             }
@@ -84,6 +91,39 @@ fn check_release(settings: &HelmReleaseBackend, scope: Scope, at: &FieldPath, er
             &json!(prefix),
             &format!("leaves no room for a name: Helm allows {RELEASE_NAME_BYTES_MAX} characters with the prefix"),
         ));
+    }
+}
+
+/// Whether kube-apiserver takes the labels, and they are nobody else's.
+fn check_labels(template: &ReleaseTemplate, at: &FieldPath, errors: &mut Vec<FieldError>) {
+    let of_instances = template.metadata_prefix();
+    for (key, value) in &template.settings.labels {
+        errors.extend(label_faults(key, value, at));
+        if key.starts_with(OWN_KEY_PREFIX) {
+            let detail = format!("keys that begin with {OWN_KEY_PREFIX:?} are Kindsmith's own");
+            errors.push(FieldError::forbidden(&at.key(key), &detail));
+        } else if key.starts_with(&of_instances) {
+            let detail = format!("keys that begin with {of_instances:?} hold the labels of instances");
+            errors.push(FieldError::forbidden(&at.key(key), &detail));
+        }
+    }
+}
+
+/// Whether kube-apiserver takes what the definition sets, as far as it is known before there are instances.
+fn check_settings(template: &ReleaseTemplate, releases: &ReleaseSchema, at: &FieldPath, errors: &mut Vec<FieldError>) {
+    for (field, reason) in INSTANCE_FIELDS {
+        if template.settings.others.contains_key(field) {
+            errors.push(FieldError::forbidden(&at.child(field), reason));
+        }
+    }
+    // Which chart there is was looked at already: a rule about it would say it again.
+    let of_chart = at.to_string();
+    let has_chart_fault = errors.iter().any(|error| error.field == of_chart);
+    let faults = releases.faults(&template.shortest_fields(), at).into_iter();
+    errors.extend(faults.filter(|fault| fault.field != of_chart || !has_chart_fault));
+    if template.settings_bytes() > ANNOTATIONS_BYTES_MAX {
+        // Each release remembers them in an annotation.
+        errors.push(FieldError::too_long(at, i64::try_from(ANNOTATIONS_BYTES_MAX).unwrap_or(i64::MAX)));
     }
 }
 

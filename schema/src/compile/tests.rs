@@ -3,6 +3,8 @@ use serde_json::{Value, json};
 use super::*;
 use crate::kind::StatusRole;
 
+mod settings;
+
 fn definition() -> Value {
     json!({
         "apiVersion": "kindsmith.dev/v1alpha1", "kind": "ApplicationDefinition",

@@ -9,6 +9,7 @@ mod check;
 use serde_json::{Map, Value};
 
 pub(super) use check::check;
+pub(crate) use check::{ANNOTATIONS_BYTES_MAX, label_faults};
 
 /// What a field holds.
 #[derive(Clone, Copy)]

@@ -39,6 +39,9 @@ mod busy_cluster;
 /// Faults of definitions, of Flux, of the host.
 mod faults;
 
+/// Settings of releases, as kube-apiserver judges them.
+mod settings;
+
 /// Connections to the cluster that are cut under writes.
 mod severed;
 

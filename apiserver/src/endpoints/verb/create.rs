@@ -85,7 +85,7 @@ pub(super) async fn store(context: &Context, mut object: Value, options: &WriteO
         }
         let generated = metadata::member(&template, "name").is_empty();
         match context.store().create(&context.projection, admitted, &host_options, &named).await {
-            Err(ApiError::AlreadyExists(_) | ApiError::BeingDeleted(_))
+            Err(ApiError::AlreadyExists(_) | ApiError::NameTaken { .. } | ApiError::BeingDeleted(_))
                 if generated && tries < GENERATED_NAME_TRIES => {}
             Ok(mut created) if dry_run && !revision_sent.is_empty() => {
                 created["metadata"]["resourceVersion"] = json!(revision_sent);

@@ -64,6 +64,16 @@ impl ReleaseTemplate {
         self.marked(release) == Marked::Ours
     }
 
+    /// The kind and group of which a release is an instance by its labels, as `Redis.apps.example.com`, where it is another
+    /// than this one.
+    #[must_use]
+    pub fn other_kind(&self, release: &Value) -> Option<String> {
+        let labels = release.pointer("/metadata/labels")?;
+        let label = |key: &str| labels.get(key).and_then(Value::as_str);
+        let named = format!("{}.{}", label(&self.marks.kind)?, label(&self.marks.group)?);
+        (self.marked(release) == Marked::Other).then_some(named)
+    }
+
     /// Which releases are instances besides those that have the labels of the kind.
     #[must_use]
     pub fn adopt(&self) -> Adopt {
@@ -165,7 +175,8 @@ impl PrefixHolder<'_> {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "spec.backend.helmRelease.prefix: {prefix:?} overlaps with {other:?} of ApplicationDefinition {holder:?}, which \
-     is older and has the same chart; choose another prefix, or set adopt: Labels in one of them"
+     is older and has the same chart; choose another prefix or another chart (--prefix and --chart-ref of kindsmith \
+     definition from-chart), or set adopt: Labels in one of them"
 )]
 pub struct Overlap {
     /// The prefix of the newer definition.

@@ -46,6 +46,7 @@ pub use naming::{NamePattern, NameRules, NameSyntax, NamespaceRule};
 pub(crate) use references::is_fillable;
 pub use references::{REFERENCES_MAX, RESOURCES_ANNOTATION, Reference, ResourceKind, Selectors};
 pub use rollout::SETTINGS_ANNOTATION;
+pub(crate) use settings::INSTANCE_FIELDS;
 pub use settings::PlaceholderError;
 pub(crate) use status::SHOWN as SHOWN_STATUS;
 pub(crate) use status::schema as release_status_schema;
@@ -73,6 +74,9 @@ pub fn is_flux_finalizer(finalizer: &str) -> bool {
     let domain = finalizer.split('/').next().unwrap_or_default();
     domain == FLUX_FINALIZER_DOMAIN || domain.ends_with(FLUX_FINALIZER_SUFFIX)
 }
+
+/// What keys of labels and annotations begin with that are ours.
+pub(crate) const OWN_KEY_PREFIX: &str = "kindsmith.dev/";
 
 /// System metadata that an instance takes over from its release as it is.
 const SHARED_METADATA: [&str; 9] = [

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     ReleaseTemplate,
-    settings::{Place, PlaceholderError, fill},
+    settings::{Place, PlaceholderError, Slices, fill},
 };
 
 /// The annotation with the references.
@@ -92,7 +92,7 @@ impl ReleaseTemplate {
     #[must_use]
     pub fn selectors(&self, name: &str, namespace: &str) -> Selectors {
         let (release, kind) = (self.release_name(name), self.kind.to_lowercase());
-        let place = Place { name, namespace, release: &release, kind: &kind };
+        let place = Place { name, namespace, release: &release, kind: &kind, slices: Slices::AsTheyAre };
         let kinds = self.selections().map(|(_, kind, selection)| (kind, filled(selection, &place)));
         Selectors { kinds: kinds.collect() }
     }
@@ -190,13 +190,13 @@ impl ReleaseTemplate {
 
 /// Whether a text has no placeholder but those that there are.
 pub(crate) fn is_fillable(text: &str) -> Result<(), PlaceholderError> {
-    fill(text, &Place { name: "", namespace: "", release: "", kind: "" }).map(drop)
+    fill(text, &Place { name: "", namespace: "", release: "", kind: "", slices: Slices::AsTheyAre }).map(drop)
 }
 
 /// Whether a selector by labels tells instances apart: two that have the same of all else select the same otherwise.
 fn names_instance(selector: &ResourceSelector) -> bool {
     let of = |name: &str| -> Vec<Option<String>> {
-        let place = Place { name, namespace: "", release: name, kind: "" };
+        let place = Place { name, namespace: "", release: name, kind: "", slices: Slices::AsTheyAre };
         selector.match_labels.values().map(|text| fill(text, &place).ok()).collect()
     };
     of("a") != of("b")

@@ -16,6 +16,13 @@ impl ReleaseTemplate {
         json!({"labels": self.labels(Some(name)), "spec": self.fields(name, namespace)})
     }
 
+    /// How large the annotation with what the definition sets is at least, with its key, in bytes.
+    #[must_use]
+    pub(crate) fn settings_bytes(&self) -> usize {
+        SETTINGS_ANNOTATION.len()
+            + json!({"labels": self.labels(Some("")), "spec": self.shortest_fields()}).to_string().len()
+    }
+
     /// The merge patch that brings the settings of the definition to a release with the labels of the kind; none when it
     /// has them, or is no such release.
     #[must_use]

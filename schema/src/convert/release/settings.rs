@@ -19,25 +19,80 @@ pub struct PlaceholderError {
     pub placeholder: String,
 }
 
+/// Fields of `spec` that a definition cannot set, and why.
+pub(crate) const INSTANCE_FIELDS: [(&str, &str); 2] = [
+    ("values", "the values of a release are the spec of its instance; defaults are in the schema"),
+    ("suspend", "it would be lost with the first change by hand: suspend releases with flux suspend, one by one"),
+];
+
+/// Where placeholders may be, under `spec`; `*` is each item, or each member.
+const PLACES: [&[&str]; 11] = [
+    &["valuesFrom", "*", "name"],
+    &["dependsOn", "*", "name"],
+    &["dependsOn", "*", "namespace"],
+    &["serviceAccountName"],
+    &["targetNamespace"],
+    &["storageNamespace"],
+    &["releaseName"],
+    &["kubeConfig", "secretRef", "name"],
+    &["kubeConfig", "configMapRef", "name"],
+    &["commonMetadata", "labels", "*"],
+    &["commonMetadata", "annotations", "*"],
+];
+
+/// The shortest name there can be.
+const SHORTEST_NAME: &str = "a";
+
 /// What placeholders stand for.
 pub(super) struct Place<'a> {
     pub(super) name: &'a str,
     pub(super) namespace: &'a str,
     pub(super) release: &'a str,
     pub(super) kind: &'a str,
+    pub(super) slices: Slices,
+}
+
+/// What becomes of a slice behind the end of a name.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Slices {
+    /// It is empty.
+    AsTheyAre,
+    /// The name might be longer: it is as short as it can be without being empty. The kind is what it is.
+    OfLongerNames,
 }
 
 impl ReleaseTemplate {
     /// The fields under `spec` of the release of an instance that the definition sets.
     #[must_use]
     pub fn fields(&self, name: &str, namespace: Option<&str>) -> Map<String, Value> {
-        let release = self.release_name(name);
-        let place = Place {
-            name,
-            namespace: namespace.unwrap_or_default(),
-            release: &release,
-            kind: &self.kind.to_lowercase(),
-        };
+        self.fields_at(name, namespace.unwrap_or_default(), Slices::AsTheyAre)
+    }
+
+    /// The fields of the release of an instance whose names are as short as they can be: what is too long in them is so for
+    /// every instance.
+    pub(crate) fn shortest_fields(&self) -> Map<String, Value> {
+        self.fields_at(SHORTEST_NAME, SHORTEST_NAME, Slices::OfLongerNames)
+    }
+
+    fn fields_at(&self, name: &str, namespace: &str, slices: Slices) -> Map<String, Value> {
+        let (release, kind) = (self.release_name(name), self.kind.to_lowercase());
+        let place = Place { name, namespace, release: &release, kind: &kind, slices };
+        let mut spec = Value::Object(self.as_written());
+        for path in PLACES {
+            visit(&mut spec, path, "", &mut |_, text| {
+                if let Ok(filled) = fill(text, &place) {
+                    *text = filled;
+                }
+            });
+        }
+        match spec {
+            Value::Object(spec) => spec,
+            _ => Map::new(),
+        }
+    }
+
+    /// The fields under `spec`, with placeholders.
+    fn as_written(&self) -> Map<String, Value> {
         let settings = &self.settings;
         let mut spec = self.chart_fields();
         let mut set = |member: &str, value: Option<Value>| spec.extend(value.map(|value| (member.to_owned(), value)));
@@ -49,44 +104,61 @@ impl ReleaseTemplate {
         set("uninstall", settings.uninstall.clone());
         set("test", settings.test.clone());
         set("driftDetection", settings.drift_detection.clone());
-        set("valuesFrom", filled_in(&settings.values_from, &["name"], &place));
-        set("dependsOn", filled_in(&settings.depends_on, &["name", "namespace"], &place));
-        for (member, text) in [
-            ("serviceAccountName", &settings.service_account_name),
-            ("targetNamespace", &settings.target_namespace),
-            ("storageNamespace", &settings.storage_namespace),
-        ] {
-            set(member, text.as_deref().map(|text| json!(fill(text, &place).unwrap_or_else(|_| text.to_owned()))));
-        }
+        set("valuesFrom", list(&settings.values_from));
+        set("dependsOn", list(&settings.depends_on));
+        set("serviceAccountName", some(settings.service_account_name.as_ref()));
+        set("targetNamespace", some(settings.target_namespace.as_ref()));
+        set("storageNamespace", some(settings.storage_namespace.as_ref()));
         set("postRenderers", list(&settings.post_renderers));
         set("waitStrategy", some(settings.wait_strategy.as_ref()));
         set("healthCheckExprs", list(&settings.health_check_exprs));
         set("maxHistory", some(settings.max_history.as_ref()));
+        set("releaseName", some(settings.release_name.as_ref()));
+        set("kubeConfig", settings.kube_config.clone());
+        set("commonMetadata", settings.common_metadata.clone());
+        set("postRenderStrategy", some(settings.post_render_strategy.as_ref()));
+        set("persistentClient", some(settings.persistent_client.as_ref()));
+        let is_ours = |field: &str| INSTANCE_FIELDS.iter().any(|(own, _)| *own == field);
+        for (field, value) in settings.others.iter().filter(|(field, _)| !is_ours(field)) {
+            set(field, Some(value.clone()));
+        }
         spec
     }
 
     /// Placeholders in the settings that are none, each with the path of its field.
     #[must_use]
     pub fn placeholder_faults(&self) -> Vec<(String, PlaceholderError)> {
-        let settings = &self.settings;
-        let mut texts: Vec<(String, &str)> = Vec::new();
-        for (index, reference) in settings.values_from.iter().enumerate() {
-            texts.push((format!("valuesFrom[{index}].name"), &reference.name));
+        let mut texts: Vec<(String, String)> = Vec::new();
+        let mut spec = Value::Object(self.as_written());
+        for path in PLACES {
+            visit(&mut spec, path, "", &mut |at, text| texts.push((at.to_owned(), text.clone())));
         }
-        for (index, reference) in settings.depends_on.iter().enumerate() {
-            texts.push((format!("dependsOn[{index}].name"), &reference.name));
-            texts.extend(reference.namespace.as_deref().map(|text| (format!("dependsOn[{index}].namespace"), text)));
+        texts.extend(self.selector_texts().into_iter().map(|(at, text)| (at, text.to_owned())));
+        let place = Place { name: "", namespace: "", release: "", kind: "", slices: Slices::AsTheyAre };
+        texts.into_iter().filter_map(|(at, text)| fill(&text, &place).err().map(|error| (at, error))).collect()
+    }
+}
+
+/// Visits the texts at a path, each with where it is.
+fn visit(value: &mut Value, path: &[&str], at: &str, see: &mut impl FnMut(&str, &mut String)) {
+    match (path, value) {
+        ([], Value::String(text)) => see(at, text),
+        (["*", rest @ ..], Value::Array(items)) => {
+            for (index, item) in items.iter_mut().enumerate() {
+                visit(item, rest, &format!("{at}[{index}]"), see);
+            }
         }
-        for (member, text) in [
-            ("serviceAccountName", &settings.service_account_name),
-            ("targetNamespace", &settings.target_namespace),
-            ("storageNamespace", &settings.storage_namespace),
-        ] {
-            texts.extend(text.as_deref().map(|text| (member.to_owned(), text)));
+        (["*", rest @ ..], Value::Object(members)) => {
+            for (key, member) in members.iter_mut() {
+                visit(member, rest, &format!("{at}[{key}]"), see);
+            }
         }
-        texts.extend(self.selector_texts());
-        let place = Place { name: "", namespace: "", release: "", kind: "" };
-        texts.into_iter().filter_map(|(at, text)| fill(text, &place).err().map(|error| (at, error))).collect()
+        ([member, rest @ ..], Value::Object(members)) => {
+            let Some(inner) = members.get_mut(*member) else { return };
+            let at = if at.is_empty() { (*member).to_owned() } else { format!("{at}.{member}") };
+            visit(inner, rest, &at, see);
+        }
+        _ => {}
     }
 }
 
@@ -96,20 +168,6 @@ fn some<T: Serialize>(value: Option<&T>) -> Option<Value> {
 
 fn list<T: Serialize>(values: &[T]) -> Option<Value> {
     if values.is_empty() { None } else { serde_json::to_value(values).ok() }
-}
-
-fn filled_in<T: Serialize>(values: &[T], members: &[&str], place: &Place<'_>) -> Option<Value> {
-    let mut list = list(values)?;
-    for value in list.as_array_mut().into_iter().flatten() {
-        for member in members {
-            if let Some(Value::String(text)) = value.get_mut(*member)
-                && let Ok(filled) = fill(text, place)
-            {
-                *text = filled;
-            }
-        }
-    }
-    Some(list)
 }
 
 /// Fills in `{{ .name }}` and the like.
@@ -134,7 +192,9 @@ pub(super) fn fill(text: &str, place: &Place<'_>) -> Result<String, PlaceholderE
             ".kind" => place.kind,
             _ => return Err(unknown(placeholder)),
         };
-        filled.push_str(value.get(from..).unwrap_or_default());
+        let slice = value.get(from..).unwrap_or_default();
+        let may_be_longer = place.slices == Slices::OfLongerNames && from > 0 && field != ".kind";
+        filled.push_str(if may_be_longer && slice.is_empty() { SHORTEST_NAME } else { slice });
         rest = after;
     }
     filled.push_str(rest);
@@ -143,7 +203,7 @@ pub(super) fn fill(text: &str, place: &Place<'_>) -> Result<String, PlaceholderE
 
 #[cfg(test)]
 mod tests {
-    use kindsmith_crds::{DependencyReference, HelmReleaseBackend};
+    use kindsmith_crds::{DependencyReference, HelmReleaseBackend, OtherFields};
 
     use super::*;
 
@@ -152,6 +212,7 @@ mod tests {
             name: "operator-{{ .kind }}".to_owned(),
             namespace: Some("{{.namespace}}".to_owned()),
             ready_expr: None,
+            others: OtherFields::new(),
         }];
         ReleaseTemplate::new(
             "apps.example.com",

@@ -12,6 +12,7 @@ fn template() -> ReleaseTemplate {
             kind: ChartRefKind::OCIRepository,
             name: "redis".to_owned(),
             namespace: Some("charts".to_owned()),
+            others: kindsmith_crds::OtherFields::new(),
         }),
         prefix: "redis-".to_owned(),
         labels: [("team".to_owned(), "data".to_owned())].into(),

@@ -34,7 +34,7 @@ const LABEL_BYTES_MAX: usize = 63;
 const PREFIX_BYTES_MAX: usize = 253;
 
 /// How large all annotations may be together, in bytes.
-const ANNOTATIONS_BYTES_MAX: usize = 256 << 10;
+pub(crate) const ANNOTATIONS_BYTES_MAX: usize = 256 << 10;
 
 /// What is wrong with metadata as it was read. Missing values come last.
 pub(in crate::structural) fn check(metadata: &Map<String, Value>, at: &FieldPath) -> Vec<FieldError> {
@@ -54,15 +54,7 @@ pub(in crate::structural) fn check(metadata: &Map<String, Value>, at: &FieldPath
     }
     let texts = |name: &str| metadata.get(name).and_then(Value::as_object).into_iter().flatten();
     for (key, value) in texts("labels") {
-        let at = at.child("labels");
-        errors.extend(key_mistakes(key).iter().map(|mistake| FieldError::invalid_text(&at, key, mistake)));
-        let value = value.as_str().unwrap_or_default();
-        if value.len() > LABEL_BYTES_MAX {
-            errors.push(FieldError::invalid_text(&at, value, &format!("must be no more than {LABEL_BYTES_MAX} bytes")));
-        }
-        if !value.is_empty() && !is(&NAME_PART, value) {
-            errors.push(FieldError::invalid_text(&at, value, LABEL_VALUE_TEXT));
-        }
+        errors.extend(label_faults(key, value.as_str().unwrap_or_default(), &at.child("labels")));
     }
     let mut bytes = 0usize;
     for (key, value) in texts("annotations") {
@@ -81,6 +73,19 @@ pub(in crate::structural) fn check(metadata: &Map<String, Value>, at: &FieldPath
         errors.extend(key_mistakes(finalizer).iter().map(|text| FieldError::invalid_text(&at, finalizer, text)));
     }
     errors.extend(missing);
+    errors
+}
+
+/// What is wrong with a label; `at` is where labels are.
+pub(crate) fn label_faults(key: &str, value: &str, at: &FieldPath) -> Vec<FieldError> {
+    let mistakes = key_mistakes(key);
+    let mut errors: Vec<_> = mistakes.iter().map(|mistake| FieldError::invalid_text(at, key, mistake)).collect();
+    if value.len() > LABEL_BYTES_MAX {
+        errors.push(FieldError::invalid_text(at, value, &format!("must be no more than {LABEL_BYTES_MAX} bytes")));
+    }
+    if !value.is_empty() && !is(&NAME_PART, value) {
+        errors.push(FieldError::invalid_text(at, value, LABEL_VALUE_TEXT));
+    }
     errors
 }
 
