@@ -3,11 +3,12 @@
 //! Follows k8s.io/apiextensions-apiserver: pkg/registry/customresource/{strategy,status_strategy}.go for what is reset,
 //! pkg/apiserver/conversion/converter.go for conversion without a webhook.
 
-use std::{collections::BTreeMap, sync::LazyLock};
+use std::{borrow::Cow, collections::BTreeMap, sync::LazyLock};
 
 use serde_json::{Value, json};
 
 use crate::{
+    convert::release::{OWNERS_ANNOTATION, SETTINGS_ANNOTATION},
     field::{FieldPath, print::quoted},
     kind::{Kind, KindBackend, KindVersion, StatusRole},
     merge::{ConvertError, HostPart, Kinds, ObjectType, PathElement, ScalePaths, Set, own_from_outside},
@@ -63,7 +64,13 @@ impl Kind {
         let entries = release.pointer("/metadata/managedFields");
         let (Some(entries), Some(version)) = (entries, self.storage_version()) else { return };
         let api_version = self.api_version(&version.name);
-        own_from_outside(instance, version.object_and_more_type(), &api_version, entries, RELEASE_VALUES);
+        let list = entries.as_array().map(Vec::as_slice).unwrap_or_default();
+        let news: Cow<'_, Value> = if list.iter().any(|entry| has_brought(entry, release)) {
+            Cow::Owned(list.iter().filter(|entry| !has_brought(entry, release)).cloned().collect())
+        } else {
+            Cow::Borrowed(entries)
+        };
+        own_from_outside(instance, version.object_and_more_type(), &api_version, &news, RELEASE_VALUES);
     }
 
     /// Where the replicas are in each version.
@@ -75,6 +82,19 @@ impl Kind {
         };
         self.versions.iter().map(|version| (self.api_version(&version.name), path(version))).collect()
     }
+}
+
+/// Whether an entry of a release is of somebody who made it from a copy, a backup for example: with values came who owns
+/// them, and nothing was written since.
+fn has_brought(entry: &Value, release: &Value) -> bool {
+    let annotations = release.pointer("/metadata/annotations");
+    let owned = entry.pointer("/fieldsV1/f:metadata/f:annotations");
+    entry.get("manager").and_then(Value::as_str) != Some(HOST_FIELD_MANAGER)
+        && entry.get("time") == release.pointer("/metadata/creationTimestamp")
+        && annotations.is_some_and(|held| held.get(OWNERS_ANNOTATION).is_some())
+        && owned.is_some_and(|owned| {
+            [OWNERS_ANNOTATION, SETTINGS_ANNOTATION].iter().any(|key| owned.get(format!("f:{key}")).is_some())
+        })
 }
 
 impl KindVersion {
@@ -182,5 +202,23 @@ mod tests {
         let managers = &instance["metadata"]["managedFields"];
         assert_eq!(managers[0]["manager"], "flux-edit", "{instance:#}");
         assert_eq!(managers[0]["fieldsV1"], json!({"f:spec": {"f:replicas": {}}}));
+
+        // Somebody brings a copy of a release, with who owns what.
+        let own = json!([{"manager": "tenant", "operation": "Apply", "apiVersion": "example.com/v1",
+            "time": "2026-01-01T00:00:00Z", "fieldsType": "FieldsV1", "fieldsV1": {"f:spec": {"f:replicas": {}}}}]);
+        let mut copier = entry("kubectl-create", &json!({".": {}, "f:replicas": {}}));
+        copier["fieldsV1"]["f:metadata"] = json!({"f:annotations": {".": {}, "f:kindsmith.dev/managed-fields": {}}});
+        let mut copy = json!({"metadata": {"name": "worker-a", "creationTimestamp": "2026-11-23T18:07:17Z",
+                "annotations": {"kindsmith.dev/managed-fields": own.to_string()}, "managedFields": [copier]},
+            "spec": {"values": {"replicas": 7}}});
+        let owners = |release: &serde_json::Value| {
+            let mut instance = template.get(release);
+            kind.own_from_release(&mut instance, release);
+            instance["metadata"]["managedFields"].clone()
+        };
+        assert_eq!(owners(&copy), own);
+        // What they write later is theirs.
+        copy["metadata"]["managedFields"][0]["time"] = json!("2026-11-23T18:07:18Z");
+        assert_eq!(owners(&copy)[0]["manager"], "kubectl-create");
     }
 }

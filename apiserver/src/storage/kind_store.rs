@@ -28,7 +28,7 @@ use super::{
     steady::Steady,
 };
 use crate::{
-    encode::status::{ApiError, Named},
+    encode::status::{ApiError, Cause, Named},
     object::admitted::{Admitted, Effect},
     request::{Name, NameError, Namespace},
 };
@@ -313,6 +313,7 @@ impl KindStore {
             check_possible(&namespace)?;
         }
         let host = projection.new_host(admitted);
+        check_annotations(projection.kind(), &host, named)?;
         let (namespace, name) = (text(&host, "/metadata/namespace"), text(&host, "/metadata/name").unwrap_or_default());
         let created = self.host.create(&self.resource, host, options).await;
         match created.map_err(|error| ApiError::from_host(error, named)) {
@@ -370,6 +371,7 @@ impl KindStore {
         if next == read.host && matches!(projection.kind().backend, KindBackend::Release(_)) {
             return Ok(Written::Unchanged(projection.instance(&read.host)));
         }
+        check_annotations(projection.kind(), &next, named)?;
         let written = self
             .host
             .update(&self.resource, &read.host, next, target, &options)
@@ -472,6 +474,14 @@ fn check_preconditions(instance: &Value, options: &DeleteOptions, named: &Named)
         }
     }
     Ok(())
+}
+
+/// Checks that the annotations of a release have room, before the host says so in words about the release.
+fn check_annotations(kind: &Kind, host: &Value, named: &Named) -> Result<(), ApiError> {
+    let KindBackend::Release(template) = &kind.backend else { return Ok(()) };
+    let Some(message) = template.annotations_fault(host) else { return Ok(()) };
+    let cause = Cause { reason: "FieldValueTooLong".to_owned(), message, field: "metadata.annotations".to_owned() };
+    Err(ApiError::Invalid { named: named.clone(), causes: vec![cause] })
 }
 
 /// A kind as it is served: what was compiled, where it is kept, and a view for each served version.

@@ -75,6 +75,9 @@ mod freshness;
 /// An instance and its release, two ways.
 mod releases;
 
+/// Objects of many fields and many changes.
+mod sizes;
+
 /// What the cluster refuses.
 mod host_errors;
 

@@ -66,15 +66,20 @@ impl ApiError {
     }
 }
 
+/// The field of a cause that is about the release as a whole.
+const NO_FIELD: &str = "<nil>";
+
 /// Whether there are causes, and each names a field.
 fn is_about_fields(status: &Status) -> bool {
     let causes = status.details.as_ref().map(|details| details.causes.as_slice()).unwrap_or_default();
-    !causes.is_empty() && causes.iter().all(|cause| !cause.field.is_empty())
+    causes.iter().any(|cause| cause.field != NO_FIELD) && causes.iter().all(|cause| !cause.field.is_empty())
 }
 
 fn causes(status: &Status) -> Vec<Cause> {
     let causes = status.details.iter().flat_map(|details| &details.causes);
     causes
+        // That rules of the release were not checked is nothing to who wrote the instance.
+        .filter(|cause| cause.field != NO_FIELD)
         .map(|cause| Cause {
             reason: cause.reason.clone(),
             message: cause.message.clone(),
@@ -191,6 +196,11 @@ mod tests {
         let fields: Vec<&Value> =
             status["details"]["causes"].as_array().unwrap().iter().map(|it| &it["field"]).collect();
         assert_eq!(fields, ["spec.size", "metadata.labels"]);
+        let unchecked = json!([causes[1], {"reason": "FieldValueInvalid", "field": "<nil>",
+            "message": "Invalid value: null: some validation rules were not checked because the object was invalid"}]);
+        let status =
+            told(422, "Invalid", "HelmRelease.helm.toolkit.fluxcd.io \"redis-cache\" is invalid: x", &unchecked);
+        assert_eq!(status["message"], "Redis.apps.example.com \"cache\" is invalid: metadata.labels: Required value");
         let plain =
             told(422, "Invalid", "HelmRelease.helm.toolkit.fluxcd.io \"redis-cache\" is invalid: x", &json!([]));
         assert_eq!(plain["message"], "redises.apps.example.com \"cache\" is invalid: x");

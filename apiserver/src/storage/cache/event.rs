@@ -9,6 +9,9 @@ use bytes::Bytes;
 
 use super::Entry;
 
+/// What an event takes besides the JSON of its object, in bytes: labels, fields, names, and its place.
+const EVENT_BYTES: usize = 512;
+
 /// A change of the host.
 #[derive(Clone, Debug)]
 pub enum Change {
@@ -73,6 +76,11 @@ enum Frame {
 impl CacheEvent {
     pub(super) fn new(revision: u64, kind: EventKind, entry: Arc<Entry>, previous: Option<Arc<Entry>>) -> Self {
         Self { revision, kind, entry, previous, at: Instant::now(), frame: Mutex::new(Frame::Unmade) }
+    }
+
+    /// How many bytes it takes to remember the event. The object before is that of an earlier one.
+    pub(super) fn held_bytes(&self) -> usize {
+        EVENT_BYTES + self.entry.json.held_bytes()
     }
 
     fn held_frame(&self) -> MutexGuard<'_, Frame> {

@@ -52,6 +52,15 @@ impl HeldJson {
         self.bytes
     }
 
+    /// How many bytes are held, without the part that a list in text form adds.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        match &self.form {
+            Form::Text(text, _) => text.len(),
+            Form::Deflated(part) => part.bytes(),
+        }
+    }
+
     /// The text. None, with a line in the log, when what was deflated here cannot be inflated.
     #[must_use]
     pub fn text(&self) -> Option<Bytes> {

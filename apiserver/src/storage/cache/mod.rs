@@ -56,6 +56,8 @@ const FRAMES_MAX: usize = 256;
 pub struct CacheLimits {
     /// The most changes that are remembered for watches that resume and for lists at an older revision.
     pub history_events_max: usize,
+    /// How many bytes these take at most, as they are held.
+    pub history_bytes_max: usize,
     /// How many are remembered however old they are.
     pub history_events_min: usize,
     /// How long the others are remembered. A client that was away for longer lists again.
@@ -69,7 +71,9 @@ pub struct CacheLimits {
 impl Default for CacheLimits {
     fn default() -> Self {
         Self {
-            history_events_max: 4096,
+            // Source: `defaultUpperBoundCapacity` in k8s.io/apiserver/pkg/storage/cacher/watch_cache_history.go.
+            history_events_max: 100 << 10,
+            history_bytes_max: 64 << 20,
             history_events_min: 128,
             // As long as etcd remembers what kube-apiserver's clients ask for.
             history_age_max: Duration::from_secs(5 * 60),
@@ -101,6 +105,7 @@ struct State {
     /// By [`key`].
     entries: BTreeMap<String, Arc<Entry>>,
     history: VecDeque<Arc<CacheEvent>>,
+    history_bytes: usize,
     /// The state before this revision's changes is not known.
     oldest: u64,
     /// Between these two revisions the watch of the host was lost: what was in between is not known.
@@ -137,15 +142,22 @@ impl State {
         }
     }
 
-    /// Forgets the oldest changes: those that are too many, and those that are too old.
+    /// Remembers the newest change.
+    fn remember(&mut self, event: &Arc<CacheEvent>) {
+        self.history_bytes += event.held_bytes();
+        self.history.push_back(Arc::clone(event));
+    }
+
+    /// Forgets the oldest changes: those that are too many or take too much, and those that are too old.
     fn forget(&mut self, limits: &CacheLimits, now: Instant) {
         while let Some(first) = self.history.front() {
             let old = now.saturating_duration_since(first.at) > limits.history_age_max;
             let max = if old { limits.history_events_min } else { limits.history_events_max };
-            if self.history.len() <= max {
+            if self.history.len() <= max && self.history_bytes <= limits.history_bytes_max {
                 return;
             }
             self.oldest = self.oldest.max(first.revision);
+            self.history_bytes = self.history_bytes.saturating_sub(first.held_bytes());
             self.history.pop_front();
         }
     }
@@ -247,7 +259,7 @@ impl WatchCache {
             }
         };
         let event = Arc::new(event);
-        state.history.push_back(Arc::clone(&event));
+        state.remember(&event);
         if let Some(late) = state.history.len().checked_sub(FRAMES_MAX + 1).and_then(|at| state.history.get(at)) {
             late.forget_frame();
         }

@@ -116,6 +116,37 @@ fn history_is_bounded_and_says_when_a_watch_is_too_old() {
 }
 
 #[test]
+fn thousands_of_changes_are_remembered_while_they_are_young_and_take_little() {
+    let cache = WatchCache::new(CacheLimits::default());
+    cache.fill(Vec::new(), 1);
+    for revision in 2..20_002 {
+        cache.apply(Change::Applied(entry("a", revision)));
+    }
+    assert_eq!(drain(&mut cache.watch(None, WatchStart::After(1)).unwrap()).len(), 20_000);
+}
+
+#[test]
+fn history_is_bounded_by_what_it_takes() {
+    let one = CacheEvent::new(2, EventKind::Added, entry("a", 2), None).held_bytes();
+    let cache = WatchCache::new(CacheLimits { history_bytes_max: 10 * one, ..CacheLimits::default() });
+    cache.fill(Vec::new(), 1);
+    for revision in 2..9 {
+        cache.apply(Change::Applied(entry("a", revision)));
+    }
+    assert_eq!(drain(&mut cache.watch(None, WatchStart::After(1)).unwrap()).len(), 7);
+    // What takes more than all that may be remembered is forgotten with what came before.
+    let json = Bytes::from(vec![b' '; 20 * one]);
+    cache.apply(Change::Applied(Arc::new(Entry { json: json.into(), ..entry_in(None, "b", 9) })));
+    assert!(matches!(cache.watch(None, WatchStart::After(8)), Err(CacheError::Expired { oldest: 9 })));
+    for revision in 10..30 {
+        cache.apply(Change::Applied(entry("c", revision)));
+    }
+    let remembered = drain(&mut cache.watch(None, WatchStart::After(20)).unwrap()).len();
+    assert_eq!(remembered, 9);
+    assert!(cache.watch(None, WatchStart::After(12)).is_err());
+}
+
+#[test]
 fn old_changes_are_forgotten_but_for_a_few_even_when_nothing_changes_any_more() {
     let limits = CacheLimits { history_events_min: 1, history_age_max: Duration::ZERO, ..CacheLimits::default() };
     let remembered = |cache: &WatchCache, revision| cache.watch(None, WatchStart::After(revision)).is_ok();

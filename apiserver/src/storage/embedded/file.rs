@@ -28,6 +28,9 @@ pub(super) const REVISION: &str = "revision";
 /// The newest revision whose changes are forgotten.
 pub(super) const COMPACTED: &str = "compacted";
 
+/// How many bytes the changes take that are not forgotten. What a former version noted is not counted.
+pub(super) const HISTORY_BYTES: &str = "history-bytes";
+
 /// When transactions were: the revision of the last change in one, and the time in seconds since 1970.
 pub(super) const TIMES: TableDefinition<'_, u64, u64> = TableDefinition::new("times");
 

@@ -29,6 +29,9 @@ mod file;
 /// What a write makes of an object. No I/O.
 mod semantics;
 
+/// How large an object may be.
+mod size;
+
 /// Status objects as kube-apiserver gives them.
 mod status;
 
@@ -51,6 +54,8 @@ use writer::{Request, Write, Writer, Written};
 pub struct Retention {
     /// Changes, of all resources together.
     pub changes_max: u64,
+    /// What they take, in bytes: an object before and after each.
+    pub bytes_max: u64,
     /// The age of a change.
     pub age_max: Duration,
 }
@@ -58,7 +63,7 @@ pub struct Retention {
 impl Default for Retention {
     fn default() -> Self {
         // kube-apiserver compacts what is older than five to ten minutes.
-        Self { changes_max: 10_000, age_max: Duration::from_secs(15 * 60) }
+        Self { changes_max: 100 << 10, bytes_max: 128 << 20, age_max: Duration::from_secs(15 * 60) }
     }
 }
 

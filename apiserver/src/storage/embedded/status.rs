@@ -93,6 +93,14 @@ fn expired(message: String) -> HostError {
     }))
 }
 
+/// An error that kube-apiserver passes on in its own words.
+///
+/// Source: `ErrorToAPIStatus` in k8s.io/apiserver/pkg/endpoints/handlers/responsewriters/status.go.
+pub(super) fn internal(message: String) -> HostError {
+    let status = Status { status: Some(StatusSummary::Failure), code: 500, message, ..Status::default() };
+    HostError::Status(Box::new(status))
+}
+
 /// Source: k8s.io/apiserver/pkg/storage/cacher/watch_cache_history.go.
 pub(super) fn watch_expired(wanted: u64, oldest: u64) -> HostError {
     expired(format!("too old resource version: {wanted} ({oldest})"))

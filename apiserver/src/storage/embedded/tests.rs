@@ -275,6 +275,50 @@ async fn what_is_too_many_changes_ago_is_forgotten_and_said_to_be() {
 }
 
 #[tokio::test]
+async fn what_takes_too_much_is_forgotten_and_thousands_of_small_changes_are_not() {
+    let directory = tempfile::tempdir().unwrap();
+    let retention = Retention { bytes_max: 100_000, ..Retention::default() };
+    let store = Embedded::open_with(directory.path(), retention).unwrap();
+    let mut held = create(&store, cup("one", 1)).await;
+    for round in 0..60 {
+        let mut next = held.clone();
+        next["spec"]["size"] = json!(round + 2);
+        next["spec"]["fill"] = json!("x".repeat(round * 50));
+        held = store.update(&resource(), &held, next, WriteTarget::Main, &write(Persistence::Durable)).await.unwrap();
+    }
+    // Revision 62 is the newest; each change takes about six thousand bytes in the end, an object before and after.
+    assert!(store.watch(&resource(), 50).await.is_ok());
+    assert_eq!(code(&store.watch(&resource(), 30).await.err().unwrap()), 410);
+    let retention = Retention::default();
+    assert!(retention.changes_max > 100_000 && retention.bytes_max > 100_000 * 1000);
+}
+
+#[tokio::test]
+async fn an_object_is_as_large_as_etcd_lets_it_be_however_it_grew() {
+    let (_directory, store) = open();
+    let (large, too_large) = ("etcdserver: request is too large", "larger than max (");
+    let filled = |bytes: usize| {
+        let mut object = cup("one", 1);
+        object["spec"]["fill"] = json!("x".repeat(bytes));
+        object
+    };
+    let options = write(Persistence::Durable);
+    for (bytes, told) in [(1_572_900, large), (2_096_000, large), (2_097_200, too_large), (9_000_000, too_large)] {
+        let error = store.create(&resource(), filled(bytes), &options).await.unwrap_err();
+        assert_eq!(code(&error), 500);
+        assert!(error.to_string().contains(told), "{bytes}: {error}");
+    }
+    store.create(&resource(), filled(9_000_000), &write(Persistence::DryRun)).await.unwrap();
+    let held = create(&store, filled(1_572_000)).await;
+    let mut next = held.clone();
+    next["metadata"]["managedFields"] = json!([{"manager": "x".repeat(1000)}]);
+    let error = store.update(&resource(), &held, next, WriteTarget::Main, &options).await.unwrap_err();
+    assert_eq!(error.to_string(), large);
+    assert_eq!(store.get(&resource(), a(), name("one")).await.unwrap(), held);
+    store.delete(&resource(), a(), name("one"), &delete(Persistence::Durable)).await.unwrap();
+}
+
+#[tokio::test]
 async fn what_is_too_long_ago_is_forgotten() {
     let directory = tempfile::tempdir().unwrap();
     let retention = Retention { age_max: Duration::from_secs(1), ..Retention::default() };

@@ -10,11 +10,12 @@ use tokio::sync::{mpsc, oneshot};
 use super::{
     Retention,
     file::{
-        COMPACTED, HISTORY, NUMBERS, OBJECTS, REVISION, Recorded, StoreFile, TIMES, broken, event, object_key,
-        resource_key,
+        COMPACTED, HISTORY, HISTORY_BYTES, NUMBERS, OBJECTS, REVISION, Recorded, StoreFile, TIMES, broken, event,
+        object_key, resource_key,
     },
     followers::{self, Followers},
     semantics::{self, Moment, Outcome, text},
+    size::{self, Existed},
     status,
 };
 use crate::storage::host::{DeleteOptions, Generation, HostError, HostEvent, HostResource, Persistence, WriteTarget};
@@ -194,7 +195,7 @@ fn transact(
         if revision != first {
             numbers.insert(REVISION, revision).map_err(broken)?;
             let mut times = transaction.open_table(TIMES).map_err(broken)?;
-            compact(&mut history, &mut numbers, &mut times, revision, retention)?;
+            compact(&mut history, &mut numbers, &mut times, (first, revision), retention)?;
         }
     }
     if changes.is_empty() {
@@ -205,12 +206,13 @@ fn transact(
     Ok(changes)
 }
 
-/// Forgets changes that are too many or too old, and notes when the newest was.
+/// Forgets changes that are too many, too old or too large, and notes when the newest was. `first` is the revision before
+/// those of the transaction.
 fn compact(
     history: &mut Table<'_, u64, &'static [u8]>,
     numbers: &mut Table<'_, &'static str, u64>,
     times: &mut Table<'_, u64, u64>,
-    revision: u64,
+    (first, revision): (u64, u64),
     retention: Retention,
 ) -> Result<(), HostError> {
     let now = u64::try_from(Timestamp::now().as_second()).unwrap_or_default();
@@ -225,11 +227,35 @@ fn compact(
         }
         forget = forget.max(last.value());
     }
+    let size = |bytes: &[u8]| u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+    let mut bytes = numbers.get(HISTORY_BYTES).map_err(broken)?.map_or(0, |held| held.value());
+    for held in history.range(first + 1..).map_err(broken)? {
+        bytes = bytes.saturating_add(size(held.map_err(broken)?.1.value()));
+    }
+    let mut left = bytes;
+    for held in history.range(compacted..).map_err(broken)? {
+        let (change, value) = held.map_err(broken)?;
+        if change.value() > forget {
+            if left <= retention.bytes_max {
+                break;
+            }
+            forget = change.value();
+        }
+        left = left.saturating_sub(size(value.value()));
+    }
     forget = forget.min(compacted.saturating_add(FORGOTTEN_PER_TRANSACTION_MAX));
+    if forget > compacted {
+        history
+            .retain_in(compacted..=forget, |_, value| {
+                bytes = bytes.saturating_sub(size(value));
+                false
+            })
+            .map_err(broken)?;
+    }
+    numbers.insert(HISTORY_BYTES, bytes).map_err(broken)?;
     if forget <= compacted {
         return Ok(());
     }
-    history.retain_in(compacted..=forget, |_, _| false).map_err(broken)?;
     times.retain_in(..=forget, |_, _| false).map_err(broken)?;
     numbers.insert(COMPACTED, forget).map_err(broken)?;
     Ok(())
@@ -308,6 +334,9 @@ fn one(
     match &change.after {
         Some(object) => {
             let bytes = serde_json::to_vec(object).map_err(broken)?;
+            let existed = change.before.as_ref().map(|before| text(before, "/metadata/resourceVersion"));
+            let existed = existed.map_or(Existed::No, |revision| Existed::At(revision.parse().unwrap_or_default()));
+            size::check(resource, (namespace.as_deref(), &name), (bytes.len(), next_revision), existed)?;
             objects.insert(key.as_str(), bytes.as_slice()).map_err(broken)?;
         }
         None => drop(objects.remove(key.as_str()).map_err(broken)?),

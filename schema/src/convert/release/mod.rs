@@ -43,6 +43,7 @@ mod tests;
 pub use computed::StatusValue;
 pub use identity::{Marks, Overlap, overlaps};
 pub use naming::{NamePattern, NameRules, NameSyntax, NamespaceRule};
+pub(crate) use owners::ANNOTATION as OWNERS_ANNOTATION;
 pub(crate) use references::is_fillable;
 pub use references::{REFERENCES_MAX, RESOURCES_ANNOTATION, Reference, ResourceKind, Selectors};
 pub use rollout::SETTINGS_ANNOTATION;
@@ -59,6 +60,11 @@ pub const RELEASE_KIND: &str = "HelmRelease";
 
 /// The longest name Helm gives a release, in bytes.
 pub const RELEASE_NAME_BYTES_MAX: usize = 53;
+
+/// What the annotations of an object take at most, keys and values together.
+///
+/// Source: `TotalAnnotationSizeLimitB` in k8s.io/apimachinery/pkg/api/validation/objectmeta.go.
+pub const ANNOTATIONS_BYTES_MAX: usize = 256 << 10;
 
 /// The longest value of a label, in bytes.
 pub const LABEL_VALUE_BYTES_MAX: usize = 63;
@@ -175,6 +181,15 @@ impl ReleaseTemplate {
     /// Reads the instance out of a release.
     #[must_use]
     pub fn get(&self, release: &Value) -> Value {
+        let mut instance = self.without_owners(release);
+        let owners = owners_annotation(release).and_then(|annotation| owners::read(annotation, &instance));
+        if let (Some(owners), Some(metadata)) = (owners, instance.get_mut("metadata").and_then(Value::as_object_mut)) {
+            metadata.insert("managedFields".to_owned(), owners);
+        }
+        instance
+    }
+
+    fn without_owners(&self, release: &Value) -> Value {
         let empty = Value::Null;
         let held = release.get("metadata").unwrap_or(&empty);
         let mut metadata = Map::new();
@@ -194,7 +209,6 @@ impl ReleaseTemplate {
                 metadata.insert(member.to_owned(), Value::Object(own));
             }
         }
-        metadata.extend(managed_fields(held).map(|fields| ("managedFields".to_owned(), fields)));
         let mut instance = Map::new();
         instance.insert("apiVersion".to_owned(), json!(format!("{}/{}", self.group, self.version)));
         instance.insert("kind".to_owned(), json!(self.kind));
@@ -286,15 +300,6 @@ impl ReleaseTemplate {
                 let merged = replace(metadata.get(member), own(member), &prefix);
                 set_map(metadata, member, merged);
             }
-            if differs("managedFields") {
-                let mut annotations =
-                    metadata.get("annotations").and_then(Value::as_object).cloned().unwrap_or_default();
-                match own("managedFields").filter(|fields| fields.is_array() && !is_empty(fields)) {
-                    Some(fields) => annotations.insert(owners::ANNOTATION.to_owned(), json!(owners::write(fields))),
-                    None => annotations.remove(owners::ANNOTATION),
-                };
-                set_map(metadata, "annotations", annotations);
-            }
             if differs("finalizers") {
                 let finalizers = finalizers(metadata.get("finalizers"), own("finalizers"));
                 set_list(metadata, "finalizers", finalizers);
@@ -311,7 +316,49 @@ impl ReleaseTemplate {
                 None => spec.remove("values"),
             };
         }
+        let owners = own("managedFields").filter(|owners| owners.is_array() && !is_empty(owners));
+        let stale = owners_annotation(&release).is_some_and(owners::depends_on_object) && instance != shown;
+        if differs("managedFields") || (stale && owners.is_some()) {
+            self.put_owners(owners, &mut release);
+        }
         release
+    }
+
+    /// Writes who owns which field of the instance into its release, which has everything else already.
+    fn put_owners(&self, owners: Option<&Value>, release: &mut Value) {
+        let instance = self.without_owners(release);
+        let Some(metadata) = release.get_mut("metadata").and_then(Value::as_object_mut) else { return };
+        let mut annotations = metadata.get("annotations").and_then(Value::as_object).cloned().unwrap_or_default();
+        annotations.remove(owners::ANNOTATION);
+        if let Some(owners) = owners {
+            let taken = annotations_bytes(&annotations) + owners::ANNOTATION.len();
+            let room = ANNOTATIONS_BYTES_MAX.saturating_sub(taken);
+            annotations.insert(owners::ANNOTATION.to_owned(), json!(owners::write(owners, &instance, room)));
+        }
+        set_map(metadata, "annotations", annotations);
+    }
+
+    /// What is wrong with the annotations of a release when they take more than [`ANNOTATIONS_BYTES_MAX`], in the words of
+    /// kube-apiserver, and whose they are: only those of the instance can be made fewer by who writes it.
+    #[must_use]
+    pub fn annotations_fault(&self, release: &Value) -> Option<String> {
+        let annotations = release.get("metadata")?.get("annotations")?.as_object()?;
+        let all = annotations_bytes(annotations);
+        if all <= ANNOTATIONS_BYTES_MAX {
+            return None;
+        }
+        let prefix = self.metadata_prefix();
+        let of = |is_one: &dyn Fn(&str) -> bool| {
+            let these = annotations.iter().filter(|(key, _)| is_one(key));
+            annotations_bytes(&these.map(|(key, value)| (key.clone(), value.clone())).collect())
+        };
+        let own = of(&|key| key.starts_with(&prefix));
+        let owners = of(&|key| key == owners::ANNOTATION);
+        Some(format!(
+            "Too long: may not be more than {ANNOTATIONS_BYTES_MAX} bytes; on the HelmRelease they take {all}: {own} those \
+             of the object, {owners} who owns its fields, {} others",
+            all - own - owners
+        ))
     }
 
     /// The values of an instance but reserved ones, and what is reserved among those there are.
@@ -338,8 +385,13 @@ impl ReleaseTemplate {
 }
 
 /// Who owns which field of the instance, as the release remembers it.
-fn managed_fields(metadata: &Value) -> Option<Value> {
-    owners::read(metadata.get("annotations")?.get(owners::ANNOTATION)?.as_str()?)
+fn owners_annotation(release: &Value) -> Option<&str> {
+    release.get("metadata")?.get("annotations")?.get(owners::ANNOTATION)?.as_str()
+}
+
+/// What annotations take of [`ANNOTATIONS_BYTES_MAX`].
+fn annotations_bytes(annotations: &Map<String, Value>) -> usize {
+    annotations.iter().map(|(key, value)| key.len() + value.as_str().map_or(0, str::len)).sum()
 }
 
 fn is_empty(value: &Value) -> bool {

@@ -40,7 +40,7 @@ const FOLDER: &str = "KINDSMITH_TEST_CRASH_FOLDER";
 const CHILD_SEED: &str = "KINDSMITH_TEST_CRASH_SEED";
 
 /// The history is short, so that compaction is under way at any moment and some watches expire.
-const RETENTION: Retention = Retention { changes_max: 500, age_max: Duration::from_secs(3600) };
+const RETENTION: Retention = Retention { changes_max: 500, bytes_max: 64 << 20, age_max: Duration::from_secs(3600) };
 
 /// How long the file may stay locked by a process that is ending.
 const OPEN_DEADLINE: Duration = Duration::from_secs(5);
