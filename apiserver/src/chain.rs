@@ -145,6 +145,12 @@ impl Chain {
         }
     }
 
+    /// The paths that are answered here, besides documents.
+    fn paths(&self) -> impl Iterator<Item = String> {
+        let report = self.report.as_ref().map(|_| REPORT_PATH.to_owned());
+        self.probes.paths().chain(["/metrics".to_owned()]).chain(report)
+    }
+
     fn metrics(&self, parts: &Parts) -> Result<Response<Body>, ApiError> {
         let accept = parts.headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
         let exposed = self.metrics.expose(accept);
@@ -194,6 +200,7 @@ impl Chain {
                 return match (path.as_str(), &self.report) {
                     ("/metrics", _) => self.metrics(&parts),
                     (REPORT_PATH, Some(report)) => report.answer(&snapshot, &parts.method, query.as_deref()),
+                    ("/" | "/index.html", _) => documents::root(&snapshot, &parts.method, self.paths()),
                     _ => documents::run(&snapshot, &parts.method, &path, query.as_deref(), &parts.headers).await,
                 };
             }

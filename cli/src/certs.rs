@@ -63,7 +63,7 @@ pub(crate) async fn run(Command::Status(arguments): Command) -> anyhow::Result<b
     let names = wanted_sans(&arguments.service, &arguments.namespace);
     let now = Timestamp::now();
     let summary = summarize(now, ca.as_ref(), serving.as_ref(), &names, &api_services);
-    print!("{}", text(&summary, &leases, now));
+    crate::output::print(&text(&summary, &leases, now))?;
     Ok(summary.faults.is_empty())
 }
 

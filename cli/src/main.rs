@@ -1,10 +1,12 @@
 //! The one binary of Kindsmith: `dev` and `check` on a laptop, `operator` and `apiserver` in a cluster.
 
+// Who reads may end first: see `output`.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use mimalloc::MiMalloc;
-use tracing_subscriber::EnvFilter;
 
 /// `kindsmith dev`.
 mod dev;
@@ -29,6 +31,12 @@ mod uninstall;
 
 /// Manifests of files and directories.
 mod manifests;
+
+/// What is printed.
+mod output;
+
+/// The log.
+mod log;
 
 /// Most of the work is with small pieces of documents. This makes and drops them faster than the system's allocator, and
 /// gives memory back.
@@ -78,8 +86,7 @@ async fn main() -> ExitCode {
         }
         _ => "info,kube_runtime=warn,kube_client=off",
     };
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    log::start(default);
     if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
         tracing::debug!("a TLS provider was installed before");
     }
@@ -103,8 +110,9 @@ async fn main() -> ExitCode {
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if output::is_unread(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("kindsmith: {error:#}");
+            output::complain(&format!("kindsmith: {error:#}"));
             ExitCode::FAILURE
         }
     }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use kindsmith_schema::kind::Typing;
+
 use crate::request::{
     BodyFormat, ContinueToken, DeleteOptions, Expected, GetOptions, ListOptions, PatchType, Representation, Target,
     WriteOptions, authorization_selectors, request_deadline, target,
@@ -28,7 +30,7 @@ pub(crate) fn run(data: &[u8]) {
     let _ = GetOptions::parse(query);
     let _ = WriteOptions::for_create(query);
     let _ = WriteOptions::for_update(query);
-    if let Ok(patch_type) = PatchType::from_content_type(Some(media_type)) {
+    if let Ok(patch_type) = PatchType::from_content_type(Some(media_type), Typing::BuiltIn) {
         let _ = WriteOptions::for_patch(query, patch_type);
     }
     let _ = DeleteOptions::parse(query, body.as_bytes());

@@ -56,6 +56,15 @@ pub struct KindNames {
     pub categories: Vec<String>,
 }
 
+/// Whose rules hold for the bodies of a kind: kube-apiserver reads what is built in otherwise than custom resources.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Typing {
+    /// There is a Go type: a body may leave `kind` and `apiVersion` out, and strategic merge patches are taken.
+    BuiltIn,
+    /// There is a schema alone.
+    Custom,
+}
+
 /// Whether a version can be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Serving {
@@ -258,6 +267,12 @@ impl Kind {
     #[must_use]
     pub fn read_version(&self) -> Option<&KindVersion> {
         self.storage_version().filter(|it| it.serving == Serving::Served).or(self.served_versions().next())
+    }
+
+    /// Whose rules hold for its bodies. Of the built-in kinds, only that of the core group is one of Kubernetes itself.
+    #[must_use]
+    pub fn typing(&self) -> Typing {
+        if self.group.is_empty() { Typing::BuiltIn } else { Typing::Custom }
     }
 
     /// `apiVersion` of objects of a version.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use hyper::upgrade::OnUpgrade;
 use kindsmith_schema::{
-    kind::Kind,
+    kind::{Kind, Typing},
     ownership::{Endpoint, HOST_FIELD_MANAGER},
 };
 use serde_json::Value;
@@ -22,6 +22,7 @@ use crate::{
     object::{
         admitted::Rules,
         decode::{self, Expected},
+        metadata, namespace,
         ownership::{self, Ownership},
     },
     registry::Resource,
@@ -127,6 +128,25 @@ impl Context {
             api_version: &self.api_version,
             version: &self.projection.version().name,
             kind: &self.projection.kind().names.kind,
+            typing: self.typing(),
+        }
+    }
+
+    /// Whose rules hold for bodies.
+    #[must_use]
+    pub fn typing(&self) -> Typing {
+        self.projection.kind().typing()
+    }
+
+    /// Reads as types what of an object has one: the metadata, and all of a built-in type. Returns the paths of what is
+    /// unknown there.
+    ///
+    /// # Errors
+    /// A value has another type; the text is that of Go's decoder.
+    pub fn read_typed(&self, object: &mut Value) -> Result<Vec<String>, String> {
+        match self.typing() {
+            Typing::BuiltIn => namespace::read(object),
+            Typing::Custom => metadata::typed::coerce(object),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Paths that are no resources: discovery, OpenAPI, version. All are answered from memory.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
@@ -36,7 +36,7 @@ pub async fn run(
     }
     let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     match path.trim_end_matches('/') {
-        "/version" => Ok(response::json(StatusCode::OK, &version())),
+        "/version" => Ok(raw_json(&version())),
         "/openapi/v2" => match snapshot.sync {
             Sync::Pending => Err(starting()),
             Sync::Done => match snapshot.openapi.v2() {
@@ -71,18 +71,60 @@ pub fn starting() -> ApiError {
     }
 }
 
+/// All paths that are served, sorted, for those who look around; `others` are those that are no documents.
+///
+/// Source: k8s.io/apiserver/pkg/server/routes/index.go.
+///
+/// # Errors
+/// 405 for a method other than GET.
+pub fn root(
+    snapshot: &Snapshot,
+    method: &Method,
+    others: impl Iterator<Item = String>,
+) -> Result<Response<Body>, ApiError> {
+    if method != Method::GET && method != Method::HEAD {
+        return Err(ApiError::MethodNotAllowed);
+    }
+    let own = ["/openapi/v2", "/openapi/v3", "/version"].map(str::to_owned);
+    let paths: BTreeSet<String> = own.into_iter().chain(others).chain(snapshot.discovery.paths()).collect();
+    Ok(raw_json(&json!({"paths": paths})))
+}
+
+/// JSON as Go's `WriteRawJSON` has it: people look at it.
+fn raw_json(value: &serde_json::Value) -> Response<Body> {
+    let written = serde_json::to_vec_pretty(value).unwrap_or_default();
+    response::answer(StatusCode::OK, "application/json", Bytes::from(written))
+}
+
+/// The version of Kubernetes whose API this is: clients decide by it what they can do. It is that of the kube-apiserver
+/// which the tests compare with.
+const KUBERNETES: [&str; 3] = ["1", "37", "2"];
+
+/// The oldest minor version that a client may believe to speak with.
+const COMPATIBLE_MINOR: &str = "36";
+
+/// Source: k8s.io/component-base/version/base.go, which has this date where none was set.
 fn version() -> serde_json::Value {
-    let (major, minor) = (env!("CARGO_PKG_VERSION_MAJOR"), env!("CARGO_PKG_VERSION_MINOR"));
+    let [major, minor, patch] = KUBERNETES;
+    let architecture = match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    };
     json!({
         "major": major,
         "minor": minor,
-        "gitVersion": concat!("v", env!("CARGO_PKG_VERSION")),
+        "emulationMajor": major,
+        "emulationMinor": minor,
+        "minCompatibilityMajor": major,
+        "minCompatibilityMinor": COMPATIBLE_MINOR,
+        "gitVersion": format!("v{major}.{minor}.{patch}+kindsmith-{}", env!("CARGO_PKG_VERSION")),
         "gitCommit": "",
         "gitTreeState": "",
-        "buildDate": "",
+        "buildDate": "1970-01-01T00:00:00Z",
         "goVersion": "",
         "compiler": "rustc",
-        "platform": format!("{}/{}", std::env::consts::OS, std::env::consts::ARCH),
+        "platform": format!("{}/{architecture}", std::env::consts::OS),
     })
 }
 

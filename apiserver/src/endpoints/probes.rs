@@ -44,6 +44,15 @@ pub struct Probes {
 }
 
 impl Probes {
+    /// The paths of the probes and of their checks.
+    pub fn paths(&self) -> impl Iterator<Item = String> {
+        let probes = [("livez", &self.live), ("readyz", &self.ready), ("healthz", &self.health)];
+        probes.into_iter().flat_map(|(probe, checks)| {
+            let checks = checks.iter().map(move |check| format!("/{probe}/{}", check.name));
+            [format!("/{probe}")].into_iter().chain(checks)
+        })
+    }
+
     /// Answers the path of a probe or of one of its checks; none for another path.
     #[must_use]
     pub fn answer(&self, path: &str, options: &ProbeOptions) -> Option<Response<Body>> {

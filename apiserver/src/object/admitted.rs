@@ -5,7 +5,7 @@
 use kindsmith_schema::{
     convert::release::is_flux_finalizer,
     field::print::quoted,
-    kind::{Kind, KindBackend, KindVersion},
+    kind::{Kind, KindBackend, KindVersion, Typing},
 };
 use serde_json::Value;
 
@@ -90,7 +90,9 @@ impl Admitted {
         let mut forgiven = Vec::new();
         let faults = decode::type_faults(&object, rules.expected);
         if faults.is_empty() {
-            errors.extend(rules::on_custom_update(&object, stored));
+            if rules.kind.typing() == Typing::Custom {
+                errors.extend(rules::on_custom_update(&object, stored));
+            }
             let verdict = admit::validate(&object, Some(stored), rules.version, target);
             errors.extend(verdict.errors);
             forgiven = verdict.forgiven.iter().map(ToString::to_string).collect();
@@ -201,7 +203,7 @@ mod tests {
     #[test]
     fn no_object_with_reserved_values_is_admitted() {
         let kind = reserving();
-        let expected = Expected { api_version: "example.com/v1", version: "v1", kind: "Cup" };
+        let expected = Expected { api_version: "example.com/v1", version: "v1", kind: "Cup", typing: Typing::Custom };
         let rules = Rules { kind: &kind, version: &kind.versions[0], expected };
         let (own, reserved) = (cup(&json!({"a": 1})), cup(&json!({"a": 1, "_cluster": {"host": "x"}})));
         assert!(Admitted::new(own.clone(), rules).is_ok());

@@ -5,10 +5,12 @@
 use kindsmith_schema::{
     decode,
     field::{FieldError, FieldPath, print::quoted},
+    kind::Typing,
     yaml::{self, Document, YamlError},
 };
 use serde_json::{Value, json};
 
+use super::namespace;
 use crate::{
     encode::status::ApiError,
     request::{BodyFormat, FieldValidation},
@@ -23,6 +25,8 @@ pub struct Expected<'a> {
     pub version: &'a str,
     /// `kind`.
     pub kind: &'a str,
+    /// Whose rules hold for it.
+    pub typing: Typing,
 }
 
 /// An object, and what strict decoding has against it.
@@ -99,17 +103,21 @@ pub fn warnings(complaint: &str) -> Vec<String> {
     }
 }
 
-/// Decodes a body into an object that says what it is.
+/// Decodes a body into an object that says what it is, or of which that is known.
 ///
 /// # Errors
-/// 400 when it does not.
+/// 400 when it does not, or is of another built-in type.
 pub fn object(
     body: &[u8],
     format: BodyFormat,
     expected: Expected<'_>,
     validation: FieldValidation,
 ) -> Result<Decoded, ApiError> {
-    let decoded = value(body, format, expected)?;
+    let mut decoded = value(body, format, expected)?;
+    if expected.typing == Typing::BuiltIn {
+        namespace::settle_type(&mut decoded.object, expected)
+            .map_err(|text| fault(&decoded.object, expected, body, &text))?;
+    }
     if !decoded.object.is_object() || kind_of(&decoded.object).is_empty() {
         if validation == FieldValidation::Ignore {
             // The decoder that is not strict takes the kind that is expected for that of the object.
@@ -230,7 +238,7 @@ mod tests {
 
     #[test]
     fn yaml_is_read_as_kubernetes_does_and_all_equal_keys_are_told() {
-        let expected = Expected { api_version: "a/v1", version: "v1", kind: "Cup" };
+        let expected = Expected { api_version: "a/v1", version: "v1", kind: "Cup", typing: Typing::Custom };
         let read = |body: &str| value(body.as_bytes(), BodyFormat::Yaml, expected);
         let Decoded { object, complaints } = read("a: 0644\na: 010\ny: 1__0\non: 1\n").unwrap();
         assert_eq!(object, json!({"a": 8, "true": 1}));
@@ -245,7 +253,7 @@ mod tests {
 
     #[test]
     fn complaints_quote_as_go_does() {
-        let expected = Expected { api_version: "a/v1", version: "v1", kind: "Cup" };
+        let expected = Expected { api_version: "a/v1", version: "v1", kind: "Cup", typing: Typing::Custom };
         let body = br#"{"kind": "Cup", "a\u001b\u200b": 1, "a\u001b\u200b": 2}"#;
         let decoded = value(body, BodyFormat::Json, expected).unwrap();
         assert_eq!(decoded.complaints, [r#"duplicate field "a\x1b\u200b""#]);

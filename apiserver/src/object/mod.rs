@@ -18,10 +18,13 @@ pub mod admitted;
 /// Who owns which field.
 pub mod ownership;
 
+/// A Namespace as the Go type that it is in kube-apiserver.
+pub mod namespace;
+
 /// A Scale that a client sent.
 pub mod scale;
 
-/// JSON patches and merge patches, as requests have them.
+/// Patches, as requests have them.
 pub mod patch;
 
 /// JSON patches.
@@ -29,3 +32,6 @@ pub mod json_patch;
 
 /// Merge patches.
 pub mod merge_patch;
+
+/// Strategic merge patches.
+pub mod strategic_merge;

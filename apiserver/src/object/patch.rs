@@ -1,4 +1,4 @@
-//! JSON patches and merge patches on objects: reading them, and what is said when they do not apply.
+//! JSON patches, merge patches and strategic merge patches on objects: reading them, and what is said when they do not apply.
 //!
 //! Source: k8s.io/apiserver/pkg/endpoints/handlers/patch.go.
 
@@ -11,7 +11,7 @@ use serde::{
 };
 use serde_json::{Map, Value};
 
-use super::{json_patch, merge_patch};
+use super::{json_patch, merge_patch, strategic_merge};
 use crate::{encode::status::ApiError, request::FieldValidation};
 
 /// The most operations of one JSON patch.
@@ -29,6 +29,8 @@ pub enum Patch {
     },
     /// RFC 7386.
     Merge(Map<String, Value>),
+    /// A strategic merge patch of a Namespace.
+    Strategic(Map<String, Value>),
 }
 
 impl Patch {
@@ -78,22 +80,25 @@ impl Patch {
     /// # Errors
     /// 400 when it is no object.
     pub fn merge(body: &[u8], validation: FieldValidation) -> Result<(Self, Vec<String>), ApiError> {
-        let (patch, duplicates) = read(body)?;
-        let Value::Object(patch) = patch else {
-            return Err(undecodable(DECODING, &patch, "map[string]interface {}"));
-        };
-        let complaints = match validation {
-            FieldValidation::Ignore => Vec::new(),
-            FieldValidation::Warn | FieldValidation::Strict => duplicates.iter().map(|path| duplicate(path)).collect(),
-        };
+        let (patch, complaints) = map(body, DECODING, validation)?;
         Ok((Self::Merge(patch), complaints))
+    }
+
+    /// Reads a strategic merge patch of a Namespace, as [`Self::merge`].
+    ///
+    /// # Errors
+    /// 400 when it is no object.
+    pub fn strategic(body: &[u8], validation: FieldValidation) -> Result<(Self, Vec<String>), ApiError> {
+        let (patch, complaints) = map(body, "", validation)?;
+        Ok((Self::Strategic(patch), complaints))
     }
 
     /// Applies the patch. Returns the complaints about the object that comes out: a value that no later operation goes into
     /// is put there as it was sent, with the fields that it has twice.
     ///
     /// # Errors
-    /// 422 when an operation cannot be done or a test fails.
+    /// 422 when an operation cannot be done or a test fails; for a strategic merge patch see
+    /// [`strategic_merge::merge_namespace`].
     pub fn apply(&self, object: &mut Value) -> Result<Vec<String>, ApiError> {
         match self {
             Self::Json { operations, twice } => {
@@ -107,6 +112,12 @@ impl Patch {
             Self::Merge(patch) => {
                 if let Some(object) = object.as_object_mut() {
                     merge_patch::merge(object, patch);
+                }
+                Ok(Vec::new())
+            }
+            Self::Strategic(patch) => {
+                if let Some(object) = object.as_object_mut() {
+                    strategic_merge::merge_namespace(object, patch)?;
                 }
                 Ok(Vec::new())
             }
@@ -204,6 +215,23 @@ fn duplicate(path: &str) -> String {
 /// A patch, and the paths of the fields that it has twice.
 fn read(body: &[u8]) -> Result<(Value, Vec<String>), ApiError> {
     decode::json_with_duplicates(body).map_err(|error| ApiError::BadRequest(format!("{DECODING}{error}")))
+}
+
+/// A patch that is a map, and the complaints about fields that it has twice, for who wants them.
+fn map(
+    body: &[u8],
+    about: &str,
+    validation: FieldValidation,
+) -> Result<(Map<String, Value>, Vec<String>), ApiError> {
+    let (patch, duplicates) = read(body)?;
+    let Value::Object(patch) = patch else {
+        return Err(undecodable(about, &patch, "map[string]interface {}"));
+    };
+    let complaints = match validation {
+        FieldValidation::Ignore => Vec::new(),
+        FieldValidation::Warn | FieldValidation::Strict => duplicates.iter().map(|path| duplicate(path)).collect(),
+    };
+    Ok((patch, complaints))
 }
 
 /// What errors about a patch begin with.

@@ -2,7 +2,7 @@
 //!
 //! Sources: k8s.io/api/autoscaling/v1/types.go, and sigs.k8s.io/json for the texts about fields of another type.
 
-use kindsmith_schema::{field::print::quoted, scale::REPLICAS_UNSET};
+use kindsmith_schema::{field::print::quoted, kind::Typing, scale::REPLICAS_UNSET};
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -12,7 +12,8 @@ use super::{
 use crate::encode::status::ApiError;
 
 /// What the body of a request must be.
-pub const EXPECTED: Expected<'static> = Expected { api_version: "autoscaling/v1", version: "v1", kind: "Scale" };
+pub const EXPECTED: Expected<'static> =
+    Expected { api_version: "autoscaling/v1", version: "v1", kind: "Scale", typing: Typing::BuiltIn };
 
 /// What of a Scale matters to a write.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -4,7 +4,7 @@
 //! caches, so its watches go on.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -27,7 +27,7 @@ use crate::storage::{
     cache::{CacheLimits, WatchCache},
     feed::Feed,
     host::{Host, HostResource, StatusEndpoint},
-    kind_store::{KindStore, Remembered, ServedKind},
+    kind_store::{Creation, KindStore, Remembered, ServedKind},
     kind_view::KindView,
     projection::Projection,
     source::run_source,
@@ -161,6 +161,7 @@ impl Builder {
         let mut work = Vec::new();
         let mut news = News::Nothing;
         let mut served = HashMap::new();
+        let mut creations = HashMap::new();
         for change in changes {
             match change {
                 Change::Gone { form, name } => {
@@ -171,6 +172,7 @@ impl Builder {
                 Change::Applied { form, name, json } => {
                     let key = (form, name);
                     let held = self.compiled.remove(&key);
+                    creations.extend(held.as_ref().map(|held| (key.clone(), held.state.creation)));
                     served.extend(held.as_ref().and_then(Compiled::kind).map(|kind| (key.clone(), Arc::clone(kind))));
                     work.push((key, json, held));
                 }
@@ -184,7 +186,7 @@ impl Builder {
                 (Some(before), Some(now)) => Arc::ptr_eq(&before, now),
                 _ => false,
             };
-            if !same {
+            if !same || creations.get(&key).is_some_and(|before| *before != compiled.state.creation) {
                 news = News::Kinds;
             }
             self.compiled.insert(key, compiled);
@@ -206,13 +208,20 @@ impl Builder {
             conflict.is_none().then(|| Arc::clone(kind))
         };
         let kinds: Vec<Arc<Kind>> = kinds.iter().zip(self.holders.judge(&kinds)).filter_map(may_be_served).collect();
+        let closed: HashSet<String> = self
+            .compiled
+            .values()
+            .filter(|compiled| compiled.state.creation == Creation::Closed)
+            .map(|compiled| compiled.state.uid.clone())
+            .collect();
         let mut held: Vec<Option<Arc<ServedKind>>> = std::mem::take(&mut self.served).into_iter().map(Some).collect();
         let addresses: Vec<Arc<Kind>> = held.iter().flatten().map(|served| Arc::clone(&served.kind)).collect();
         let mut served = Vec::with_capacity(kinds.len());
         for kind in &kinds {
             let before = addresses.binary_search_by(|other| address(other).cmp(&address(kind)));
             let before = before.ok().and_then(|at| held.get_mut(at)?.take());
-            served.extend(self.serve(kind, before));
+            let creation = if closed.contains(&kind.origin.uid) { Creation::Closed } else { Creation::Open };
+            served.extend(self.serve(kind, creation, before));
         }
         served.sort_by(|left, right| address(&left.kind).cmp(&address(&right.kind)));
         for old in held.into_iter().flatten() {
@@ -224,10 +233,15 @@ impl Builder {
     }
 
     /// The kind as it is served; views of the one that was served before are kept when they fit.
-    fn serve(&mut self, kind: &Arc<Kind>, held: Option<Arc<ServedKind>>) -> Option<Arc<ServedKind>> {
+    fn serve(
+        &mut self,
+        kind: &Arc<Kind>,
+        creation: Creation,
+        held: Option<Arc<ServedKind>>,
+    ) -> Option<Arc<ServedKind>> {
         let versions = |kind: &Kind| kind.served_versions().map(|version| version.name.clone()).collect::<Vec<_>>();
         if let Some(held) = held {
-            if Arc::ptr_eq(&held.kind, kind) {
+            if Arc::ptr_eq(&held.kind, kind) && held.creation == creation {
                 return Some(held);
             }
             let fits = held.kind.origin.uid == kind.origin.uid
@@ -243,6 +257,7 @@ impl Builder {
                     kind: Arc::clone(kind),
                     store: Arc::clone(&held.store),
                     views: held.views.clone(),
+                    creation,
                 }));
             }
             Self::retire(&held);
@@ -254,7 +269,7 @@ impl Builder {
         for view in &views {
             store.feed().attach(Arc::clone(view) as _);
         }
-        Some(Arc::new(ServedKind { kind: Arc::clone(kind), store, views }))
+        Some(Arc::new(ServedKind { kind: Arc::clone(kind), store, views, creation }))
     }
 
     fn store(&mut self, kind: &Kind) -> Option<Arc<KindStore>> {

@@ -8,7 +8,8 @@ use kindsmith_schema::{
     cozystack,
     field::{FieldError, FieldPath},
     form::DefinitionForm,
-    kind::{Kind, KindBackend, KindNames, KindVersion, Origin, Serving, StatusRole, StorageRole},
+    jsonpath::JsonPath,
+    kind::{Kind, KindBackend, KindNames, KindVersion, Origin, SelectablePath, Serving, StatusRole, StorageRole},
     structural::Schema,
     table::Columns,
 };
@@ -31,6 +32,8 @@ struct Template {
     short_names: &'static [&'static str],
     scope: Scope,
     columns: &'static [(&'static str, &'static str, &'static str)],
+    /// Fields for selectors, besides name and namespace.
+    selectable: &'static [&'static str],
 }
 
 const NAMESPACE: Template = Template {
@@ -42,6 +45,7 @@ const NAMESPACE: Template = Template {
     short_names: &["ns"],
     scope: Scope::Cluster,
     columns: &[("Status", "string", ".status.phase"), ("Age", "date", ".metadata.creationTimestamp")],
+    selectable: &["status.phase"],
 };
 
 const HELM_RELEASE: Template = Template {
@@ -57,6 +61,7 @@ const HELM_RELEASE: Template = Template {
         ("Ready", "string", ".status.conditions[?(@.type==\"Ready\")].status"),
         ("Status", "string", ".status.conditions[?(@.type==\"Ready\")].message"),
     ],
+    selectable: &[],
 };
 
 const APPLICATION_DEFINITION: Template = Template {
@@ -74,6 +79,7 @@ const APPLICATION_DEFINITION: Template = Template {
         ("Served", "string", ".status.conditions[?(@.type==\"Served\")].status"),
         ("Age", "date", ".metadata.creationTimestamp"),
     ],
+    selectable: &[],
 };
 
 const COZYSTACK_DEFINITION: Template = Template {
@@ -85,6 +91,7 @@ const COZYSTACK_DEFINITION: Template = Template {
     short_names: &[],
     scope: Scope::Cluster,
     columns: &[("Kind", "string", ".spec.application.kind"), ("Age", "date", ".metadata.creationTimestamp")],
+    selectable: &[],
 };
 
 impl Template {
@@ -126,7 +133,7 @@ impl Template {
                 merge_and_more_type: OnceLock::new(),
                 schema,
                 columns: Columns::new(columns),
-                selectable_fields: Vec::new(),
+                selectable_fields: selectable_fields(self.selectable).map_err(failed)?,
                 status: StatusRole::Subresource,
                 scale: None,
             }],
@@ -154,6 +161,15 @@ pub fn kinds(forms: &[DefinitionForm]) -> Result<Vec<Kind>, BuiltinError> {
     Ok(kinds)
 }
 
+fn selectable_fields(names: &[&str]) -> Result<Vec<SelectablePath>, Vec<FieldError>> {
+    let field = |name: &&str| {
+        let path = JsonPath::parse(&format!(".{name}"));
+        let failed = |error: &dyn std::fmt::Display| vec![FieldError::internal(&FieldPath::root(), &error.to_string())];
+        Ok(SelectablePath { name: (*name).to_owned(), path: path.map_err(|error| failed(&error))? })
+    };
+    names.iter().map(field).collect()
+}
+
 /// The compiler of the form says what is wrong with a definition; here it is kept as it is.
 fn cozystack_schema() -> Value {
     json!({
@@ -173,7 +189,18 @@ fn namespace_schema() -> Value {
             }},
             "status": {"type": "object", "properties": {
                 "phase": {"type": "string"},
-                "conditions": {"type": "array", "items": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}}
+                "conditions": {
+                    "type": "array",
+                    "x-kubernetes-list-type": "map",
+                    "x-kubernetes-list-map-keys": ["type"],
+                    "items": {"type": "object", "required": ["type", "status"], "properties": {
+                        "type": {"type": "string"},
+                        "status": {"type": "string"},
+                        "lastTransitionTime": {"type": "string", "nullable": true},
+                        "reason": {"type": "string"},
+                        "message": {"type": "string"}
+                    }}
+                }
             }}
         }
     })

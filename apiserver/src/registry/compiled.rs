@@ -16,7 +16,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::accepted::AcceptedGenerations;
-use crate::storage::host::tree;
+use crate::storage::{host::tree, kind_store::Creation};
 
 /// The form and the name of a definition.
 pub(super) type Key = (DefinitionForm, String);
@@ -52,6 +52,8 @@ pub(super) struct State {
     pub(super) uid: String,
     /// See [`DefinitionForm::state`].
     state: String,
+    /// Whether instances may be created: not while the definition is being deleted.
+    pub(super) creation: Creation,
 }
 
 #[derive(Deserialize)]
@@ -65,14 +67,18 @@ struct HeadMetadata {
     uid: String,
     generation: Option<i64>,
     annotations: Option<Value>,
+    #[serde(rename = "deletionTimestamp")]
+    deletion_timestamp: Option<String>,
 }
 
 /// The state of a definition; none if it cannot be read.
 #[must_use]
 pub(super) fn state(form: DefinitionForm, json: &[u8]) -> Option<State> {
-    let Head { metadata: HeadMetadata { uid, generation, annotations } } = serde_json::from_slice(json).ok()?;
+    let Head { metadata } = serde_json::from_slice(json).ok()?;
+    let HeadMetadata { uid, generation, annotations, deletion_timestamp } = metadata;
     let state = form.state(&json!({"metadata": {"generation": generation, "annotations": annotations}}));
-    Some(State { uid, state })
+    let creation = if deletion_timestamp.is_some() { Creation::Closed } else { Creation::Open };
+    Some(State { uid, state, creation })
 }
 
 impl Compiled {

@@ -83,6 +83,11 @@ struct VersionDiscovery<'a> {
 }
 
 impl DiscoveryDocuments {
+    /// The paths of the documents, in no order.
+    pub fn paths(&self) -> impl Iterator<Item = String> {
+        self.documents.keys().cloned()
+    }
+
     /// The documents of groups.
     #[must_use]
     pub(super) fn new(groups: Vec<Arc<Group>>) -> Self {

@@ -10,7 +10,7 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use kindsmith_crds::Scope;
 use kindsmith_schema::{
-    kind::{Kind, KindVersion, StatusRole},
+    kind::{Kind, KindVersion, StatusRole, Typing},
     openapi,
 };
 use serde_json::{Value, json, value::RawValue};
@@ -20,6 +20,9 @@ use crate::encode::deflated::Part;
 
 /// What can be done with a resource, in the order in which kube-apiserver lists it for a CustomResourceDefinition.
 const VERBS: [&str; 8] = ["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"];
+
+/// What can be done with namespaces, the one kind that is built in.
+const BUILT_IN_VERBS: [&str; 7] = ["create", "delete", "get", "list", "patch", "update", "watch"];
 
 /// What can be done with a subresource that can be written.
 const SUBRESOURCE_VERBS: [&str; 3] = ["get", "patch", "update"];
@@ -117,6 +120,13 @@ fn raw(value: &Value) -> Option<Box<RawValue>> {
     RawValue::from_string(value.to_string()).ok()
 }
 
+fn verbs(kind: &Kind) -> &'static [&'static str] {
+    match kind.typing() {
+        Typing::BuiltIn => &BUILT_IN_VERBS,
+        Typing::Custom => &VERBS,
+    }
+}
+
 fn status_verbs(version: &KindVersion) -> Option<Value> {
     match version.status {
         StatusRole::Subresource => Some(json!(SUBRESOURCE_VERBS)),
@@ -134,7 +144,7 @@ fn legacy(kind: &Kind, version: &KindVersion) -> Vec<Value> {
         "singularName": names.singular,
         "namespaced": namespaced,
         "kind": names.kind,
-        "verbs": VERBS,
+        "verbs": verbs(kind),
         "storageVersionHash": STANDARD.encode(&hash[..8]),
     });
     put_names(&mut main, kind);
@@ -178,7 +188,7 @@ fn entry(kind: &Kind, version: &KindVersion) -> Value {
         "responseKind": response_kind,
         "scope": match kind.scope { Scope::Namespaced => "Namespaced", Scope::Cluster => "Cluster" },
         "singularResource": kind.names.singular,
-        "verbs": VERBS,
+        "verbs": verbs(kind),
     });
     put_names(&mut entry, kind);
     let status = status_verbs(version)
@@ -214,6 +224,10 @@ pub(super) fn publishable<'k>(kind: &'k Kind, version: &'k KindVersion) -> opena
             Some(_) => openapi::Subresource::Served,
             None => openapi::Subresource::Absent,
         },
-        selectable_fields: version.selectable_fields.iter().map(|field| field.path.source()).collect(),
+        selectable_fields: match kind.typing() {
+            // Kubernetes says nothing of those of its own types.
+            Typing::BuiltIn => Vec::new(),
+            Typing::Custom => version.selectable_fields.iter().map(|field| field.path.source()).collect(),
+        },
     }
 }

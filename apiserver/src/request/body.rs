@@ -1,5 +1,10 @@
 //! What a body is written in: the Content-Type of objects and of patches.
 
+use kindsmith_schema::{
+    kind::Typing,
+    openapi::{BUILT_IN_PATCH_MEDIA_TYPES, PATCH_MEDIA_TYPES},
+};
+
 use super::error::UnsupportedMediaType;
 
 /// The media types that Kubernetes names for objects of custom kinds (apiextensions customresource_handler.go).
@@ -36,6 +41,8 @@ pub enum PatchType {
     Json,
     /// RFC 7386.
     Merge,
+    /// A strategic merge patch, which built-in types alone take.
+    Strategic,
     /// Server-side apply, in YAML or JSON.
     Apply,
 }
@@ -43,23 +50,23 @@ pub enum PatchType {
 impl PatchType {
     /// Reads a Content-Type, of which only what stands before `;` counts, to the letter (apiserver
     /// pkg/endpoints/handlers/patch.go).
-    pub fn from_content_type(content_type: Option<&str>) -> Result<Self, UnsupportedMediaType> {
+    pub fn from_content_type(content_type: Option<&str>, typing: Typing) -> Result<Self, UnsupportedMediaType> {
         let content_type = content_type.unwrap_or_default();
         match content_type.split(';').next().unwrap_or_default() {
             "application/json-patch+json" => Ok(Self::Json),
             "application/merge-patch+json" => Ok(Self::Merge),
+            "application/strategic-merge-patch+json" if typing == Typing::BuiltIn => Ok(Self::Strategic),
             "application/apply-patch+yaml" => Ok(Self::Apply),
-            _ => Err(Self::unsupported()),
+            _ => Err(Self::unsupported(typing)),
         }
     }
 
-    /// The refusal of a patch type that a custom kind does not take.
-    pub fn unsupported() -> UnsupportedMediaType {
-        UnsupportedMediaType::accepting(&[
-            "application/json-patch+json",
-            "application/merge-patch+json",
-            "application/apply-patch+yaml",
-        ])
+    /// The refusal of a patch type that a kind does not take.
+    pub fn unsupported(typing: Typing) -> UnsupportedMediaType {
+        UnsupportedMediaType::accepting(match typing {
+            Typing::BuiltIn => BUILT_IN_PATCH_MEDIA_TYPES,
+            Typing::Custom => PATCH_MEDIA_TYPES,
+        })
     }
 }
 
@@ -135,7 +142,7 @@ mod tests {
              application/yaml, application/vnd.kubernetes.protobuf"
         );
         assert_eq!(
-            PatchType::from_content_type(Some("application/json")).unwrap_err().message,
+            PatchType::from_content_type(Some("application/json"), Typing::Custom).unwrap_err().message,
             "the body of the request was in an unknown format - accepted media types include: \
              application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml"
         );
@@ -146,14 +153,23 @@ mod tests {
     #[case("application/merge-patch+json; charset=utf-8", PatchType::Merge)]
     #[case("application/apply-patch+yaml", PatchType::Apply)]
     fn patches_say_what_they_are(#[case] content_type: &str, #[case] expected: PatchType) {
-        assert_eq!(PatchType::from_content_type(Some(content_type)), Ok(expected));
+        for typing in [Typing::BuiltIn, Typing::Custom] {
+            assert_eq!(PatchType::from_content_type(Some(content_type), typing), Ok(expected));
+        }
+    }
+
+    #[test]
+    fn strategic_merge_patches_are_for_built_in_types() {
+        let strategic = Some("application/strategic-merge-patch+json");
+        assert_eq!(PatchType::from_content_type(strategic, Typing::BuiltIn), Ok(PatchType::Strategic));
+        assert!(PatchType::from_content_type(strategic, Typing::Custom).is_err());
     }
 
     proptest! {
         #[test]
         fn no_content_type_panics(text in "([a-z/;= \"\\\\é]|.){0,40}") {
             let _ = BodyFormat::from_content_type(Some(&text));
-            let _ = PatchType::from_content_type(Some(&text));
+            let _ = PatchType::from_content_type(Some(&text), Typing::BuiltIn);
         }
     }
 }

@@ -116,7 +116,7 @@ impl WriteOptions {
             PatchType::Apply if query.filled("fieldManager").is_none() => {
                 causes.push(Cause::required("fieldManager", "is required for apply patch"));
             }
-            PatchType::Json | PatchType::Merge if force.is_some() => {
+            PatchType::Json | PatchType::Merge | PatchType::Strategic if force.is_some() => {
                 causes.push(Cause::forbidden("force", "may not be specified for non-apply patch"));
             }
             _ => {}

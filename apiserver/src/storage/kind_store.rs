@@ -484,6 +484,15 @@ fn check_annotations(kind: &Kind, host: &Value, named: &Named) -> Result<(), Api
     Err(ApiError::Invalid { named: named.clone(), causes: vec![cause] })
 }
 
+/// Whether instances can be created.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Creation {
+    /// They can.
+    Open,
+    /// The definition is being deleted: what is there can be changed and deleted alone.
+    Closed,
+}
+
 /// A kind as it is served: what was compiled, where it is kept, and a view for each served version.
 pub struct ServedKind {
     /// What was compiled.
@@ -492,6 +501,8 @@ pub struct ServedKind {
     pub store: Arc<KindStore>,
     /// One view for each served version, the preferred one first.
     pub views: Vec<Arc<KindView>>,
+    /// Whether instances can be created.
+    pub creation: Creation,
 }
 
 /// A namespace as errors name it.

@@ -1,9 +1,6 @@
 //! `kindsmith check`: judges definitions before they are applied.
 
-use std::{
-    io::Write as _,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
@@ -121,7 +118,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Verdict> {
         Output::Text => report::text(&judged),
         Output::Json => serde_json::to_string_pretty(&report::json(&judged))? + "\n",
     };
-    std::io::stdout().write_all(text.as_bytes()).context("the report cannot be written")?;
+    crate::output::print(&text).context("the report cannot be written")?;
     Ok(if judged.iter().all(Judged::is_sound) { Verdict::Sound } else { Verdict::Faulty })
 }
 

@@ -34,6 +34,8 @@ mod names;
 /// What somebody should know about a definition.
 mod warnings;
 
+use crate::output;
+
 use chart::Chart;
 use warnings::Warnings;
 
@@ -70,12 +72,11 @@ pub(crate) fn run(command: &Command) -> anyhow::Result<()> {
     let chart = Chart::read(&arguments.chart)?;
     let mut warnings = Warnings::default();
     let definition = definition(&chart, arguments, &mut warnings)?;
-    warnings.lines().iter().for_each(|line| eprintln!("{line}"));
+    warnings.lines().iter().for_each(|line| output::complain(line));
     if let Err(error) = DefinitionForm::Kindsmith.compile(&definition, OwnStorage::Absent) {
         bail!("the definition of chart {:?} would not be accepted: {error}", chart.name);
     }
-    print!("{}", yaml::write(&definition));
-    Ok(())
+    output::print(&yaml::write(&definition))
 }
 
 fn definition(chart: &Chart, arguments: &FromChart, warnings: &mut Warnings) -> anyhow::Result<Value> {
@@ -199,11 +200,11 @@ mod tests {
                 "port": {"type": ["integer", "string"]},
                 "note": {"type": ["string", "null"]},
                 "weight": {"type": "integer", "exclusiveMinimum": 0},
-                "nested": {"type": "object", "additionalProperties": false, "properties": {"on": {"type": "boolean"}}},
+                "nested": {"type": "object", "additionalProperties": false, "properties": {"live": {"type": "boolean"}}},
                 "any": {"if": {}, "then": {}}
             }
         });
-        let spec = spec(&chart("size: 2Gi\nport: 80\nnested: {on: true}\nextra: x\nweight: wrong\n", Some(schema)));
+        let spec = spec(&chart("size: 2Gi\nport: 80\nnested: {live: true}\nextra: x\nweight: wrong\n", Some(schema)));
         let properties = &spec["properties"];
         assert_eq!(spec["required"], json!(["name"]));
         assert!(spec.get("default").is_none(), "there is no default for the name");
@@ -214,7 +215,7 @@ mod tests {
         assert_eq!(properties["port"], json!({"x-kubernetes-int-or-string": true, "default": 80}));
         assert_eq!(properties["note"], json!({"type": "string", "nullable": true}));
         assert_eq!(properties["weight"], json!({"type": "integer", "minimum": 0, "exclusiveMinimum": true}));
-        assert_eq!(properties["nested"]["properties"]["on"], json!({"type": "boolean", "default": true}));
+        assert_eq!(properties["nested"]["properties"]["live"], json!({"type": "boolean", "default": true}));
         assert_eq!(properties["extra"], json!({"type": "string", "default": "x"}));
         assert_eq!(properties["any"]["x-kubernetes-preserve-unknown-fields"], true);
     }

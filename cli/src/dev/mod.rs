@@ -24,7 +24,7 @@ use kube::Client;
 use tokio::net::TcpListener;
 use tokio_util::task::TaskTracker;
 
-use crate::in_cluster::FormArguments;
+use crate::{in_cluster::FormArguments, output};
 
 /// Applies manifests as a client would.
 mod apply;
@@ -37,6 +37,9 @@ mod namespaces;
 
 /// Certificates of this server and of its administrator.
 mod pki;
+
+/// Folders and files that only their owner can read.
+mod private;
 
 /// What is served, as tables.
 mod show;
@@ -53,7 +56,7 @@ pub(crate) struct Arguments {
     /// Where objects and certificates are kept
     #[arg(long, value_name = "DIR", default_value = ".kindsmith")]
     data_dir: PathBuf,
-    /// Where to write the kubeconfig [default: kubeconfig in the data directory]
+    /// Where to write the kubeconfig; entries of others in it stay [default: kubeconfig in the data directory]
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
     #[command(flatten)]
@@ -124,8 +127,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     tasks.close();
     tasks.wait().await;
     served.context("the server stopped")?;
-    println!("\nStopped. What was stored is in {} for the next start.", arguments.data_dir.display());
-    Ok(())
+    output::print(&format!("\nStopped. What was stored is in {} for the next start.\n", arguments.data_dir.display()))
 }
 
 async fn prepare(
@@ -135,17 +137,13 @@ async fn prepare(
     address: SocketAddr,
     kubeconfig: &Path,
 ) -> anyhow::Result<()> {
-    println!("Kindsmith serves at https://{address}\n");
-    let applied = apply::apply(client, manifests).await?;
-    for line in &applied {
-        println!("{line}");
-    }
+    output::print(&format!("Kindsmith serves at https://{address}\n\n"))?;
+    apply::apply(client, manifests).await?;
     show::print(client, forms).await?;
-    println!(
-        "\nUse it with kubectl:\n\n  export KUBECONFIG={}\n  kubectl api-resources\n  kubectl get applicationdefinitions,helmreleases -A\n\nCtrl-C stops it.",
+    output::print(&format!(
+        "\nUse it with kubectl:\n\n  export KUBECONFIG={}\n  kubectl api-resources\n  kubectl get applicationdefinitions,helmreleases -A\n\nCtrl-C stops it.\n",
         std::path::absolute(kubeconfig).unwrap_or_else(|_| kubeconfig.to_owned()).display()
-    );
-    Ok(())
+    ))
 }
 
 async fn wait_until_ready(client: &Client) -> anyhow::Result<()> {

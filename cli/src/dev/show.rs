@@ -15,6 +15,8 @@ use kube::{
 };
 use serde_json::Value;
 
+use crate::output;
+
 /// The instances of a kind that are named; of others, how many there are.
 const INSTANCES_SHOWN_MAX: u32 = 10;
 
@@ -50,9 +52,8 @@ pub(super) async fn print(client: &Client, forms: &[DefinitionForm]) -> anyhow::
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     };
-    println!("\n{}", table(&["RESOURCE", "SHORT", "VERSION", "KIND", "BACKEND", "STATE"], &kinds));
-    print!("{}", table(&["NAMESPACE", "INSTANCE"], &instances));
-    Ok(())
+    let kinds = table(&["RESOURCE", "SHORT", "VERSION", "KIND", "BACKEND", "STATE"], &kinds);
+    output::print(&format!("\n{kinds}\n{}", table(&["NAMESPACE", "INSTANCE"], &instances)))
 }
 
 /// The rows of both tables, and whether a kind that is not served may yet be.

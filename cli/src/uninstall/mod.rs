@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::bail;
 
-use crate::certs;
+use crate::{certs, output};
 
 /// What is found, and what follows from it; pure.
 mod plan;
@@ -60,22 +60,22 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let plan = Plan::new(found, instances);
     if !plan.held_up.is_empty() {
         for reason in &plan.held_up {
-            eprintln!("{reason}");
+            output::complain(reason);
         }
         bail!("nothing was changed; delete the instances, or say --leave-instances to leave their releases");
     }
     if arguments.dry_run {
         for step in &plan.steps {
-            println!("would {step}");
+            output::print(&format!("would {step}\n"))?;
         }
     } else {
         for step in &plan.steps {
-            println!("{step}");
+            output::print(&format!("{step}\n"))?;
             carry::out(&client, &arguments.namespace, step).await?;
         }
     }
     for line in plan.left(&arguments.namespace) {
-        println!("{line}");
+        output::print(&format!("{line}\n"))?;
     }
     Ok(())
 }

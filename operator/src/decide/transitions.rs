@@ -40,11 +40,24 @@ pub(super) fn transitions(before: &[Condition], after: &[Condition]) -> Vec<Tran
         .filter_map(|condition| {
             let held = before.iter().find(|held| held.type_ == condition.type_);
             let severity = severity(held, condition)?;
-            let mut note = format!("{}={}: {}", condition.type_, condition.status, condition.message);
+            let message = in_one_line(&condition.message);
+            let mut note = format!("{}={}: {message}", condition.type_, condition.status);
             note.truncate(note.floor_char_boundary(NOTE_BYTES_MAX));
             Some(Transition { severity, reason: condition.reason.clone(), note })
         })
         .collect()
+}
+
+/// A message in one line and without what moves a cursor: it may quote what tenants wrote, and people read Events in terminals.
+fn in_one_line(message: &str) -> String {
+    let mut line = String::with_capacity(message.len());
+    for character in message.chars() {
+        match character.escape_debug().next() {
+            Some('\\') if !matches!(character, '"' | '\'' | '\\') => line.extend(character.escape_debug()),
+            _ => line.push(character),
+        }
+    }
+    line
 }
 
 fn severity(before: Option<&Condition>, after: &Condition) -> Option<Severity> {
@@ -81,6 +94,15 @@ mod tests {
             observed_generation: None,
             last_transition_time: Time(jiff::Timestamp::UNIX_EPOCH),
         }
+    }
+
+    #[test]
+    fn what_tenants_wrote_stays_in_its_line() {
+        let mut refused = condition("Accepted", "False", "BreaksInstances");
+        refused.message = "a/\n\u{1b}[31mFAKE \"it's\" ".to_owned() + &"é".repeat(NOTE_BYTES_MAX);
+        let said = transitions(&[], &[refused]);
+        assert!(said[0].note.starts_with("Accepted=False: a/\\n\\u{1b}[31mFAKE \"it's\" éé"), "{}", said[0].note);
+        assert!(said[0].note.len() <= NOTE_BYTES_MAX);
     }
 
     #[rstest]

@@ -29,6 +29,8 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
+use crate::kind::Typing;
+
 pub use names::model_name;
 pub use v2::v2_document;
 pub use v3::v3_document;
@@ -37,6 +39,14 @@ pub use v3::v3_document;
 /// be here.
 pub const PATCH_MEDIA_TYPES: &[&str] =
     &["application/json-patch+json", "application/merge-patch+json", "application/apply-patch+yaml"];
+
+/// The media types of PATCH for a type of Kubernetes itself.
+pub const BUILT_IN_PATCH_MEDIA_TYPES: &[&str] = &[
+    "application/json-patch+json",
+    "application/merge-patch+json",
+    "application/strategic-merge-patch+json",
+    "application/apply-patch+yaml",
+];
 
 /// Whether the objects of a kind are in namespaces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +92,11 @@ pub struct Publishable<'a> {
 }
 
 impl Publishable<'_> {
+    /// Whether the kind is one of Kubernetes itself: those of the core group are.
+    fn typing(&self) -> Typing {
+        if self.group.is_empty() { Typing::BuiltIn } else { Typing::Custom }
+    }
+
     /// The names of the models that are of this kind alone: its objects and its lists.
     #[must_use]
     pub fn models(&self) -> [String; 2] {

@@ -4,7 +4,8 @@
 use serde_json::{Map, Value, json};
 
 use super::names::{article, camel_case, model_name, operation_id, tag};
-use super::{PATCH_MEDIA_TYPES, Publishable, Scope, Subresource, meta};
+use super::{BUILT_IN_PATCH_MEDIA_TYPES, PATCH_MEDIA_TYPES, Publishable, Scope, Subresource, meta};
+use crate::kind::Typing;
 
 /// What bodies and answers are encoded in, PATCH aside.
 pub(super) const MEDIA_TYPES: &[&str] = &["application/json", "application/yaml"];
@@ -98,7 +99,10 @@ impl Publishable<'_> {
 
     /// All operations.
     pub(super) fn routes(&self) -> Vec<Route> {
-        let base = format!("/apis/{}/{}", self.group, self.version);
+        let base = match self.typing() {
+            Typing::BuiltIn => format!("/api/{}", self.version),
+            Typing::Custom => format!("/apis/{}/{}", self.group, self.version),
+        };
         let everywhere = format!("{base}/{}", self.plural);
         let mut routes = Vec::new();
         let collection = match self.scope {
@@ -111,8 +115,11 @@ impl Publishable<'_> {
             }
         };
         let object = format!("{collection}/{{name}}");
-        routes
-            .extend([Verb::List, Verb::Create, Verb::DeleteCollection].map(|v| self.route(v, collection.clone(), "")));
+        routes.extend([Verb::List, Verb::Create].map(|v| self.route(v, collection.clone(), "")));
+        // Namespaces, the one kind that is built in, go one by one.
+        if self.typing() == Typing::Custom {
+            routes.push(self.route(Verb::DeleteCollection, collection, ""));
+        }
         routes
             .extend([Verb::Read, Verb::Replace, Verb::Delete, Verb::Patch].map(|v| self.route(v, object.clone(), "")));
         for (served, name) in [(self.status, "status"), (self.scale, "scale")] {
@@ -147,7 +154,11 @@ impl Publishable<'_> {
             }
             Verb::Patch => {
                 let patch = meta::PATCH.to_owned();
-                (PATCH_PARAMETERS, Some(Body { model: patch, media_types: PATCH_MEDIA_TYPES, need: Need::Required }))
+                let media_types = match self.typing() {
+                    Typing::BuiltIn => BUILT_IN_PATCH_MEDIA_TYPES,
+                    Typing::Custom => PATCH_MEDIA_TYPES,
+                };
+                (PATCH_PARAMETERS, Some(Body { model: patch, media_types, need: Need::Required }))
             }
         };
         let answers = match verb {

@@ -1,4 +1,4 @@
-//! The metadata of a resource inside of an object: read as kube-apiserver reads it, and checked.
+//! Metadata, and a whole Namespace: read as kube-apiserver reads them. Metadata of a resource inside of an object is checked.
 //!
 //! Follows apiextensions-apiserver/pkg/apiserver/schema/objectmeta/{coerce,validation}.go, whose reader is Go's JSON
 //! decoder with `ObjectMeta` as the target: unknown fields are dropped, nulls and empty values become absent, a value of
@@ -111,6 +111,56 @@ static MANAGED: Struct = Struct {
         field("subresource", Holds::Text, "string"),
     ],
 };
+
+/// k8s.io/api/core/v1/types.go.
+static NAMESPACE: Struct = Struct {
+    name: "Namespace",
+    fields: &[
+        field("apiVersion", Holds::Text, "string"),
+        field("kind", Holds::Text, "string"),
+        field("metadata", Holds::Struct(&META), "v1.ObjectMeta"),
+        field("spec", Holds::Struct(&NAMESPACE_SPEC), "v1.NamespaceSpec"),
+        field("status", Holds::Struct(&NAMESPACE_STATUS), "v1.NamespaceStatus"),
+    ],
+};
+
+static NAMESPACE_SPEC: Struct = Struct {
+    name: "NamespaceSpec",
+    fields: &[field("finalizers", Holds::List(&Holds::Text, "v1.FinalizerName"), "[]v1.FinalizerName")],
+};
+
+static NAMESPACE_STATUS: Struct = Struct {
+    name: "NamespaceStatus",
+    fields: &[
+        field("phase", Holds::Text, "v1.NamespacePhase"),
+        field(
+            "conditions",
+            Holds::List(&Holds::Struct(&NAMESPACE_CONDITION), "v1.NamespaceCondition"),
+            "[]v1.NamespaceCondition",
+        ),
+    ],
+};
+
+static NAMESPACE_CONDITION: Struct = Struct {
+    name: "NamespaceCondition",
+    fields: &[
+        written("type", "v1.NamespaceConditionType"),
+        written("status", "v1.ConditionStatus"),
+        pointer("lastTransitionTime", Holds::Time, "v1.Time"),
+        field("reason", Holds::Text, "string"),
+        field("message", Holds::Text, "string"),
+    ],
+};
+
+/// A Namespace as kube-apiserver keeps it, and the paths of the fields that it does not know.
+///
+/// # Errors
+/// A value has another type; the text is that of Go's decoder.
+pub fn read_namespace(namespace: &Map<String, Value>) -> Result<(Map<String, Value>, Vec<String>), String> {
+    let mut reader = Reader { unknown: Vec::new() };
+    let read = reader.members(namespace, &NAMESPACE, &Way { names: "", path: "" })?;
+    Ok((read, reader.unknown))
+}
 
 /// Metadata as kube-apiserver keeps it, and the paths of the fields that it does not know, below `metadata`. The error
 /// is that of Go's decoder.

@@ -63,6 +63,9 @@ mod documents;
 /// What is compressed, read by Go.
 mod gzip;
 
+/// Namespaces of `kindsmith dev` and of kube-apiserver.
+mod namespaces;
+
 /// Which operator acts.
 mod election;
 

@@ -100,7 +100,7 @@ impl Configuration {
         let mut sent = Self { value: self.value.clone(), complaints: self.complaints.clone() };
         context.warn(leave_out_flux_finalizers(&mut sent.value, Some(live), kind));
         let mut object = sent.apply(context, ownership, options, live)?;
-        metadata::typed::coerce(&mut object).map_err(|text| patch::fault(&object, &text))?;
+        context.read_typed(&mut object).map_err(|text| patch::fault(&object, &text))?;
         Ok(object)
     }
 }

@@ -3,10 +3,14 @@
 //! Source: k8s.io/apiserver/pkg/endpoints/handlers/create.go, registry/rest/create.go.
 
 use http::{Response, StatusCode, header};
+use kindsmith_schema::{field::print::quoted, kind::Typing};
 use serde_json::{Value, json};
 
 use crate::{
-    encode::{protobuf as wire, status::ApiError},
+    encode::{
+        protobuf as wire,
+        status::{ApiError, Named},
+    },
     endpoints::context::Context,
     object::{
         admit,
@@ -19,7 +23,7 @@ use crate::{
     server::Body,
     storage::{
         host::{Persistence, WriteTarget},
-        kind_store::check_namespace,
+        kind_store::{Creation, check_namespace},
     },
 };
 
@@ -34,7 +38,8 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
     let version = context.projection.version();
     let expected = context.expected();
     complaints.extend(
-        metadata::typed::coerce(&mut object)
+        context
+            .read_typed(&mut object)
             .map_err(|text| decode::fault(&object, expected, &context.body, &text))?
             .into_iter()
             .map(|path| decode::unknown_field(&path)),
@@ -72,11 +77,16 @@ pub(super) async fn store(context: &Context, mut object: Value, options: &WriteO
         let mut object = template.clone();
         metadata::prepare_create(&mut object, kind);
         let named = context.named(metadata::member(&object, "name"));
+        if context.resource.kind.creation == Creation::Closed {
+            return Err(terminating(named));
+        }
         if let (Some(host), Some(namespace)) = (&context.namespaces, context.namespace()) {
             check_namespace(host.as_ref(), namespace, &named).await?;
         }
         let admitted = Admitted::new(object, context.rules())?;
-        context.warn(metadata::rules::finalizer_warnings(admitted.object(), None));
+        if context.typing() == Typing::Custom {
+            context.warn(metadata::rules::finalizer_warnings(admitted.object(), None));
+        }
         let host_options = context.write_options(options);
         // kube-apiserver's storage looks at the revision; a dry run does not come so far, and shows it.
         let dry_run = host_options.persistence == Persistence::DryRun;
@@ -94,6 +104,18 @@ pub(super) async fn store(context: &Context, mut object: Value, options: &WriteO
             written => return written,
         }
     }
+}
+
+/// The refusal of a kind whose definition is being deleted.
+///
+/// Source: k8s.io/apiextensions-apiserver/pkg/apiserver/customresource_handler.go (forbidCreateAdmission).
+fn terminating(named: Named) -> ApiError {
+    let message = format!(
+        "{} {} is forbidden: create not allowed while custom resource definition is terminating",
+        named.qualified(),
+        quoted(&named.name)
+    );
+    ApiError::Forbidden { named: Some(named), message, causes: Vec::new() }
 }
 
 fn is_protobuf_namespace(context: &Context) -> bool {

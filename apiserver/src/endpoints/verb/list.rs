@@ -6,6 +6,7 @@ use std::{sync::Arc, time::Duration};
 
 use futures::{TryStreamExt as _, stream};
 use http::{HeaderValue, Response, StatusCode, header};
+use kindsmith_schema::kind::Typing;
 use tokio::time::Instant;
 
 use crate::{
@@ -92,7 +93,8 @@ pub(super) async fn answer(
 pub(super) fn selectable(context: &Context) -> impl Fn(&str) -> bool {
     let version = context.projection.version();
     move |field| {
-        matches!(field, "metadata.name" | "metadata.namespace")
+        field == "metadata.name"
+            || (field == "metadata.namespace" && context.typing() == Typing::Custom)
             || version.selectable_fields.iter().any(|held| held.name == field)
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::PoisonError;
 
 use http::Response;
-use kindsmith_schema::kind::StatusRole;
+use kindsmith_schema::kind::{StatusRole, Typing};
 
 use super::context::Context;
 use crate::{
@@ -99,6 +99,7 @@ async fn dispatch(context: &Context) -> Result<Response<Body>, ApiError> {
         (Verb::Update, true) => update::run(context).await,
         (Verb::Patch, true) => patch::run(context).await,
         (Verb::Delete, true) => delete::run(context).await,
+        (Verb::DeleteCollection, false) if context.typing() == Typing::BuiltIn => Err(ApiError::MethodNotAllowed),
         (Verb::DeleteCollection, false) => deletecollection::run(context).await,
         (Verb::Update | Verb::Patch, false) => {
             if context.target.verb == Verb::Patch {

@@ -3,7 +3,7 @@
 //! Source: k8s.io/apiserver/pkg/endpoints/handlers/patch.go.
 
 use http::{Response, StatusCode, header};
-use kindsmith_schema::field::print::quoted;
+use kindsmith_schema::{field::print::quoted, kind::Typing};
 use serde_json::Value;
 
 use super::{
@@ -47,7 +47,10 @@ impl<'a> Sent<'a> {
         let (patch, mut complaints) = match self.kind {
             PatchType::Json => Patch::json(self.body, validation)?,
             PatchType::Merge => Patch::merge(self.body, validation)?,
-            PatchType::Apply => return Err(ApiError::UnsupportedMediaType(PatchType::unsupported().message)),
+            PatchType::Strategic => Patch::strategic(self.body, validation)?,
+            PatchType::Apply => {
+                return Err(ApiError::UnsupportedMediaType(PatchType::unsupported(Typing::Custom).message));
+            }
         };
         let of_object = patch.apply(object)?;
         if validation != FieldValidation::Ignore {
@@ -76,7 +79,7 @@ impl<'a> Sent<'a> {
 /// # Errors
 /// 415 for a type that is none of a patch.
 pub(super) fn check_type(context: &Context) -> Result<PatchType, ApiError> {
-    PatchType::from_content_type(context.header(header::CONTENT_TYPE))
+    PatchType::from_content_type(context.header(header::CONTENT_TYPE), context.typing())
         .map_err(|error| ApiError::UnsupportedMediaType(error.message))
 }
 
@@ -89,7 +92,7 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
     let change = |current: &Value| {
         let mut object = current.clone();
         let mut complaints = sent.change(&mut object)?;
-        let unknown = metadata::typed::coerce(&mut object).map_err(|text| fault(&object, &text))?;
+        let unknown = context.read_typed(&mut object).map_err(|text| fault(&object, &text))?;
         let shown = if unknown.is_empty() {
             None
         } else {

@@ -25,7 +25,7 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
     let expected = context.expected();
     let mut decoded = decode::object(&context.body, context.body_format()?, expected, options.field_validation)?;
     let fault = |object: &_, text: &str| decode::fault(object, expected, &context.body, text);
-    let unknown = metadata::typed::coerce(&mut decoded.object).map_err(|text| fault(&decoded.object, &text))?;
+    let unknown = context.read_typed(&mut decoded.object).map_err(|text| fault(&decoded.object, &text))?;
     decoded.complaints.extend(unknown.into_iter().map(|path| decode::unknown_field(&path)));
     if let Err(error) = decode::check_api_version(&decoded.object, expected) {
         let unknown = decode::fields_of_no_schema(&decoded.object, expected);

@@ -2,7 +2,7 @@
 //!
 //! Source: k8s.io/apiserver/pkg/registry/generic/registry/store.go (Update).
 
-use kindsmith_schema::kind::StatusRole;
+use kindsmith_schema::kind::{StatusRole, Typing};
 use serde_json::Value;
 
 use crate::{
@@ -146,7 +146,8 @@ async fn round(
         object = ownership.updated(&read.instance, object);
     }
     context.warn(owners::dedupe(&mut object, Noticed::AfterPatch));
-    if metadata::revision(&object)? == 0 {
+    // Built-in types can be updated whatever their revision (AllowUnconditionalUpdate).
+    if metadata::revision(&object)? == 0 && context.typing() == Typing::Custom {
         // As in Kubernetes, the resource stands where the kind should.
         let kind = named.resource.clone();
         return Err(Failed::Refused(ApiError::Invalid {
@@ -169,7 +170,7 @@ async fn round(
     keep_times(&mut object, &read.instance);
     let (admitted, forgiven) = Admitted::next(object, &read.instance, context.write_target, context.rules())?;
     context.warn(forgiven);
-    if context.write_target == WriteTarget::Main {
+    if context.write_target == WriteTarget::Main && context.typing() == Typing::Custom {
         context.warn(metadata::rules::finalizer_warnings(admitted.object(), Some(&read.instance)));
     }
     let host_options = context.write_options(options);

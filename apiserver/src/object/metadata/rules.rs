@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, sync::LazyLock};
 
 use kindsmith_schema::{
     field::{FieldError, FieldPath, print::quoted},
-    kind::{Kind, KindBackend},
+    kind::{Kind, KindBackend, Typing},
 };
 use regex::Regex;
 use serde_json::{Map, Value, json};
@@ -26,6 +26,9 @@ const NAME_PART_BYTES_MAX: usize = 63;
 const SUBDOMAIN_TEXT: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', \
     and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is \
     '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
+const LABEL_TEXT: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start \
+    and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is \
+    '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
 const QUALIFIED_TEXT: &str = "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with \
     an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is \
     '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
@@ -153,6 +156,10 @@ fn check_name(checked: &str, name: &str, namespace: &str, kind: &Kind, at: &Fiel
             let faults = template.name_faults(checked, namespace);
             errors.extend(faults.iter().map(|fault| FieldError::invalid(at, &json!(name), fault)));
         }
+        KindBackend::Stored if kind.typing() == Typing::BuiltIn => {
+            let faults = label_faults(checked);
+            errors.extend(faults.iter().map(|fault| FieldError::invalid(at, &json!(name), fault)));
+        }
         KindBackend::Stored => {
             if checked.len() > 253 {
                 errors.push(FieldError::invalid(at, &json!(name), "must be no more than 253 bytes"));
@@ -162,6 +169,20 @@ fn check_name(checked: &str, name: &str, namespace: &str, kind: &Kind, at: &Fiel
             }
         }
     }
+}
+
+/// What makes a text no label of DNS (`IsDNS1123Label`).
+fn label_faults(text: &str) -> Vec<&'static str> {
+    let mut faults = Vec::new();
+    if text.len() > 63 {
+        faults.push("must be no more than 63 bytes");
+    }
+    match (is(&SUBDOMAIN, text), text.contains('.')) {
+        (true, false) => {}
+        (true, true) => faults.push("must not contain dots"),
+        (false, _) => faults.push(LABEL_TEXT),
+    }
+    faults
 }
 
 fn check_common(object: &Value, errors: &mut Vec<FieldError>) {
@@ -341,6 +362,14 @@ mod tests {
         );
         let two = said(check_owners, &json!({"ownerReferences": [owner("a"), owner("b")]}));
         assert!(two[0].contains("references for K/a and K/b"), "{two:?}");
+    }
+
+    #[test]
+    fn names_of_namespaces_are_labels() {
+        assert_eq!(label_faults("team-a"), Vec::<&str>::new());
+        assert_eq!(label_faults("a.b"), ["must not contain dots"]);
+        assert_eq!(label_faults("A"), [LABEL_TEXT]);
+        assert_eq!(label_faults(&"a".repeat(64)), ["must be no more than 63 bytes"]);
     }
 
     #[test]

@@ -73,8 +73,8 @@ pub const FILE_NAME: &str = "kindsmith.redb";
 /// Why the store cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The directory cannot be made.
-    #[error("the data directory {path} cannot be created")]
+    /// The directory cannot be made, or kept from others.
+    #[error("the data directory {path} cannot be created and kept private: {source}")]
     Directory {
         /// The directory.
         path: PathBuf,
@@ -95,6 +95,18 @@ pub enum OpenError {
         /// Why.
         reason: String,
     },
+}
+
+/// The mode of the data directory: values of instances may be secret. etcd asks for the same.
+const FOLDER_MODE: u32 = 0o700;
+
+/// The mode of the file in it.
+const FILE_MODE: u32 = 0o600;
+
+/// Sets the mode of a file or folder, also where it was there before.
+fn keep_private(path: &Path, mode: u32) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
 }
 
 /// A file on this machine as the host.
@@ -118,11 +130,16 @@ impl Embedded {
     /// # Errors
     /// When the directory cannot be used, or another process uses it.
     pub fn open_with(directory: &Path, retention: Retention) -> Result<Arc<Self>, OpenError> {
-        std::fs::create_dir_all(directory)
-            .map_err(|source| OpenError::Directory { path: directory.to_owned(), source })?;
+        let failed = |path: &Path| {
+            let path = path.to_owned();
+            |source| OpenError::Directory { path, source }
+        };
+        std::fs::create_dir_all(directory).map_err(failed(directory))?;
+        keep_private(directory, FOLDER_MODE).map_err(failed(directory))?;
         let file = Arc::new(StoreFile::open(directory)?);
         let followers = Arc::new(Followers::default());
         let path = directory.join(FILE_NAME);
+        keep_private(&path, FILE_MODE).map_err(failed(&path))?;
         let writer = Writer::start(Arc::clone(&file), Arc::clone(&followers), retention)
             .map_err(|error| OpenError::Broken { path, reason: error.to_string() })?;
         Ok(Arc::new(Self { file, writer, followers }))

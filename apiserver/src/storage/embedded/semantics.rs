@@ -5,8 +5,9 @@
 use serde_json::{Value, json};
 
 use super::status;
-use crate::storage::host::{
-    DeleteOptions, Generation, HostError, HostResource, Propagation, StatusEndpoint, WriteTarget,
+use crate::{
+    object::namespace::{IMMORTAL, NAME_LABEL},
+    storage::host::{DeleteOptions, Generation, HostError, HostResource, Propagation, StatusEndpoint, WriteTarget},
 };
 
 /// What comes from outside: the time and randomness.
@@ -36,21 +37,38 @@ fn is_namespace(resource: &HostResource) -> bool {
     resource.group.is_empty() && resource.plural == "namespaces"
 }
 
+/// The name of a namespace is a label of it after each write (Canonicalize of its strategy).
+fn label_with_name(namespace: &mut Value) {
+    let name = namespace["metadata"]["name"].clone();
+    namespace["metadata"]["labels"][NAME_LABEL] = name;
+}
+
 pub(super) fn create(resource: &HostResource, mut object: Value, moment: &Moment) -> Value {
     if !object["metadata"].is_object() {
         object["metadata"] = json!({});
     }
     object["metadata"]["uid"] = json!(moment.uid);
     object["metadata"]["creationTimestamp"] = json!(moment.now);
-    object["metadata"]["generation"] = json!(1);
+    if is_namespace(resource) {
+        remove(&mut object["metadata"], &["generation"]);
+    } else {
+        object["metadata"]["generation"] = json!(1);
+    }
     remove(&mut object["metadata"], &["deletionTimestamp", "deletionGracePeriodSeconds", "selfLink"]);
     if resource.status == StatusEndpoint::Separate {
         remove(&mut object, &["status"]);
     }
     if is_namespace(resource) {
-        let name = object["metadata"]["name"].clone();
-        object["metadata"]["labels"]["kubernetes.io/metadata.name"] = name;
-        object["spec"] = json!({"finalizers": ["kubernetes"]});
+        label_with_name(&mut object);
+        let finalizers = object.pointer_mut("/spec/finalizers").map(Value::take);
+        let mut finalizers = match finalizers {
+            Some(Value::Array(finalizers)) => finalizers,
+            _ => Vec::new(),
+        };
+        if !finalizers.iter().any(|finalizer| finalizer == "kubernetes") {
+            finalizers.push(json!("kubernetes"));
+        }
+        object["spec"] = json!({"finalizers": finalizers});
         object["status"] = json!({"phase": "Active"});
     }
     object
@@ -80,11 +98,12 @@ pub(super) fn update(
         (WriteTarget::Main, StatusEndpoint::Separate) => copy(&mut next, stored, "status"),
         (WriteTarget::Main, StatusEndpoint::Absent) => {}
     }
-    if is_namespace(resource) {
-        copy(&mut next, stored, "spec");
-    }
     if !next["metadata"].is_object() {
         next["metadata"] = json!({});
+    }
+    if is_namespace(resource) {
+        copy(&mut next, stored, "spec");
+        label_with_name(&mut next);
     }
     for member in [
         "name",
@@ -107,11 +126,13 @@ pub(super) fn update(
             return Err(status::finalizers_added(resource, name, &added));
         }
     }
-    let is_next = match counted {
-        Generation::Host => spec_changed(resource, stored, &next),
-        Generation::Same => false,
-        Generation::Next => true,
-    };
+    // Generations of namespaces are not counted.
+    let is_next = !is_namespace(resource)
+        && match counted {
+            Generation::Host => spec_changed(resource, stored, &next),
+            Generation::Same => false,
+            Generation::Next => true,
+        };
     if next == *stored && !is_next {
         return Ok(Outcome::Unchanged(next));
     }
@@ -142,6 +163,9 @@ pub(super) fn delete(
             return Err(status::conflict(resource, name, &reason));
         }
     }
+    if is_namespace(resource) && IMMORTAL.contains(&name) {
+        return Err(status::immortal(resource, name));
+    }
     let mut next = stored.clone();
     let mut finalizers = finalizers(stored);
     let deleting = stored.pointer("/metadata/deletionTimestamp").is_some();
@@ -170,10 +194,11 @@ pub(super) fn delete(
         return Ok(Outcome::Store(next));
     }
     next["metadata"]["deletionTimestamp"] = json!(moment.now);
-    next["metadata"]["deletionGracePeriodSeconds"] = json!(0);
-    next["metadata"]["generation"] = json!(generation(stored) + 1);
     if is_namespace(resource) {
         next["status"]["phase"] = json!("Terminating");
+    } else {
+        next["metadata"]["deletionGracePeriodSeconds"] = json!(0);
+        next["metadata"]["generation"] = json!(generation(stored) + 1);
     }
     Ok(Outcome::Store(next))
 }

@@ -83,6 +83,12 @@ pub(super) fn finalizers_added(resource: &HostResource, name: &str, added: &[Str
     error
 }
 
+/// Source: k8s.io/apiserver/pkg/admission/plugin/namespace/lifecycle/admission.go.
+pub(super) fn immortal(resource: &HostResource, name: &str) -> HostError {
+    let message = format!("{} {} is forbidden: this namespace may not be deleted", qualified(resource), quoted(name));
+    failure(403, "Forbidden", message, resource, name)
+}
+
 fn expired(message: String) -> HostError {
     HostError::Status(Box::new(Status {
         status: Some(StatusSummary::Failure),

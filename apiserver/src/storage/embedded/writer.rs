@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use jiff::{Timestamp, Unit};
+use jiff::Timestamp;
 use redb::{ReadableTable as _, Table};
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
@@ -262,9 +262,8 @@ fn compact(
 }
 
 fn moment() -> Moment {
-    let now = Timestamp::now();
-    let now = now.round(Unit::Second).unwrap_or(now);
-    Moment { now: now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(), uid: uuid::Uuid::new_v4().to_string() }
+    // The fraction is cut off, as metav1.Time does: a rounded time may be in the future.
+    Moment { now: Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(), uid: uuid::Uuid::new_v4().to_string() }
 }
 
 /// Does one write. It either takes place whole or, on an error, not at all.
