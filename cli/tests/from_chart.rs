@@ -289,7 +289,7 @@ fn a_schema_with_definitions_bounds_values_and_keeps_them() -> Result<()> {
 fn values_of_every_kind_are_instances() -> Result<()> {
     let values = "none: null\ntilde: ~\nempty:\nlist: []\nmap: {}\nnested: {a: {b: {}, c: null}}\nmixed: [1, a, null]\n\
         nulls: [null]\nlists: [[1], [a]]\nobjects: [{a: 1}, {b: {c: null}}]\nlarge: 12345678901\nfloat: 1.5\n\
-        base: &base {x: 1, y: [1, 2]}\nmerged:\n  <<: *base\n  z: {<<: *base}\nsame: *base\n\
+        base: &base {x: 1, w: [1, 2]}\nmerged:\n  <<: *base\n  z: {<<: *base}\nsame: *base\n\
         \"dotted.key\": {\"a/b\": 1}\ntext: |\n  # no comment\n  a: b\n\
         quoted: \"on\"\noctal: \"0644\"\ntime: \"1:20\"\nflag: true\n";
     let made = keeps_its_values(&[("Chart.yaml", CHART), ("values.yaml", values)])?;

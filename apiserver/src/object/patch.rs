@@ -218,11 +218,7 @@ fn read(body: &[u8]) -> Result<(Value, Vec<String>), ApiError> {
 }
 
 /// A patch that is a map, and the complaints about fields that it has twice, for who wants them.
-fn map(
-    body: &[u8],
-    about: &str,
-    validation: FieldValidation,
-) -> Result<(Map<String, Value>, Vec<String>), ApiError> {
+fn map(body: &[u8], about: &str, validation: FieldValidation) -> Result<(Map<String, Value>, Vec<String>), ApiError> {
     let (patch, duplicates) = read(body)?;
     let Value::Object(patch) = patch else {
         return Err(undecodable(about, &patch, "map[string]interface {}"));

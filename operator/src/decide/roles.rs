@@ -283,7 +283,7 @@ mod tests {
         foreign["spec"]["group"] = "kustomize.toolkit.fluxcd.io".into();
         world.objects[0] = foreign;
         // What an earlier version recorded is in the same group, and no kind comes of it now.
-        world.cluster().records = Arc::default();
+        world.cluster().records = crate::records::Records::new(Arc::default());
         world.settle();
         assert!(world.cluster().roles.is_empty());
     }
