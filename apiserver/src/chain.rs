@@ -131,6 +131,8 @@ impl Chain {
     /// have limits of their own; masters must always get through; what is answered from memory needs none.
     fn place(&self, target: &Target, user: &UserInfo) -> Place<'_> {
         let lane = match target {
+            // Documents that are made, and may be large.
+            Target::NonResource { path } if path.starts_with("/openapi/") => &self.reads,
             Target::NonResource { .. } => return Place::Given(None),
             Target::Resource(target) => match target.verb {
                 Verb::Watch => return Place::Given(None),
@@ -284,9 +286,18 @@ enum Place<'a> {
 
 /// Not a Status, as in kube-apiserver (filters/priority-and-fairness.go, tooManyRequests).
 fn too_many_requests() -> Response<Body> {
-    let text = bytes::Bytes::from_static(b"Too many requests, please try again later.\n");
-    let mut answer = response::answer(StatusCode::TOO_MANY_REQUESTS, "text/plain; charset=utf-8", text);
+    let mut answer = plain(StatusCode::TOO_MANY_REQUESTS, "Too many requests, please try again later.\n");
     answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    answer
+}
+
+/// Not a Status either: nobody in kube-apiserver knows such a path (Go's net/http, NotFound).
+fn no_such_page() -> Response<Body> {
+    plain(StatusCode::NOT_FOUND, "404 page not found\n")
+}
+
+fn plain(code: StatusCode, text: &'static str) -> Response<Body> {
+    let mut answer = response::answer(code, "text/plain; charset=utf-8", bytes::Bytes::from_static(text.as_bytes()));
     answer.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     answer
 }
@@ -346,7 +357,11 @@ impl Handler for Chain {
             if matches!(error, ApiError::Internal(_)) {
                 tracing::error!(%error, path, "request failed");
             }
-            response::error(&error, format)
+            match error {
+                // Paths below /api are go-restful's, which knows a Status for it.
+                ApiError::NoSuchPath if !path.starts_with("/api/") => no_such_page(),
+                error => response::error(&error, format),
+            }
         });
         let generated = || HeaderValue::from_str(&uuid::Uuid::new_v4().to_string()).ok();
         if let Some(id) = given.or_else(generated) {

@@ -9,5 +9,5 @@ pub mod response;
 /// Gzip, joined from parts.
 pub mod deflated;
 
-/// A Status in protobuf.
+/// What is answered in protobuf.
 pub mod protobuf;

@@ -1,6 +1,14 @@
-//! A Status in protobuf, for clients that take nothing else: a CRD's errors come so too.
+//! What is answered in protobuf: a Status, metadata, discovery, OpenAPI v2. Custom resources have none.
 //!
 //! Sources: k8s.io/apimachinery/pkg/runtime/generated.proto, pkg/apis/meta/v1/generated.proto.
+
+/// Metadata and discovery.
+pub mod meta;
+
+/// OpenAPI v2.
+pub mod openapi_v2;
+
+mod wire;
 
 use prost::Message;
 use serde_json::Value;
@@ -110,9 +118,14 @@ pub fn status(status: &Value) -> Vec<u8> {
         }),
         code: number(&status["code"]),
     };
+    enveloped("v1", "Status", message.encode_to_vec())
+}
+
+/// A message behind what says of which kind it is.
+fn enveloped(api_version: &str, kind: &str, message: Vec<u8>) -> Vec<u8> {
     let envelope = Unknown {
-        type_meta: Some(TypeMeta { api_version: Some("v1".to_owned()), kind: Some("Status".to_owned()) }),
-        raw: Some(message.encode_to_vec()),
+        type_meta: Some(TypeMeta { api_version: Some(api_version.to_owned()), kind: Some(kind.to_owned()) }),
+        raw: Some(message),
         content_encoding: Some(String::new()),
         content_type: Some(String::new()),
     };

@@ -3,22 +3,28 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use serde_json::json;
 
+use super::represent;
 use crate::{
-    encode::{response, status::ApiError},
+    encode::{protobuf::openapi_v2, response, status::ApiError},
     registry::{
         Snapshot,
-        discovery::{AGGREGATED, DiscoveryDocument},
-        openapi::OpenApiDocument,
+        discovery::DiscoveryDocument,
+        openapi::{OpenApiDocument, Writing},
         snapshot::Sync,
     },
+    request::{As, Expected, Format, MEDIA_TYPES, NegotiationError, Pretty, Representation, most_wanted, names_one},
     server::Body,
+    storage::host::tree,
 };
 
-/// The media type of OpenAPI v3 in protobuf, which we do not make.
-const OPENAPI_V3_PROTOBUF: &str = "application/com.github.proto-openapi.spec.v3";
+/// The media type of most documents.
+const JSON: &str = "application/json";
+
+/// What OpenAPI v2 is offered as.
+const OPENAPI_V2: [&str; 3] = [JSON, openapi_v2::MEDIA_TYPE_ASKED, openapi_v2::MEDIA_TYPE];
 
 /// Answers a path that is no resource.
 ///
@@ -34,32 +40,44 @@ pub async fn run(
     if method != Method::GET && method != Method::HEAD {
         return Err(ApiError::MethodNotAllowed);
     }
-    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let accept = text(headers, header::ACCEPT);
     match path.trim_end_matches('/') {
-        "/version" => Ok(raw_json(&version())),
-        "/openapi/v2" => match snapshot.sync {
-            Sync::Pending => Err(starting()),
-            Sync::Done => match snapshot.openapi.v2() {
-                Some(document) => Ok(made(document, headers).await),
-                None => Err(starting()),
-            },
+        "/version" => {
+            named_one(accept, &[JSON])?;
+            Ok(raw_json(&version()))
+        }
+        "/openapi/v2" => match (snapshot.sync, snapshot.openapi.v2()) {
+            (Sync::Pending, _) | (_, None) => Err(starting()),
+            (Sync::Done, Some(document)) => Ok(openapi_v2(document, headers).await),
         },
         "/openapi/v3" => match snapshot.openapi.index() {
             None => Err(starting()),
-            Some(index) => Ok(response::answer(StatusCode::OK, "application/json", index.body.clone())),
+            Some(index) => Ok(response::answer(StatusCode::OK, JSON, index.body.clone())),
         },
         path => {
             if let Some(group_version) = path.strip_prefix("/openapi/v3/") {
-                return openapi_v3(snapshot, group_version, query, accept, headers).await;
+                return openapi_v3(snapshot, group_version, query, headers).await;
             }
             // The list of groups is always answered: to aggregators a failure here means that every group is gone.
             match snapshot.discovery.get(path) {
-                Some(document) => Ok(discovery(document, accept, headers)),
+                Some(document) => discovery(document, path, query, headers),
                 None if snapshot.sync == Sync::Pending => Err(starting()),
                 None => Err(ApiError::NoSuchPath),
             }
         }
     }
+}
+
+fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+/// Refuses as go-restful does, which kube-apiserver serves its own paths with.
+fn named_one(accept: Option<&str>, offered: &[&str]) -> Result<(), ApiError> {
+    if names_one(accept, offered) {
+        return Ok(());
+    }
+    Err(ApiError::NotAcceptable(format!("406: Not Acceptable\n\nAvailable representations: {}", offered.join(", "))))
 }
 
 /// The answer before the definitions have been read once.
@@ -128,16 +146,39 @@ fn version() -> serde_json::Value {
     })
 }
 
-fn discovery(document: &DiscoveryDocument, accept: &str, headers: &HeaderMap) -> Response<Body> {
-    let wants_aggregated = accept.split(',').any(|media| {
-        media.contains("g=apidiscovery.k8s.io") && media.contains("v=v2;") | media.trim().ends_with("v=v2")
-    });
-    match document.aggregated() {
-        Some(aggregated) if wants_aggregated => {
-            let known = is_known(&aggregated.hash, headers);
-            tagged(&aggregated.hash, (!known).then(|| aggregated.body.clone()), AGGREGATED)
+fn discovery(
+    document: &DiscoveryDocument,
+    path: &str,
+    query: Option<&str>,
+    headers: &HeaderMap,
+) -> Result<Response<Body>, ApiError> {
+    let accept = text(headers, header::ACCEPT);
+    if path == "/api" || path.starts_with("/api/") {
+        named_one(accept, &MEDIA_TYPES)?;
+    }
+    let expected = if document.aggregated().is_some() { Expected::Discovery } else { Expected::PlainDiscovery };
+    let chosen = Representation::negotiate(accept, query, text(headers, header::USER_AGENT), expected);
+    let representation = chosen.map_err(|error| match error {
+        NegotiationError::AtLast(error) | NegotiationError::NotAcceptable(error) => {
+            ApiError::NotAcceptable(error.message)
         }
-        _ => response::answer(StatusCode::OK, "application/json", document.legacy().body.clone()),
+        NegotiationError::BadRequest(error) => ApiError::BadRequest(error.message),
+    })?;
+    let aggregated = document.aggregated().filter(|_| representation.as_ == As::AggregatedDiscovery);
+    let body = |json: &Bytes| match representation.format {
+        Format::Json { pretty: Pretty::No } => Ok(json.clone()),
+        _ => match tree(json) {
+            Some(document) => represent::encode(&representation, &document),
+            None => Err(ApiError::Internal("a discovery document cannot be read".to_owned())),
+        },
+    };
+    match aggregated {
+        Some(aggregated) => {
+            let known = is_known(&aggregated.hash, headers);
+            let body = if known { None } else { Some(body(&aggregated.body)?) };
+            Ok(tagged(&aggregated.hash, body, representation.content_type()))
+        }
+        None => Ok(response::answer(StatusCode::OK, representation.content_type(), body(&document.legacy().body)?)),
     }
 }
 
@@ -160,15 +201,21 @@ fn tagged(hash: &str, body: Option<Bytes>, content_type: &str) -> Response<Body>
 }
 
 /// A document of OpenAPI; it is made now if nobody asked for it before, beside the requests of others.
-async fn made(document: &Arc<OpenApiDocument>, headers: &HeaderMap) -> Response<Body> {
+async fn made(
+    document: &Arc<OpenApiDocument>,
+    writing: Writing,
+    content_type: &str,
+    headers: &HeaderMap,
+) -> Response<Body> {
     if is_known(document.hash(), headers) {
-        return tagged(document.hash(), None, "application/json");
+        return tagged(document.hash(), None, content_type);
     }
     let accept_encoding = headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
     let gzip = response::takes_gzip(accept_encoding);
     let making = Arc::clone(document);
-    let body = tokio::task::spawn_blocking(move || if gzip { making.gzipped() } else { making.body() }).await;
-    let mut answer = tagged(document.hash(), Some(body.unwrap_or_default()), "application/json");
+    let body =
+        tokio::task::spawn_blocking(move || if gzip { making.gzipped(writing) } else { making.body(writing) }).await;
+    let mut answer = tagged(document.hash(), Some(body.unwrap_or_default()), content_type);
     if gzip {
         answer.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
@@ -176,29 +223,39 @@ async fn made(document: &Arc<OpenApiDocument>, headers: &HeaderMap) -> Response<
     answer
 }
 
+/// What kube-openapi answers where it has nothing: a code alone.
+fn nothing(code: StatusCode) -> Response<Body> {
+    let mut answer = Response::new(response::full(Bytes::new()));
+    *answer.status_mut() = code;
+    answer.headers_mut().insert(header::VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
+    answer
+}
+
+/// Not to be kept: it says what kinds there are, to those who may know.
+async fn openapi_v2(document: &Arc<OpenApiDocument>, headers: &HeaderMap) -> Response<Body> {
+    let mut answer = match most_wanted(text(headers, header::ACCEPT), &OPENAPI_V2) {
+        None => return nothing(StatusCode::NOT_ACCEPTABLE),
+        Some(0) => made(document, Writing::Json, JSON, headers).await,
+        Some(_) => made(document, Writing::Protobuf, openapi_v2::MEDIA_TYPE, headers).await,
+    };
+    answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache, private"));
+    answer
+}
+
 async fn openapi_v3(
     snapshot: &Snapshot,
     group_version: &str,
     query: Option<&str>,
-    accept: &str,
     headers: &HeaderMap,
 ) -> Result<Response<Body>, ApiError> {
     if snapshot.sync == Sync::Pending {
         return Err(starting());
     }
-    let document = snapshot.openapi.v3(group_version).ok_or(ApiError::NoSuchPath)?;
-    let acceptable = accept.is_empty()
-        || accept.split(',').any(|media| {
-            let media = media.split(';').next().unwrap_or_default().trim();
-            matches!(media, "application/json" | "application/*" | "*/*")
-        });
-    if !acceptable {
-        let wanted = if accept.contains(OPENAPI_V3_PROTOBUF) { "protobuf is not served; " } else { "" };
-        return Err(ApiError::NotAcceptable(format!(
-            "{wanted}only the following media types are accepted: application/json"
-        )));
+    let Some(document) = snapshot.openapi.v3(group_version) else { return Ok(nothing(StatusCode::NOT_FOUND)) };
+    if most_wanted(text(headers, header::ACCEPT), &[JSON]).is_none() {
+        return Ok(nothing(StatusCode::NOT_ACCEPTABLE));
     }
-    let mut answer = made(document, headers).await;
+    let mut answer = made(document, Writing::Json, JSON, headers).await;
     let hash = query.and_then(|query| query.split('&').find_map(|part| part.strip_prefix("hash=")));
     // An outdated hash is answered with the present document, but not to be kept: a redirect would break aggregators.
     if hash.is_some_and(|hash| hash.eq_ignore_ascii_case(document.hash())) {

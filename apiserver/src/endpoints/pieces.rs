@@ -46,7 +46,7 @@ impl Pieces {
     pub fn new(projection: &Projection, items: Vec<Item>, meta: &ListMeta, coding: Coding) -> Self {
         let (kind, version) = (projection.kind(), &projection.version().name);
         let begin = format!("{{\"apiVersion\":{},\"items\":[", json!(kind.api_version(version)));
-        let end = format!("],\"kind\":{},\"metadata\":{}}}\n", json!(kind.names.list_kind), meta.to_value());
+        let end = format!("],\"kind\":{},\"metadata\":{}}}\n", json!(kind.names.list_kind), meta.of_resources(kind));
         let mut piece = Vec::new();
         let file = match coding {
             Coding::Identity => None,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use jiff::Timestamp;
 use kindsmith_schema::{
+    kind::Kind,
     table::{self, Columns, Headers},
     yaml,
 };
@@ -12,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::pieces::{Coding, Pieces};
 use crate::{
-    encode::status::ApiError,
+    encode::{protobuf, status::ApiError},
     request::{As, Format, IncludeObject, MetaVersion, Pretty, Representation},
     storage::{cache::Entry, host::tree, projection::Projection},
 };
@@ -81,6 +82,16 @@ pub struct ListMeta {
 }
 
 impl ListMeta {
+    /// That of a list of custom resources, which has the token also where no page follows: they are no types of Go, and
+    /// nothing leaves it out.
+    pub(super) fn of_resources(&self, kind: &Kind) -> Value {
+        let mut meta = self.to_value();
+        if self.continue_token.is_none() && !kind.group.is_empty() {
+            meta["continue"] = json!("");
+        }
+        meta
+    }
+
     pub(super) fn to_value(&self) -> Value {
         let mut meta = json!({"resourceVersion": self.resource_version});
         if let Some(token) = &self.continue_token {
@@ -93,7 +104,12 @@ impl ListMeta {
     }
 }
 
-fn encode(representation: &Representation, value: &Value) -> Result<Bytes, ApiError> {
+/// A value as the client takes it.
+///
+/// # Errors
+/// When it cannot be encoded, which is a fault of ours.
+pub(super) fn encode(representation: &Representation, value: &Value) -> Result<Bytes, ApiError> {
+    let failed = |error: &dyn std::fmt::Display| ApiError::Internal(format!("the answer cannot be encoded: {error}"));
     match representation.format {
         Format::Json { pretty: Pretty::No } => Ok(Bytes::from(value.to_string())),
         Format::Json { pretty: Pretty::Yes } => {
@@ -103,6 +119,10 @@ fn encode(representation: &Representation, value: &Value) -> Result<Bytes, ApiEr
             Ok(Bytes::from(text))
         }
         Format::Yaml => Ok(Bytes::from(yaml::write(value))),
+        Format::Protobuf => match protobuf::meta::document(value) {
+            Some(bytes) => Ok(Bytes::from(bytes)),
+            None => Err(failed(&"it has no protobuf")),
+        },
     }
 }
 
@@ -192,7 +212,7 @@ pub fn list(
         (As::Object | As::AggregatedDiscovery, _) => {
             let items = trees(items)?;
             let list = json!({"apiVersion": api_version, "kind": kind.names.list_kind, "items": items,
-                "metadata": meta.to_value()});
+                "metadata": meta.of_resources(kind)});
             encode(representation, &list)
         }
         (As::PartialMetadata { version } | As::PartialMetadataList { version }, _) => {

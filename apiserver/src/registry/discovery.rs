@@ -13,9 +13,6 @@ use serde_json::{Value, json, value::RawValue};
 
 use super::snapshot::{Document, Group};
 
-/// The media type of aggregated discovery.
-pub const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
-
 /// A document that is made when it is first asked for.
 type MadeOnce = LazyLock<Document, Box<dyn FnOnce() -> Document + Send>>;
 

@@ -8,7 +8,7 @@ use std::{
     collections::{BTreeMap, HashSet},
     fmt::Write as _,
     io::Read as _,
-    sync::{Arc, LazyLock, OnceLock},
+    sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError, Weak},
 };
 
 use bytes::Bytes;
@@ -25,7 +25,10 @@ use super::{
     published::{OpenApiParts, Published, members, publishable},
     snapshot::{Document, Group},
 };
-use crate::encode::deflated::{self, Part};
+use crate::encode::{
+    deflated::{self, Part},
+    protobuf::openapi_v2,
+};
 
 /// All OpenAPI documents.
 #[derive(Default)]
@@ -40,8 +43,49 @@ pub struct OpenApiDocument {
     hash: Arc<str>,
     form: Form,
     kinds: Vec<Arc<Published>>,
+    json: Made,
+    protobuf: Made,
+}
+
+/// How a document is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Writing {
+    /// As JSON.
+    Json,
+    /// In protobuf; v2 alone.
+    Protobuf,
+}
+
+/// A document that was made.
+struct Made {
     /// As most clients take it; of a thousand kinds it is a tenth of the whole.
     gzipped: OnceLock<Bytes>,
+    /// As it is, while anybody is being answered with it: however many ask, and however slowly they read, it is there once.
+    whole: Mutex<Weak<[u8]>>,
+}
+
+impl Default for Made {
+    fn default() -> Self {
+        let nobody: Weak<[u8]> = Weak::<[u8; 0]>::new();
+        Self { gzipped: OnceLock::new(), whole: Mutex::new(nobody) }
+    }
+}
+
+impl Made {
+    fn whole(&self, gzipped: &[u8]) -> Bytes {
+        // Whoever comes while it is made waits for it, and does not make it a second time.
+        let mut held = self.whole.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(whole) = held.upgrade() {
+            return Bytes::from_owner(whole);
+        }
+        let mut whole = Vec::new();
+        if let Err(error) = GzDecoder::new(gzipped).read_to_end(&mut whole) {
+            tracing::error!(%error, "a document that was compressed here cannot be read");
+        }
+        let whole: Arc<[u8]> = whole.into();
+        *held = Arc::downgrade(&whole);
+        Bytes::from_owner(whole)
+    }
 }
 
 enum Form {
@@ -61,7 +105,7 @@ impl OpenApiDocument {
         if let Form::V3 { version } = &form {
             let _ = write!(made_of, "\n{version}");
         }
-        Self { hash: hash(made_of.as_bytes()), form, kinds, gzipped: OnceLock::new() }
+        Self { hash: hash(made_of.as_bytes()), form, kinds, json: Made::default(), protobuf: Made::default() }
     }
 
     /// Upper-case hexadecimal, as long as the SHA-512 of a body.
@@ -72,18 +116,30 @@ impl OpenApiDocument {
 
     /// The document, compressed with gzip. Making it takes a while.
     #[must_use]
-    pub fn gzipped(&self) -> Bytes {
-        self.gzipped.get_or_init(|| Bytes::from(self.make())).clone()
+    pub fn gzipped(&self, writing: Writing) -> Bytes {
+        let (made, make): (_, fn(&Self) -> Vec<u8>) = match writing {
+            Writing::Json => (&self.json, Self::make),
+            Writing::Protobuf => (&self.protobuf, Self::make_protobuf),
+        };
+        made.gzipped.get_or_init(|| Bytes::from(make(self))).clone()
     }
 
     /// The document as it is. Making it takes a while.
     #[must_use]
-    pub fn body(&self) -> Bytes {
-        let mut body = Vec::new();
-        if let Err(error) = GzDecoder::new(self.gzipped().as_ref()).read_to_end(&mut body) {
-            tracing::error!(%error, "a document that was compressed here cannot be read");
+    pub fn body(&self, writing: Writing) -> Bytes {
+        let gzipped = self.gzipped(writing);
+        match writing {
+            Writing::Json => self.json.whole(&gzipped),
+            Writing::Protobuf => self.protobuf.whole(&gzipped),
         }
-        Bytes::from(body)
+    }
+
+    /// Pieces that follow each other are one message.
+    fn make_protobuf(&self) -> Vec<u8> {
+        let Frame { models, info, parameters, version } = self.frame();
+        let frame = json!({"swagger": version, "info": info, "definitions": models, "parameters": parameters});
+        let frame = Part::of(openapi_v2::piece(&frame));
+        deflated::gzip([&frame].into_iter().chain(self.kinds.iter().flat_map(|kind| kind.v2_protobuf())))
     }
 
     fn make(&self) -> Vec<u8> {
@@ -282,11 +338,25 @@ mod tests {
             let published: Vec<Arc<Published>> = kinds.iter().map(|kind| Arc::new(Published::of(kind))).collect();
             let publishable: Vec<_> =
                 kinds.iter().map(|kind| super::super::published::publishable(kind, &kind.versions[0])).collect();
-            let read = |document: &OpenApiDocument| serde_json::from_slice::<Value>(&document.body()).unwrap();
+            let read =
+                |document: &OpenApiDocument| serde_json::from_slice::<Value>(&document.body(Writing::Json)).unwrap();
             let v3 = OpenApiDocument::new(Form::V3 { version: "v1".to_owned() }, published.clone());
             assert_eq!(read(&v3), openapi::v3_document("apps.example.com", "v1", &publishable));
             let v2 = OpenApiDocument::new(Form::V2, published);
             assert_eq!(read(&v2), openapi::v2_document(&publishable));
+        }
+    }
+
+    #[test]
+    fn a_document_is_there_once_while_anybody_reads_it() {
+        let published = vec![Arc::new(Published::of(&kind("lions")))];
+        let document = OpenApiDocument::new(Form::V2, published);
+        for writing in [Writing::Json, Writing::Protobuf] {
+            let (one, other) = (document.body(writing), document.body(writing));
+            assert!(!one.is_empty() && one.as_ptr() == other.as_ptr(), "{writing:?} is there twice");
+            drop((one, other));
+            let made = if writing == Writing::Json { &document.json } else { &document.protobuf };
+            assert!(made.whole.lock().unwrap().upgrade().is_none(), "nobody reads {writing:?}, and it is there");
         }
     }
 

@@ -16,7 +16,7 @@ use kindsmith_schema::{
 use serde_json::{Value, json, value::RawValue};
 use sha2::{Digest as _, Sha256};
 
-use crate::encode::deflated::Part;
+use crate::encode::{deflated::Part, protobuf::openapi_v2};
 
 /// What can be done with a resource, in the order in which kube-apiserver lists it for a CustomResourceDefinition.
 const VERBS: [&str; 8] = ["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"];
@@ -41,6 +41,7 @@ pub(super) struct PublishedVersion {
     /// Its entry in aggregated discovery.
     pub aggregated: Option<Box<RawValue>>,
     v2: OnceLock<OpenApiParts>,
+    v2_protobuf: OnceLock<Part>,
     v3: OnceLock<OpenApiParts>,
 }
 
@@ -61,6 +62,7 @@ impl Published {
             legacy: legacy(kind, version).iter().filter_map(raw).collect(),
             aggregated: raw(&entry(kind, version)),
             v2: OnceLock::new(),
+            v2_protobuf: OnceLock::new(),
             v3: OnceLock::new(),
         });
         Self { kind: Arc::clone(kind), versions: versions.collect() }
@@ -92,6 +94,22 @@ impl Published {
                 let publishable = self.publishable(version);
                 let whole = openapi::v2_document(std::slice::from_ref(&publishable));
                 OpenApiParts::new(&publishable, &whole["definitions"], &whole["paths"])
+            })
+        })
+    }
+
+    /// What OpenAPI v2 says of each version, as pieces of a document in protobuf.
+    pub(super) fn v2_protobuf(&self) -> impl Iterator<Item = &Part> + '_ {
+        self.versions.iter().map(|version| {
+            version.v2_protobuf.get_or_init(|| {
+                let publishable = self.publishable(version);
+                let mut whole = openapi::v2_document(std::slice::from_ref(&publishable));
+                let own = publishable.models();
+                if let Some(models) = whole["definitions"].as_object_mut() {
+                    models.retain(|name, _| own.iter().any(|own| own == name));
+                }
+                let mut take = |member: &str| whole.get_mut(member).map(Value::take).unwrap_or_default();
+                Part::of(openapi_v2::piece(&json!({"definitions": take("definitions"), "paths": take("paths")})))
             })
         })
     }

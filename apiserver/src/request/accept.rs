@@ -63,6 +63,29 @@ impl<'a> Clause<'a> {
     }
 }
 
+/// Which of some media types is wanted most, by its place among them; the first one where the client says nothing.
+///
+/// Source: k8s.io/kube-openapi/pkg/handler/handler.go.
+#[must_use]
+pub fn most_wanted(accept: Option<&str>, offered: &[&str]) -> Option<usize> {
+    let Some(accept) = accept.filter(|accept| !accept.is_empty()) else { return Some(0) };
+    let accepts =
+        |clause: &Clause<'_>, offer: &str| offer.split_once('/').is_some_and(|(main, sub)| clause.accepts(main, sub));
+    Clause::parse_all(accept).iter().find_map(|clause| offered.iter().position(|offer| accepts(clause, offer)))
+}
+
+/// Whether one of some media types is named, or any is taken: go-restful knows no other wildcard.
+///
+/// Source: github.com/emicklei/go-restful/v3/route.go (matchesAccept).
+#[must_use]
+pub fn names_one(accept: Option<&str>, offered: &[&str]) -> bool {
+    let Some(accept) = accept.filter(|accept| !accept.is_empty()) else { return true };
+    accept.split(',').take(ACCEPT_CLAUSES_MAX).any(|clause| {
+        let named = clause.split(';').next().unwrap_or_default().trim();
+        named == "*/*" || offered.contains(&named)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -83,6 +106,26 @@ mod tests {
         assert_eq!(brief("a, a/, a/b/c, ,x/y;=;q;q=z"), ["x/y"]);
         let clauses = Clause::parse_all("a/b; as=T ;v=1;v=2;c=d=e");
         assert_eq!(clauses[0].parameters, BTreeMap::from([("as", "T"), ("v", "2")]));
+    }
+
+    #[test]
+    fn what_is_wanted_most_is_found_among_what_is_offered() {
+        let offered = ["application/json", "application/x"];
+        let wanted = |accept| most_wanted(Some(accept), &offered);
+        assert_eq!(most_wanted(None, &offered), Some(0));
+        assert_eq!((wanted(""), wanted("*/*"), wanted("application/*")), (Some(0), Some(0), Some(0)));
+        assert_eq!(
+            (wanted("application/x, application/json"), wanted("application/json;q=0.1,application/x")),
+            (Some(1), Some(1))
+        );
+        assert_eq!((wanted("text/*"), wanted("application/yaml")), (None, None));
+    }
+
+    #[test]
+    fn where_types_go_by_name_only_any_is_a_wildcard() {
+        let names = |accept| names_one(Some(accept), &["application/json"]);
+        assert!(names("") && names("*/*") && names("text/html, application/json;v=v2") && names_one(None, &[]));
+        assert!(!names("application/*") && !names("text/*") && !names("application/yaml"));
     }
 
     #[test]

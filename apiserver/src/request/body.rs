@@ -8,8 +8,7 @@ use kindsmith_schema::{
 use super::error::UnsupportedMediaType;
 
 /// The media types that Kubernetes names for objects of custom kinds (apiextensions customresource_handler.go).
-pub(super) const MEDIA_TYPES: [&str; 3] =
-    ["application/json", "application/yaml", "application/vnd.kubernetes.protobuf"];
+pub const MEDIA_TYPES: [&str; 3] = ["application/json", "application/yaml", "application/vnd.kubernetes.protobuf"];
 
 /// How an object in a body is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

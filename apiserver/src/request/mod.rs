@@ -31,8 +31,8 @@ mod status_format;
 mod target;
 mod write_options;
 
-pub use accept::ACCEPT_CLAUSES_MAX;
-pub use body::{BodyFormat, PatchType};
+pub use accept::{ACCEPT_CLAUSES_MAX, most_wanted, names_one};
+pub use body::{BodyFormat, MEDIA_TYPES, PatchType};
 pub use continue_token::{ContinueRevision, ContinueToken};
 pub use deadline::request_deadline;
 pub use delete_options::{Deferred, DeleteOptions, Propagation, Unreadable};

@@ -1,7 +1,7 @@
 //! How an answer is written: format and shape from Accept, query and User-Agent.
 //!
 //! Follows apiserver pkg/endpoints/handlers/{negotiation/negotiate,rest,response,watch}.go and, for discovery,
-//! pkg/endpoints/discovery/aggregated. Protobuf is never chosen: no shape of a custom kind needs it.
+//! pkg/endpoints/discovery/aggregated. Protobuf is chosen for what is no custom resource: metadata alone, and discovery.
 
 use super::accept::Clause;
 use super::body::MEDIA_TYPES;
@@ -17,8 +17,10 @@ pub enum Expected {
     List,
     /// Events of one object each.
     Watch,
-    /// A discovery document.
+    /// A discovery document that there is in both forms.
     Discovery,
+    /// A discovery document of one group or one version.
+    PlainDiscovery,
 }
 
 /// Whether JSON is indented for people.
@@ -40,6 +42,8 @@ pub enum Format {
     },
     /// YAML.
     Yaml,
+    /// Protobuf; only metadata and discovery.
+    Protobuf,
 }
 
 /// The version of a meta.k8s.io kind.
@@ -125,6 +129,7 @@ impl Representation {
                 return Err(NegotiationError::AtLast(NotAcceptable::accepting(&streams)));
             }
             Media::Yaml => Format::Yaml,
+            Media::Protobuf => Format::Protobuf,
             Media::Json => Format::Json { pretty: pretty(&choice, &query, user_agent, expected) },
         };
         Ok(Self { format, as_ })
@@ -147,6 +152,7 @@ impl Representation {
             }
             (Format::Json { .. }, _) => "application/json",
             (Format::Yaml, _) => "application/yaml",
+            (Format::Protobuf, _) => "application/vnd.kubernetes.protobuf",
         }
     }
 }
@@ -155,7 +161,11 @@ impl Representation {
 enum Media {
     Json,
     Yaml,
+    Protobuf,
 }
+
+/// In the order in which kube-apiserver's serializers are asked.
+const MEDIA: [Media; 3] = [Media::Json, Media::Yaml, Media::Protobuf];
 
 /// What the client wants the answer made into: `as`, `g` and `v`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -195,13 +205,16 @@ fn choose(accept: &str, expected: Expected) -> Result<Choice<'_>, NotAcceptable>
     }
     let rounds: &[Round] = match expected {
         Expected::Discovery => &[Round::AggregatedDiscovery, Round::PlainDiscovery],
+        Expected::PlainDiscovery => &[Round::PlainDiscovery],
         Expected::Object | Expected::List | Expected::Watch => &[Round::Resource],
     };
     let clauses = Clause::parse_all(accept);
     rounds
         .iter()
         .flat_map(|round| clauses.iter().map(move |clause| (round, clause)))
-        .flat_map(|(round, clause)| [Media::Json, Media::Yaml].map(|media| (*round, clause, media)))
+        .flat_map(|(round, clause)| MEDIA.map(|media| (*round, clause, media)))
+        // Events are not framed for protobuf.
+        .filter(|(_, _, media)| *media != Media::Protobuf || expected != Expected::Watch)
         .find_map(|(round, clause, media)| consider(clause, media, round))
         .ok_or_else(|| NotAcceptable::accepting(&MEDIA_TYPES))
 }
@@ -211,6 +224,7 @@ fn consider<'a>(clause: &Clause<'a>, media: Media, round: Round) -> Option<Choic
     let sub = match media {
         Media::Json => "json",
         Media::Yaml => "yaml",
+        Media::Protobuf => "vnd.kubernetes.protobuf",
     };
     if !clause.accepts("application", sub) {
         return None;
@@ -227,7 +241,18 @@ fn consider<'a>(clause: &Clause<'a>, media: Media, round: Round) -> Option<Choic
             _ => {}
         }
     }
-    allowed(choice.conversion, round).then_some(choice)
+    let possible = media != Media::Protobuf || has_protobuf(choice.conversion, round);
+    (possible && allowed(choice.conversion, round)).then_some(choice)
+}
+
+/// Whether there is protobuf of it: custom resources and Tables have none, and aggregated discovery has it in
+/// kube-apiserver alone.
+fn has_protobuf(conversion: Option<Conversion<'_>>, round: Round) -> bool {
+    match round {
+        Round::Resource => conversion.is_some_and(|to| to.kind.starts_with("PartialObjectMetadata")),
+        Round::PlainDiscovery => true,
+        Round::AggregatedDiscovery => false,
+    }
 }
 
 fn allowed(conversion: Option<Conversion<'_>>, round: Round) -> bool {
@@ -312,6 +337,7 @@ mod tests {
     use super::*;
 
     const JSON: Format = Format::Json { pretty: Pretty::No };
+    const PROTOBUF: Format = Format::Protobuf;
     const TABLE: As = As::Table { include_object: IncludeObject::Metadata, version: MetaVersion::V1 };
     const PROTOBUF_METADATA: &str = "application/vnd.kubernetes.protobuf;as=PartialObjectMetadataList;g=meta.k8s.io;\
                                      v=v1,application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,\
@@ -341,8 +367,10 @@ mod tests {
     #[case(KUBECTL, Expected::Watch, (JSON, TABLE))]
     #[case("application/yaml;as=Table;v=v1;g=meta.k8s.io", Expected::List, (Format::Yaml, TABLE))]
     #[case("application/json;as=Table;v=v2;g=meta.k8s.io,application/json", Expected::List, (JSON, As::Object))]
-    #[case(PROTOBUF_METADATA, Expected::List, (JSON, As::PartialMetadataList { version: MetaVersion::V1 }))]
+    #[case(PROTOBUF_METADATA, Expected::List, (PROTOBUF, As::PartialMetadataList { version: MetaVersion::V1 }))]
     #[case(PROTOBUF_METADATA, Expected::Watch, (JSON, As::Object))]
+    #[case("application/vnd.kubernetes.protobuf", Expected::PlainDiscovery, (PROTOBUF, As::Object))]
+    #[case("application/vnd.kubernetes.protobuf", Expected::Discovery, (PROTOBUF, As::Object))]
     #[case(
         "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1beta1",
         Expected::Watch,
@@ -369,6 +397,8 @@ mod tests {
     #[case("application/vnd.kubernetes.protobuf", Expected::Object, ONLY)]
     #[case("application/cbor", Expected::List, ONLY)]
     #[case("text/html", Expected::Discovery, ONLY)]
+    #[case(DISCOVERY, Expected::PlainDiscovery, ONLY)]
+    #[case("application/vnd.kubernetes.protobuf;as=Table;v=v1;g=meta.k8s.io", Expected::List, ONLY)]
     #[case("application/json;as=Table;v=v9;g=meta.k8s.io", Expected::List, ONLY)]
     #[case(DISCOVERY, Expected::List, ONLY)]
     #[case(

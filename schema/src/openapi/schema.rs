@@ -207,6 +207,7 @@ fn finish_v3(source: &Schema, out: &mut Schema) {
 
 /// What Swagger 2.0 cannot say is dropped, and what kubectl cannot read in it.
 fn finish_v2(source: &Schema, out: &mut Schema) {
+    out.remove("default");
     let preserves = out.contains_key(PRESERVE);
     let nullable = out.remove("nullable").is_some();
     if nullable {

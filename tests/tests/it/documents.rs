@@ -83,8 +83,6 @@ async fn documents_and_errors_are_those_of_a_kubernetes_api() -> Result<()> {
     ensure!(ready.body.contains("[+]registry ok") && ready.body.ends_with("readyz check passed\n"), "{}", ready.body);
     let redises = "/apis/apps.example.com/v1alpha1/namespaces/default/redises";
     for (path, accept, code, reason) in [
-        ("/apis/apps.example.com/v1alpha1/teapots".to_owned(), "*/*", 404, "NotFound"),
-        ("/apis/nothing.example.com".to_owned(), "*/*", 404, "NotFound"),
         (format!("{redises}/none"), "*/*", 404, "NotFound"),
         (redises.to_owned(), "application/xml", 406, "NotAcceptable"),
         (format!("{redises}?resourceVersion=x"), "*/*", 400, "BadRequest"),
@@ -102,7 +100,105 @@ async fn documents_and_errors_are_those_of_a_kubernetes_api() -> Result<()> {
     ensure!(refused.code == 406 && refused.body.starts_with("k8s\0"), "{} {:?}", refused.code, refused.body);
 
     let first = get(&client, "/apis/apps.example.com/v1alpha1/redises?limit=1", &[]).await?.json()?;
-    ensure!(first["kind"] == "RedisList" && first["metadata"].get("continue").is_none(), "the list is {first}");
+    ensure!(first["kind"] == "RedisList" && first["metadata"]["continue"] == "", "the list is {first}");
+    Ok(())
+}
+
+/// What kube-apiserver 1.37 answers for a CustomResourceDefinition's group, by path and Accept.
+#[tokio::test]
+async fn answers_come_in_a_representation_that_was_asked_for() -> Result<()> {
+    const JSON: &str = "application/json";
+    const YAML: &str = "application/yaml";
+    const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
+    const AGGREGATED_YAML: &str = "application/yaml;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+    const V2_ASKED: &str = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+    const V2: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
+    const V3_ASKED: &str = "application/com.github.proto-openapi.spec.v3@v1.0+protobuf";
+    const ONLY: &str = "only the following media types are accepted: application/json, application/yaml, \
+                        application/vnd.kubernetes.protobuf";
+    let dev = Dev::start(Vec::<String>::new()).await?;
+    let client = dev.client().await?;
+
+    let (group, version) = ("/apis/apps.example.com", "/apis/apps.example.com/v1alpha1");
+    let v3 = "/openapi/v3/apis/apps.example.com/v1alpha1";
+    for (paths, accept, code, content_type) in [
+        (vec!["/api", "/apis", group, version], "", 200, JSON),
+        (vec!["/api", "/apis", group, version], "*/*", 200, JSON),
+        (vec!["/api", "/apis", group, version], YAML, 200, YAML),
+        (vec!["/api", "/apis", group, version], PROTOBUF, 200, PROTOBUF),
+        (vec!["/api", "/apis", group, version], "text/html", 406, JSON),
+        (vec!["/api", "/apis", group, version], "application/cbor", 406, JSON),
+        (vec!["/apis", group, version], "application/*", 200, JSON),
+        (vec!["/api"], "application/*", 406, JSON),
+        (vec!["/api", "/apis"], AGGREGATED_YAML, 200, AGGREGATED_YAML),
+        (vec![group, version], AGGREGATED_YAML, 406, JSON),
+        (vec!["/version"], JSON, 200, JSON),
+        (vec!["/version"], YAML, 406, YAML),
+        (vec!["/version"], "application/*", 406, JSON),
+        (vec!["/version"], PROTOBUF, 406, PROTOBUF),
+        (vec!["/openapi/v2", v3], "*/*", 200, JSON),
+        (vec!["/openapi/v2", v3], "application/*", 200, JSON),
+        (vec!["/openapi/v2", v3], YAML, 406, ""),
+        (vec!["/openapi/v2", v3], "text/html", 406, ""),
+        (vec!["/openapi/v2"], V2_ASKED, 200, V2),
+        (vec!["/openapi/v2"], V2, 200, V2),
+        (vec![v3], V2, 406, ""),
+        (vec!["/openapi/v2"], V3_ASKED, 406, ""),
+        (vec!["/openapi/v3/apis/nothing.example.com/v1"], JSON, 404, ""),
+    ] {
+        for path in paths {
+            let answer = get(&client, path, &[("accept", accept)]).await?;
+            let found = (answer.code, answer.header("content-type"));
+            ensure!(found == (code, content_type), "{path} as {accept:?} gave {found:?} {:.300}", answer.body);
+            ensure!(content_type.is_empty() == answer.body.is_empty(), "{path} as {accept:?} has {:?}", answer.body);
+        }
+    }
+    let message = async |path: &str, accept: &str| -> Result<String> {
+        Ok(get(&client, path, &[("accept", accept)]).await?.json()?["message"].as_str().unwrap_or_default().to_owned())
+    };
+    ensure!(message(version, "text/html").await? == ONLY, "another text");
+    let named = "406: Not Acceptable\n\nAvailable representations: application/json";
+    ensure!(message("/version", "text/html").await? == named, "another text for /version");
+    let v2 = get(&client, "/openapi/v2", &[]).await?;
+    ensure!(v2.header("cache-control") == "no-cache, private", "it is {}", v2.header("cache-control"));
+
+    // Nobody knows these paths.
+    for path in
+        ["/nope", "/openapi", "/apis/nothing.example.com", "/apis/apps.example.com/v9", &format!("{version}/teapots")]
+    {
+        let answer = get(&client, path, &[]).await?;
+        let found = (answer.code, answer.header("content-type"), answer.body.as_str());
+        ensure!(found == (404, "text/plain; charset=utf-8", "404 page not found\n"), "{path} gave {found:?}");
+    }
+
+    // Metadata of custom resources has protobuf.
+    let redises = format!("{version}/redises");
+    for (shape, kind) in [("PartialObjectMetadataList", "PartialObjectMetadataList"), ("Table", "")] {
+        let accept = format!("{PROTOBUF};as={shape};g=meta.k8s.io;v=v1");
+        let answer = get(&client, &redises, &[("accept", &accept)]).await?;
+        let whole = answer.code == 200 && answer.body.starts_with("k8s\0") && answer.body.contains(kind);
+        ensure!(
+            if kind.is_empty() { answer.code == 406 } else { whole },
+            "{shape} gave {} {:?}",
+            answer.code,
+            answer.body
+        );
+    }
+    Ok(())
+}
+
+/// What kubectl asks OpenAPI v2 in protobuf for.
+#[tokio::test]
+async fn kubectl_reads_openapi_v2_in_protobuf() -> Result<()> {
+    let dev = Dev::start(Vec::<String>::new()).await?;
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": [
+        {"apiVersion": "apps.example.com/v1alpha1", "kind": "Redis", "metadata": {"name": "listed", "namespace": "default"},
+            "spec": {"size": "1Gi"}},
+    ]});
+    let created = dev.kubectl(["create", "-f", "-"]).stdin(&list.to_string()).ok().await?;
+    ensure!(created.contains("redis.apps.example.com/listed created"), "it said {created}");
+    let explained = dev.kubectl(["explain", "redises.spec.size", "--output=plaintext-openapiv2"]).ok().await?;
+    ensure!(explained.contains("size"), "it said {explained}");
     Ok(())
 }
 

@@ -57,6 +57,7 @@ fn success_format(representation: &Representation) -> StatusFormat {
     match representation.format {
         Format::Json { pretty } => StatusFormat::Json(pretty),
         Format::Yaml => StatusFormat::Yaml,
+        Format::Protobuf => StatusFormat::Protobuf,
     }
 }
 
