@@ -482,7 +482,7 @@ mod tests {
     #[test]
     fn finalizers_are_a_set_that_can_be_ordered() {
         let held = json!(["a/1", "b/2", "c/3"]);
-        assert_eq!(finalizers(&held, &json!({"finalizers": ["d/4", "a/1"]})), json!(["b/2", "c/3", "d/4", "a/1"]));
+        assert_eq!(finalizers(&held, &json!({"finalizers": ["d/4", "a/1"]})), json!(["d/4", "a/1", "b/2", "c/3"]));
         let gone = json!({"$deleteFromPrimitiveList/finalizers": ["b/2", "x/9"]});
         assert_eq!(finalizers(&held, &gone), json!(["a/1", "c/3"]));
         let order = json!({"$setElementOrder/finalizers": ["c/3", "a/1"]});

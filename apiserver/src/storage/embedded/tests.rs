@@ -303,12 +303,12 @@ async fn an_object_is_as_large_as_etcd_lets_it_be_however_it_grew() {
         object
     };
     let options = write(Persistence::Durable);
-    for (bytes, told) in [(1_572_900, large), (2_096_000, large), (2_097_200, too_large), (9_000_000, too_large)] {
+    for (bytes, told) in [(1_572_900, large), (2_096_000, large), (2_097_200, too_large), (2_500_000, too_large)] {
         let error = store.create(&resource(), filled(bytes), &options).await.unwrap_err();
         assert_eq!(code(&error), 500);
         assert!(error.to_string().contains(told), "{bytes}: {error}");
     }
-    store.create(&resource(), filled(9_000_000), &write(Persistence::DryRun)).await.unwrap();
+    store.create(&resource(), filled(2_500_000), &write(Persistence::DryRun)).await.unwrap();
     let held = create(&store, filled(1_572_000)).await;
     let mut next = held.clone();
     next["metadata"]["managedFields"] = json!([{"manager": "x".repeat(1000)}]);
