@@ -9,6 +9,29 @@ use serde_json::{Map, Value};
 /// How many bytes of JSON all `copy` operations of a patch may copy together.
 pub const COPIED_BYTES_MAX: usize = 3 * 1024 * 1024;
 
+/// How many items of lists all operations of a patch may move together: an item that comes or goes moves those behind it.
+/// It takes some hundredths of a second.
+pub const MOVED_ITEMS_MAX: usize = 16 * 1024 * 1024;
+
+/// What the operations of a patch have taken so far.
+#[derive(Default)]
+struct Taken {
+    copied_bytes: usize,
+    moved_items: usize,
+}
+
+impl Taken {
+    fn copy(&mut self, bytes: usize) -> Result<(), NotApplicable> {
+        self.copied_bytes = self.copied_bytes.saturating_add(bytes);
+        if self.copied_bytes > COPIED_BYTES_MAX { Err(NotApplicable) } else { Ok(()) }
+    }
+
+    fn move_items(&mut self, items: usize) -> Result<(), NotApplicable> {
+        self.moved_items = self.moved_items.saturating_add(items);
+        if self.moved_items > MOVED_ITEMS_MAX { Err(NotApplicable) } else { Ok(()) }
+    }
+}
+
 /// Why a patch does not apply. kube-apiserver does not tell its clients, so there are no details.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the JSON patch does not apply")]
@@ -19,9 +42,9 @@ pub struct NotApplicable;
 /// # Errors
 /// One of them cannot be done. `document` is then somewhere in between.
 pub fn apply(document: &mut Value, operations: &[Map<String, Value>]) -> Result<(), NotApplicable> {
-    let mut copied_bytes = 0;
+    let mut taken = Taken::default();
     for operation in operations {
-        apply_one(document, operation, &mut copied_bytes)?;
+        apply_one(document, operation, &mut taken)?;
     }
     Ok(())
 }
@@ -84,30 +107,23 @@ fn unescaped(step: &str) -> String {
     step.replace("~1", "/").replace("~0", "~")
 }
 
-fn apply_one(
-    document: &mut Value,
-    operation: &Map<String, Value>,
-    copied_bytes: &mut usize,
-) -> Result<(), NotApplicable> {
+fn apply_one(document: &mut Value, operation: &Map<String, Value>, taken: &mut Taken) -> Result<(), NotApplicable> {
     let text = |member: &str| operation.get(member).and_then(Value::as_str);
     let path = text("path").ok_or(NotApplicable);
     let from = text("from").ok_or(NotApplicable);
     let value = || operation.get("value").cloned().unwrap_or_default();
     match text("op").unwrap_or_default() {
-        "add" => add(document, path?, value()),
-        "remove" => remove(document, path?).map(drop),
+        "add" => add(document, path?, value(), taken),
+        "remove" => remove(document, path?, taken).map(drop),
         "replace" => replace(document, path?, value()),
         "move" => {
-            let moved = remove(document, from?)?;
-            add(document, path?, moved)
+            let moved = remove(document, from?, taken)?;
+            add(document, path?, moved, taken)
         }
         "copy" => {
             let copied = get(document, from?)?.cloned().unwrap_or_default();
-            *copied_bytes += copied.to_string().len();
-            if *copied_bytes > COPIED_BYTES_MAX {
-                return Err(NotApplicable);
-            }
-            add(document, path?, copied)
+            taken.copy(copied.to_string().len())?;
+            add(document, path?, copied, taken)
         }
         "test" => test(document, path?, operation.get("value")),
         _ => Err(NotApplicable),
@@ -149,11 +165,12 @@ fn get<'a>(document: &'a mut Value, path: &str) -> Result<Option<&'a Value>, Not
     }
 }
 
-fn add(document: &mut Value, path: &str, value: Value) -> Result<(), NotApplicable> {
+fn add(document: &mut Value, path: &str, value: Value, taken: &mut Taken) -> Result<(), NotApplicable> {
     match find(document, path)? {
         (Value::Array(items), last) if last == "-" => items.push(value),
         (Value::Array(items), last) => {
             let index = index(&last, items.len() + 1)?;
+            taken.move_items(items.len() - index)?;
             items.insert(index, value);
         }
         (Value::Object(members), last) => drop(members.insert(last, value)),
@@ -162,10 +179,11 @@ fn add(document: &mut Value, path: &str, value: Value) -> Result<(), NotApplicab
     Ok(())
 }
 
-fn remove(document: &mut Value, path: &str) -> Result<Value, NotApplicable> {
+fn remove(document: &mut Value, path: &str, taken: &mut Taken) -> Result<Value, NotApplicable> {
     match find(document, path)? {
         (Value::Array(items), last) => {
             let index = index(&last, items.len())?;
+            taken.move_items(items.len() - index)?;
             Ok(items.remove(index))
         }
         (Value::Object(members), last) => members.remove(&last).ok_or(NotApplicable),
@@ -236,6 +254,21 @@ mod tests {
     #[case::no_path(json!({"op": "add", "value": 1}), None)]
     fn one_operation(#[case] operation: Value, #[case] expected: Option<Value>) {
         assert_eq!(patched(json!({"a": [1, 2]}), json!([operation])), expected);
+    }
+
+    #[test]
+    fn items_cannot_be_moved_without_bound() {
+        let put = json!({"op": "add", "path": "/zz", "value": vec![0; 100_000]});
+        let insert = json!({"op": "add", "path": "/zz/0", "value": 1});
+        let take = json!({"op": "remove", "path": "/zz/0"});
+        let shift = json!({"op": "move", "from": "/zz/0", "path": "/zz/-"});
+        for moving in [insert, take, shift] {
+            let mut operations = vec![put.clone()];
+            operations.extend(vec![moving.clone(); 150]);
+            assert!(patched(json!({}), Value::Array(operations.clone())).is_some(), "{moving}");
+            operations.extend(vec![moving.clone(); 150]);
+            assert_eq!(patched(json!({}), Value::Array(operations)), None, "{moving}");
+        }
     }
 
     #[test]
