@@ -166,6 +166,10 @@ async fn answer(client: &Client, ask: &Ask) -> Result<Value> {
         .collect();
     let body = answer.into_body().collect_bytes().await?;
     let mut body: Value = serde_json::from_slice(&body).unwrap_or_else(|_| json!(String::from_utf8_lossy(&body)));
+    if code >= 400 {
+        // Texts of refusals are those of a custom resource here: see docs/differences.md.
+        body = json!({"reason": body["reason"]});
+    }
     let mut own = Vec::new();
     mask(&mut body, &mut own);
     let mut text = json!({"code": code, "warnings": warnings, "body": body}).to_string();

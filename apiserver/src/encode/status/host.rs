@@ -34,7 +34,10 @@ impl ApiError {
             }
             HostError::Malformed(text) => return Self::Internal(text),
         };
-        let about_namespace = status.details.as_ref().is_some_and(|details| details.kind == "namespaces");
+        // Of a namespace that is asked for itself, the host speaks as of any object.
+        let is_namespace = named.group.is_empty() && named.resource == "namespaces";
+        let about_namespace =
+            !is_namespace && status.details.as_ref().is_some_and(|details| details.kind == "namespaces");
         match (status.code, status.reason.as_str()) {
             (404, _) if !about_namespace => Self::NotFound(named.clone()),
             (409, "AlreadyExists") if status.message.starts_with("object is being deleted: ") => {
