@@ -15,6 +15,9 @@ pub mod chain;
 /// What is asked: path, query, media types and options as typed values, parsed before anyone asks which kind it is.
 pub mod request;
 
+/// What the cluster answered to reviews.
+mod review_cache;
+
 /// Who asks: front proxy, client certificate, bearer token.
 pub mod authn;
 

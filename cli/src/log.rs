@@ -9,6 +9,7 @@ use std::{
     io::{self, IsTerminal as _},
 };
 
+use kindsmith_schema::field::print::control_escape;
 use tracing_subscriber::{
     EnvFilter,
     field::MakeExt as _,
@@ -59,28 +60,21 @@ struct Line<'w, W> {
 impl<W: fmt::Write> fmt::Write for Line<'_, W> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         for character in text.chars() {
-            // Quotes and backslashes are as they were: most values that have them are quoted already.
-            let kept = matches!(character, '"' | '\'' | '\\') || character == character_shown(character);
-            let bytes = if kept { character.len_utf8() } else { character.escape_debug().count() };
+            let escape = control_escape(character);
+            let bytes = escape.clone().map_or(character.len_utf8(), Iterator::count);
             let Some(room) = self.room.checked_sub(bytes) else {
                 self.ended = true;
                 self.out.write_char(CUT)?;
                 return Err(fmt::Error);
             };
             self.room = room;
-            if kept {
-                self.out.write_char(character)?;
-            } else {
-                write!(self.out, "{}", character.escape_debug())?;
+            match escape {
+                Some(escape) => write!(self.out, "{escape}")?,
+                None => self.out.write_char(character)?,
             }
         }
         Ok(())
     }
-}
-
-/// The character itself where it can be printed, else the beginning of its escape.
-fn character_shown(character: char) -> char {
-    character.escape_debug().next().unwrap_or(character)
 }
 
 #[cfg(test)]

@@ -1,19 +1,13 @@
 //! Users of bearer tokens: the cluster is asked (TokenReview), and asked again after ten seconds.
 
-use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 use k8s_openapi::api::authentication::v1::{TokenReview, TokenReviewSpec};
 use kube::{Api, Client, api::PostParams};
-use moka::future::Cache;
 use sha2::{Digest as _, Sha256};
 
 use super::{UserInfo, turns::Turns};
-
-/// How long an answer holds.
-const ANSWER_AGE_MAX: Duration = Duration::from_secs(10);
-
-/// How long it holds that there was no answer.
-const FAILURE_AGE_MAX: Duration = Duration::from_secs(1);
+use crate::review_cache::{Failure, ReviewCache};
 
 /// Answers that are kept.
 const ANSWERS_MAX: u64 = 4096;
@@ -35,11 +29,16 @@ pub(super) enum ReviewError {
     Busy,
 }
 
+impl Failure for ReviewError {
+    fn is_no_answer(&self) -> bool {
+        matches!(self, Self::NoAnswer(_))
+    }
+}
+
 /// Asks the cluster about tokens. A token is never kept, only its SHA-256.
 pub struct TokenReviews {
     api: Api<TokenReview>,
-    answers: Cache<[u8; 32], Option<UserInfo>>,
-    failures: Cache<[u8; 32], ReviewError>,
+    answers: ReviewCache<[u8; 32], Option<UserInfo>, ReviewError>,
     turns: Turns,
 }
 
@@ -47,27 +46,13 @@ impl TokenReviews {
     /// Asks the cluster of a client.
     #[must_use]
     pub fn new(client: Client) -> Self {
-        let answers = Cache::builder().max_capacity(ANSWERS_MAX).time_to_live(ANSWER_AGE_MAX).build();
-        let failures = Cache::builder().max_capacity(ANSWERS_MAX).time_to_live(FAILURE_AGE_MAX).build();
-        Self { api: Api::all(client), answers, failures, turns: Turns::default() }
+        Self { api: Api::all(client), answers: ReviewCache::new(ANSWERS_MAX), turns: Turns::default() }
     }
 
     /// The user of a token that came from an address. That there was no answer is kept for a moment.
     pub(super) async fn review(&self, token: &str, address: IpAddr) -> Result<UserInfo, ReviewError> {
         let key: [u8; 32] = Sha256::digest(token.as_bytes()).into();
-        if let Some(failure) = self.failures.get(&key).await {
-            return Err(failure);
-        }
-        match self.answers.try_get_with(key, self.ask(token, address)).await {
-            Ok(user) => user.ok_or(ReviewError::NotBelieved),
-            Err(failure) => {
-                let failure = Arc::unwrap_or_clone(failure);
-                if matches!(failure, ReviewError::NoAnswer(_)) {
-                    self.failures.insert(key, failure.clone()).await;
-                }
-                Err(failure)
-            }
-        }
+        self.answers.answer(key, self.ask(token, address)).await?.ok_or(ReviewError::NotBelieved)
     }
 
     async fn ask(&self, token: &str, address: IpAddr) -> Result<Option<UserInfo>, ReviewError> {
@@ -98,43 +83,27 @@ impl TokenReviews {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::{Arc, atomic::Ordering};
 
     use futures::future::join_all;
-    use http::{Request, Response};
-    use kube::client::Body;
 
     use super::*;
-    use crate::authn::turns::{REVIEWS_MAX, REVIEWS_OF_ADDRESS_MAX};
+    use crate::{
+        authn::turns::{REVIEWS_MAX, REVIEWS_OF_ADDRESS_MAX},
+        review_cache::counting::{self, Reviews},
+    };
 
     /// How long a review takes.
     const TAKES: Duration = Duration::from_millis(20);
 
-    /// A cluster that counts the reviews.
-    #[derive(Default)]
-    struct Reviews {
-        asked: AtomicUsize,
-        running: AtomicUsize,
-        running_max: AtomicUsize,
-    }
-
-    fn counting(code: u16) -> (Arc<TokenReviews>, Arc<Reviews>) {
-        let reviews = Arc::new(Reviews::default());
-        let counted = Arc::clone(&reviews);
-        let service = tower::service_fn(move |_: Request<Body>| {
-            let reviews = Arc::clone(&counted);
-            async move {
-                reviews.asked.fetch_add(1, Ordering::SeqCst);
-                let running = reviews.running.fetch_add(1, Ordering::SeqCst) + 1;
-                reviews.running_max.fetch_max(running, Ordering::SeqCst);
-                tokio::time::sleep(TAKES).await;
-                reviews.running.fetch_sub(1, Ordering::SeqCst);
-                let review = r#"{"apiVersion":"authentication.k8s.io/v1","kind":"TokenReview","metadata":{},"spec":{},
-                    "status":{"authenticated":false}}"#;
-                Response::builder().status(code).body(Body::from(review.as_bytes().to_vec()))
-            }
-        });
-        (Arc::new(TokenReviews::new(Client::new(service, "default"))), reviews)
+    fn counting(code: u16) -> (TokenReviews, Arc<Reviews>) {
+        let (client, reviews) = counting::cluster(
+            code,
+            TAKES,
+            r#"{"apiVersion":"authentication.k8s.io/v1","kind":"TokenReview","metadata":{},"spec":{},
+                "status":{"authenticated":false}}"#,
+        );
+        (TokenReviews::new(client), reviews)
     }
 
     async fn of_addresses(reviews: &TokenReviews, addresses: u8, tokens_each: usize) -> Vec<ReviewError> {

@@ -1,20 +1,19 @@
 //! Asks the cluster who may do what (SubjectAccessReview), and asks again after ten seconds.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use k8s_openapi::api::authorization::v1::SubjectAccessReview;
 use kube::{Api, Client, api::PostParams};
-use moka::future::Cache;
 use rand::Rng as _;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
 use super::{Attributes, Authorizer, AuthzError, Decision, Requirement};
-use crate::authn::{UNAUTHENTICATED, UserInfo};
-
-/// How long an answer holds.
-const ANSWER_AGE_MAX: Duration = Duration::from_secs(10);
+use crate::{
+    authn::{UNAUTHENTICATED, UserInfo},
+    review_cache::{Failure, ReviewCache},
+};
 
 /// Answers that are kept.
 const ANSWERS_MAX: u64 = 8192;
@@ -24,9 +23,6 @@ const QUESTION_BYTES_MAX: usize = 10_000;
 
 /// How long the cluster may take.
 const REVIEW_DEADLINE: Duration = Duration::from_secs(10);
-
-/// How long it holds that there was no answer.
-const FAILURE_AGE_MAX: Duration = Duration::from_secs(1);
 
 /// Questions to the cluster at once.
 const REVIEWS_MAX: usize = 50;
@@ -40,8 +36,7 @@ const REVIEW_TRIES: u32 = 5;
 /// Asks the cluster.
 pub struct SubjectAccessReviews {
     api: Api<SubjectAccessReview>,
-    answers: Cache<String, Decision>,
-    failures: Cache<String, AuthzError>,
+    answers: ReviewCache<String, Decision, AuthzError>,
     turns: Semaphore,
     turns_of_nobody: Semaphore,
 }
@@ -50,12 +45,9 @@ impl SubjectAccessReviews {
     /// Asks the cluster of a client.
     #[must_use]
     pub fn new(client: Client) -> Self {
-        let answers = Cache::builder().max_capacity(ANSWERS_MAX).time_to_live(ANSWER_AGE_MAX).build();
-        let failures = Cache::builder().max_capacity(ANSWERS_MAX).time_to_live(FAILURE_AGE_MAX).build();
         Self {
             api: Api::all(client),
-            answers,
-            failures,
+            answers: ReviewCache::new(ANSWERS_MAX),
             turns: Semaphore::new(REVIEWS_MAX),
             turns_of_nobody: Semaphore::new(REVIEWS_OF_NOBODY_MAX),
         }
@@ -160,60 +152,36 @@ impl Authorizer for SubjectAccessReviews {
         if question.len() > QUESTION_BYTES_MAX {
             return self.ask_for(user, &spec).await;
         }
-        if let Some(failure) = self.failures.get(&question).await {
-            return Err(failure);
-        }
-        match self.answers.try_get_with_by_ref(&question, self.ask_for(user, &spec)).await {
-            Ok(decision) => Ok(decision),
-            Err(failure) => {
-                let failure = Arc::unwrap_or_clone(failure);
-                if matches!(failure, AuthzError::NoAnswer(_)) {
-                    self.failures.insert(question, failure.clone()).await;
-                }
-                Err(failure)
-            }
-        }
+        self.answers.answer(question, self.ask_for(user, &spec)).await
+    }
+}
+
+impl Failure for AuthzError {
+    fn is_no_answer(&self) -> bool {
+        matches!(self, Self::NoAnswer(_))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::{Arc, atomic::Ordering};
 
     use futures::future::{join, join_all};
-    use http::{Request, Response};
-    use kube::client::Body;
 
     use super::*;
+    use crate::review_cache::counting::{self, Reviews};
 
     /// How long a review takes.
     const TAKES: Duration = Duration::from_millis(50);
 
-    /// A cluster that counts the reviews, and those that run at once.
-    #[derive(Default)]
-    struct Reviews {
-        asked: AtomicUsize,
-        running: AtomicUsize,
-        running_max: AtomicUsize,
-    }
-
     fn counting(code: u16) -> (SubjectAccessReviews, Arc<Reviews>) {
-        let reviews = Arc::new(Reviews::default());
-        let counted = Arc::clone(&reviews);
-        let service = tower::service_fn(move |_: Request<Body>| {
-            let reviews = Arc::clone(&counted);
-            async move {
-                reviews.asked.fetch_add(1, Ordering::SeqCst);
-                let running = reviews.running.fetch_add(1, Ordering::SeqCst) + 1;
-                reviews.running_max.fetch_max(running, Ordering::SeqCst);
-                tokio::time::sleep(TAKES).await;
-                reviews.running.fetch_sub(1, Ordering::SeqCst);
-                let review = r#"{"apiVersion":"authorization.k8s.io/v1","kind":"SubjectAccessReview","metadata":{},
-                    "spec":{},"status":{"allowed":true}}"#;
-                Response::builder().status(code).body(Body::from(review.as_bytes().to_vec()))
-            }
-        });
-        (SubjectAccessReviews::new(Client::new(service, "default")), reviews)
+        let (client, reviews) = counting::cluster(
+            code,
+            TAKES,
+            r#"{"apiVersion":"authorization.k8s.io/v1","kind":"SubjectAccessReview","metadata":{},"spec":{},
+                "status":{"allowed":true}}"#,
+        );
+        (SubjectAccessReviews::new(client), reviews)
     }
 
     fn user(name: &str, group: &str) -> UserInfo {

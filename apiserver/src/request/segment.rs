@@ -4,6 +4,8 @@
 
 use kindsmith_schema::field::print::quoted;
 
+use super::label_syntax::is_dns_label;
+
 /// The longest name of a namespace, in bytes.
 const LABEL_BYTES_MAX: usize = 63;
 
@@ -17,12 +19,7 @@ impl<'a> Namespace<'a> {
     /// Reads the name of a namespace. None for a text that no namespace can be called.
     #[must_use]
     pub fn parse(text: &'a str) -> Option<Self> {
-        let is_inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        let is_label = (1..=LABEL_BYTES_MAX).contains(&text.len())
-            && text.bytes().all(is_inner)
-            && !text.starts_with('-')
-            && !text.ends_with('-');
-        is_label.then_some(Self(text))
+        (text.len() <= LABEL_BYTES_MAX && is_dns_label(text)).then_some(Self(text))
     }
 
     /// The name.

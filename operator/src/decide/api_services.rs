@@ -252,11 +252,7 @@ pub(super) fn retained(definition: &Definition, cluster: &Cluster) -> Vec<GroupV
 
 /// The group-versions of a definition that stays and of which no good generation is known.
 fn unknown(definition: &Definition) -> &[GroupVersion] {
-    match (&definition.verdict.kind, &definition.deletion) {
-        (Some(_), _) | (_, Deletion::LetGo) => &[],
-        _ if definition.is_in_group_of_others() => &[],
-        _ => &definition.claimed,
-    }
+    if definition.is_unknown() { &definition.claimed } else { &[] }
 }
 
 /// Whether the APIService of a group-version is ours and works.

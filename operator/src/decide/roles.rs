@@ -85,11 +85,8 @@ pub(super) fn actions(definitions: &[Arc<Definition>], names: &[Finding], cluste
         }
     }
     // One that is refused, and whose last good generation is not known here, may be served all the same.
-    let unknown = |definition: &&Arc<Definition>| {
-        let stays = definition.verdict.kind.is_none() && definition.deletion != Deletion::LetGo;
-        stays && !definition.is_in_group_of_others()
-    };
-    let unknown: BTreeSet<&str> = definitions.iter().filter(unknown).map(|it| it.uid.as_str()).collect();
+    let unknown = definitions.iter().filter(|definition| definition.is_unknown());
+    let unknown: BTreeSet<&str> = unknown.map(|it| it.uid.as_str()).collect();
     there.retain(|_, role| role.labels().get(ROLES_LABEL).is_none_or(|uid| !unknown.contains(uid.as_str())));
     actions.extend(
         there
@@ -103,7 +100,7 @@ pub(super) fn actions(definitions: &[Arc<Definition>], names: &[Finding], cluste
 /// Whether both have the same roles, or none.
 pub(super) fn are_same(left: (&Definition, &Finding), right: (&Definition, &Finding)) -> bool {
     let ((left, left_names), (right, right_names)) = (left, right);
-    let stays = |definition: &Definition| definition.deletion != Deletion::LetGo && !definition.is_in_group_of_others();
+    let stays = |definition: &Definition| definition.deletion != Deletion::LetGo;
     let kinds = match (&left.verdict.kind, &right.verdict.kind) {
         (None, None) => true,
         (Some(left), Some(right)) => {
@@ -115,6 +112,7 @@ pub(super) fn are_same(left: (&Definition, &Finding), right: (&Definition, &Find
     };
     kinds
         && stays(left) == stays(right)
+        && left.is_unknown() == right.is_unknown()
         && left_names.holds() == right_names.holds()
         && left.aggregates_roles == right.aggregates_roles
         && (left.form, &left.name, &left.uid) == (right.form, &right.name, &right.uid)

@@ -7,6 +7,7 @@ use kindsmith_crds::{
     CONDITION_ACCEPTED, CONDITION_NAMES_ACCEPTED, CONDITION_READY, CONDITION_ROLLED_OUT, CONDITION_SERVED,
     CONDITION_TERMINATING,
 };
+use kindsmith_schema::field::print::control_escape;
 
 use super::status::RELEASES_REFUSED;
 
@@ -52,9 +53,9 @@ pub(super) fn transitions(before: &[Condition], after: &[Condition]) -> Vec<Tran
 fn in_one_line(message: &str) -> String {
     let mut line = String::with_capacity(message.len());
     for character in message.chars() {
-        match character.escape_debug().next() {
-            Some('\\') if !matches!(character, '"' | '\'' | '\\') => line.extend(character.escape_debug()),
-            _ => line.push(character),
+        match control_escape(character) {
+            Some(escape) => line.extend(escape),
+            None => line.push(character),
         }
     }
     line

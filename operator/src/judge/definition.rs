@@ -114,9 +114,14 @@ impl Definition {
     }
 
     /// Reports whether it asks for a group that belongs to somebody else: nothing of it is kept, whoever accepted it.
-    pub(crate) fn is_in_group_of_others(&self) -> bool {
+    fn is_in_group_of_others(&self) -> bool {
         let own = self.form == DefinitionForm::Kindsmith;
         own && self.claimed.iter().any(|it| groups::owner(&it.group).is_some())
+    }
+
+    /// Reports whether it stays and no good generation of it is known: what there is of it is kept, since it may be served.
+    pub(crate) fn is_unknown(&self) -> bool {
+        self.verdict.kind.is_none() && self.deletion != Deletion::LetGo && !self.is_in_group_of_others()
     }
 
     /// Whether its status says that it is served.

@@ -36,6 +36,15 @@ pub fn quoted(text: &str) -> String {
     out
 }
 
+/// Returns the escape of a character that can begin a line or move the cursor of a terminal; none for one that stays as it is.
+/// Quotes and backslashes stay: most texts that have them are quoted already.
+#[must_use]
+pub fn control_escape(character: char) -> Option<std::char::EscapeDebug> {
+    let escape = character.escape_debug();
+    let stays = matches!(character, '"' | '\'' | '\\') || escape.clone().next() == Some(character);
+    (!stays).then_some(escape)
+}
+
 /// `%v` of an `int64` or a `float64`.
 pub(crate) fn number(value: &Number) -> String {
     match (value.as_i64(), value.as_f64()) {

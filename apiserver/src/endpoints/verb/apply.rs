@@ -23,6 +23,7 @@ use crate::{
 const TRIES: usize = 5;
 
 /// What a manager wants: a document in YAML, which JSON is too.
+#[derive(Clone)]
 pub(super) struct Configuration {
     value: Value,
     complaints: Vec<String>,
@@ -97,8 +98,10 @@ impl Configuration {
         let kind = context.projection.kind();
         // Of the configuration, before the schema could refuse them as unknown.
         admit::check_reserved(&self.value, kind)?;
-        let mut sent = Self { value: self.value.clone(), complaints: self.complaints.clone() };
-        context.warn(leave_out_flux_finalizers(&mut sent.value, Some(live), kind));
+        let mut sent = Cow::Borrowed(self);
+        if self.value.pointer("/metadata/finalizers").is_some() {
+            context.warn(leave_out_flux_finalizers(&mut sent.to_mut().value, Some(live), kind));
+        }
         let mut object = sent.apply(context, ownership, options, live)?;
         context.read_typed(&mut object).map_err(|text| patch::fault(&object, &text))?;
         Ok(object)

@@ -3,11 +3,10 @@
 //! All annotations of an object share 256 KiB, and they are the users'. So the entries stand there as they are while they
 //! are short, deflated while that is short, and else told by the object itself ([`packed`]), which takes a hundredth.
 
-use std::io::{Read as _, Write as _};
-
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 use serde_json::Value;
+
+use crate::deflate::{self, Effort};
 
 mod packed;
 mod places;
@@ -21,7 +20,7 @@ const SELF_CONTAINED_BYTES_MAX: usize = 8 << 10;
 
 /// What is unpacked at most; anybody who may write releases can write the annotation. A custom resource has less, as etcd
 /// takes 2 MiB of it.
-const UNPACKED_BYTES_MAX: u64 = 8 << 20;
+const UNPACKED_BYTES_MAX: usize = 8 << 20;
 
 /// What a deflated text begins with; JSON does not.
 const DEFLATED: &str = "gzip:";
@@ -72,19 +71,14 @@ pub(super) fn depends_on_object(annotation: &str) -> bool {
     annotation.starts_with(packed::TAG)
 }
 
-/// None where it would not be read as the same text.
+/// None where the text is too long to be read again.
 fn deflated(text: &str) -> Option<String> {
-    let mut packed = GzEncoder::new(Vec::new(), Compression::default());
-    packed.write_all(text.as_bytes()).ok()?;
-    let packed = STANDARD.encode(packed.finish().ok()?);
-    (inflated(&packed)? == text.as_bytes()).then(|| format!("{DEFLATED}{packed}"))
+    let packed = || STANDARD.encode(deflate::gzip(text.as_bytes(), Effort::Small));
+    (text.len() <= UNPACKED_BYTES_MAX).then(|| format!("{DEFLATED}{}", packed()))
 }
 
 fn inflated(packed: &str) -> Option<Vec<u8>> {
-    let packed = STANDARD.decode(packed).ok()?;
-    let mut text = Vec::new();
-    GzDecoder::new(packed.as_slice()).take(UNPACKED_BYTES_MAX + 1).read_to_end(&mut text).ok()?;
-    u64::try_from(text.len()).is_ok_and(|length| length <= UNPACKED_BYTES_MAX).then_some(text)
+    deflate::gunzip(&STANDARD.decode(packed).ok()?, UNPACKED_BYTES_MAX).ok()
 }
 
 #[cfg(test)]

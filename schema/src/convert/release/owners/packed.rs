@@ -83,8 +83,9 @@ pub(super) fn write(entries: &Value, object: &Value, cells: usize) -> Option<Str
 pub(super) fn read(text: &str, object: &Value) -> Option<Value> {
     let packed = STANDARD.decode(text.strip_prefix(TAG)?).ok()?;
     let mut bytes = Vec::new();
-    ZlibDecoder::new(packed.as_slice()).take(UNPACKED_BYTES_MAX + 1).read_to_end(&mut bytes).ok()?;
-    if u64::try_from(bytes.len()).ok()? > UNPACKED_BYTES_MAX {
+    let limit = u64::try_from(UNPACKED_BYTES_MAX + 1).ok()?;
+    ZlibDecoder::new(packed.as_slice()).take(limit).read_to_end(&mut bytes).ok()?;
+    if bytes.len() > UNPACKED_BYTES_MAX {
         return None;
     }
     let (length, rest) = bytes.split_first_chunk()?;
@@ -99,7 +100,7 @@ pub(super) fn read(text: &str, object: &Value) -> Option<Value> {
     let numbers = sketch.set_near(&places.numbers()).filter(|numbers| numbers.len() == head.paths);
     // Who owns paths cannot be told any more when too much has changed; who owns other fields can.
     let at: Vec<Option<usize>> = numbers.unwrap_or_default().iter().map(|number| places.at(*number)).collect();
-    let mut room = usize::try_from(UNPACKED_BYTES_MAX).ok()?;
+    let mut room = UNPACKED_BYTES_MAX;
     let mut entries = head.entries;
     for (index, entry) in entries.iter_mut().enumerate() {
         let own = bits.get(index * row..(index + 1) * row)?;

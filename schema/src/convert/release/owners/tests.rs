@@ -1,3 +1,6 @@
+use std::io::Write as _;
+
+use flate2::{Compression, write::GzEncoder};
 use proptest::prelude::*;
 use serde_json::json;
 
