@@ -28,6 +28,13 @@ pub fn helm_releases() -> HostResource {
     resource("helm.toolkit.fluxcd.io", "v2", "HelmRelease", "helmreleases", Scope::Namespaced)
 }
 
+/// CustomResourceDefinitions.
+#[must_use]
+pub fn custom_resource_definitions() -> HostResource {
+    let (group, kind) = ("apiextensions.k8s.io", "CustomResourceDefinition");
+    resource(group, "v1", kind, "customresourcedefinitions", Scope::Cluster)
+}
+
 /// ApplicationDefinitions of a form.
 #[must_use]
 pub fn application_definitions(form: DefinitionForm) -> HostResource {

@@ -48,6 +48,14 @@ enum Round {
     Stood,
 }
 
+/// How a round is told in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tone {
+    Normal,
+    /// It follows one that failed, as others did before.
+    Low,
+}
+
 /// How long to wait before the next round: longer each time, and from the beginning once the host was heard. So a
 /// connection that breaks again and again costs a moment each time.
 struct Pace {
@@ -81,8 +89,15 @@ pub async fn run_source<S: Sink>(
 ) {
     let mut after = None;
     let mut pace = Pace::default();
+    let mut told: Option<String> = None;
     loop {
-        let round = round(host.as_ref(), &resource, sink.as_ref(), after);
+        let round = round(
+            host.as_ref(),
+            &resource,
+            sink.as_ref(),
+            after,
+            if told.is_some() { Tone::Low } else { Tone::Normal },
+        );
         let ended = tokio::select! {
             () = shutdown.cancelled() => return,
             ended = round => ended,
@@ -92,9 +107,17 @@ pub async fn run_source<S: Sink>(
             Ended::Expired => (None, None),
             Ended::Failed(error, revision) => (revision, Some(error)),
         };
-        if let Some(error) = failure {
-            tracing::warn!(resource = resource.plural, %error, "host resource cannot be watched; trying again");
-            sink.unavailable(&error);
+        match failure {
+            Some(error) => {
+                // What lasts is told once.
+                let text = error.to_string();
+                if told.as_ref() != Some(&text) {
+                    tracing::warn!(resource = resource.plural, %error, "host resource cannot be watched; trying again");
+                    told = Some(text);
+                }
+                sink.unavailable(&error);
+            }
+            None => told = None,
         }
         let wait = pace.next(if reached.is_some() && reached != after { Round::Moved } else { Round::Stood });
         after = reached;
@@ -106,14 +129,16 @@ pub async fn run_source<S: Sink>(
     }
 }
 
-async fn round<S: Sink>(host: &dyn Host, resource: &HostResource, sink: &S, after: Option<u64>) -> Ended {
+async fn round<S: Sink>(host: &dyn Host, resource: &HostResource, sink: &S, after: Option<u64>, tone: Tone) -> Ended {
     let mut revision = match after {
         Some(revision) => revision,
         None => match timed(host.list(resource, None, ListAt::MostRecent)).await {
             (elapsed, Ok(list)) => {
                 let revision = list.revision;
                 let (resource, objects) = (&resource.plural, list.items.len());
-                tracing::info!(resource, objects, elapsed_us = elapsed.as_micros(), "host resource listed");
+                if tone == Tone::Normal {
+                    tracing::info!(resource, objects, elapsed_us = elapsed.as_micros(), "host resource listed");
+                }
                 sink.fill(list);
                 revision
             }
@@ -149,6 +174,8 @@ async fn timed<T>(work: impl Future<Output = T>) -> (Duration, T) {
 fn failed(error: HostError, revision: u64) -> Ended {
     match error {
         HostError::Status(status) if status.code == 410 => Ended::Expired,
+        // What is served again may be another, and what was may be gone.
+        error @ HostError::NotServed(_) => Ended::Failed(error, None),
         error => Ended::Failed(error, Some(revision)),
     }
 }

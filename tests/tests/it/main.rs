@@ -39,6 +39,9 @@ mod busy_cluster;
 /// Faults of definitions, of Flux, of the host.
 mod faults;
 
+/// Flux is gone, and back.
+mod without_flux;
+
 /// Settings of releases, as kube-apiserver judges them.
 mod settings;
 
@@ -59,9 +62,6 @@ mod scale;
 
 /// Discovery, OpenAPI, health, errors.
 mod documents;
-
-/// OpenAPI of large definitions.
-mod large_documents;
 
 /// What is compressed, read by Go.
 mod gzip;
@@ -110,9 +110,6 @@ mod merge_calls;
 
 /// The schema engine beside kube-apiserver's: what one says, the other says.
 mod differential;
-
-/// Objects of definitions that went, under those that came.
-mod former_definitions;
 
 /// Killed at any moment: nothing acknowledged is lost.
 mod crash;

@@ -20,6 +20,9 @@ use super::host::{
 };
 use crate::request::{Name, Namespace};
 
+/// Proof that a resource is not there.
+mod absence;
+
 /// The difference of two objects as a merge patch.
 mod difference;
 
@@ -36,7 +39,7 @@ mod url;
 mod tests;
 
 use difference::Patch;
-use error::{host_error, modified};
+use error::{host_error, modified, not_found};
 use initial::Streamed;
 use url::Url;
 
@@ -107,6 +110,46 @@ impl Cluster {
             .map_err(|error| HostError::Unreachable(error.to_string()));
         Ok(lines.boxed())
     }
+
+    async fn listed(
+        &self,
+        resource: &HostResource,
+        namespace: Option<Namespace<'_>>,
+        at: ListAt,
+    ) -> Result<HostList, HostError> {
+        if (at, namespace) == (ListAt::MostRecent, None)
+            && let Streamed::List(list) = self.streamed(resource).await?
+        {
+            return Ok(list);
+        }
+        let mut items: Vec<(Key, Bytes)> = Vec::new();
+        let mut token = String::new();
+        loop {
+            let url = Url::collection(resource, namespace).with("limit", PAGE_OBJECTS);
+            let url = match at {
+                _ if !token.is_empty() => url.with("continue", &token),
+                ListAt::MostRecent => url,
+                ListAt::Exactly(revision) => {
+                    url.with("resourceVersion", revision).with("resourceVersionMatch", "Exact")
+                }
+            };
+            let mut list = self.call(resource, Method::GET, url, None).await?;
+            let held = list.get_mut("items").map(Value::take);
+            let (api_version, kind) = (api_version(resource), &resource.kind);
+            if let Some(Value::Array(held)) = held {
+                items.extend(held.into_iter().map(|mut object| {
+                    // Items of a list may come without these.
+                    object["apiVersion"] = json!(api_version);
+                    object["kind"] = json!(kind);
+                    (key_of(&object), encoded(&object))
+                }));
+            }
+            token = text(&list, "/metadata/continue").to_owned();
+            if token.is_empty() {
+                return Ok(HostList { items, revision: revision(&list)? });
+            }
+        }
+    }
 }
 
 fn for_write(url: Url, options: &WriteOptions) -> Url {
@@ -146,7 +189,14 @@ impl Host for Cluster {
         namespace: Option<Namespace<'_>>,
         name: Name<'_>,
     ) -> Result<Value, HostError> {
-        self.call(resource, Method::GET, Url::object(resource, namespace, name, WriteTarget::Main), None).await
+        let url = Url::object(resource, namespace, name, WriteTarget::Main);
+        match self.call(resource, Method::GET, url, None).await {
+            Err(said @ HostError::NotServed(_)) => {
+                self.nothing_of(resource, said).await?;
+                Err(HostError::Status(not_found(resource, name.as_str())))
+            }
+            read => read,
+        }
     }
 
     async fn list(
@@ -155,37 +205,9 @@ impl Host for Cluster {
         namespace: Option<Namespace<'_>>,
         at: ListAt,
     ) -> Result<HostList, HostError> {
-        if (at, namespace) == (ListAt::MostRecent, None)
-            && let Streamed::List(list) = self.streamed(resource).await?
-        {
-            return Ok(list);
-        }
-        let mut items: Vec<(Key, Bytes)> = Vec::new();
-        let mut token = String::new();
-        loop {
-            let url = Url::collection(resource, namespace).with("limit", PAGE_OBJECTS);
-            let url = match at {
-                _ if !token.is_empty() => url.with("continue", &token),
-                ListAt::MostRecent => url,
-                ListAt::Exactly(revision) => {
-                    url.with("resourceVersion", revision).with("resourceVersionMatch", "Exact")
-                }
-            };
-            let mut list = self.call(resource, Method::GET, url, None).await?;
-            let held = list.get_mut("items").map(Value::take);
-            let (api_version, kind) = (api_version(resource), &resource.kind);
-            if let Some(Value::Array(held)) = held {
-                items.extend(held.into_iter().map(|mut object| {
-                    // Items of a list may come without these.
-                    object["apiVersion"] = json!(api_version);
-                    object["kind"] = json!(kind);
-                    (key_of(&object), encoded(&object))
-                }));
-            }
-            token = text(&list, "/metadata/continue").to_owned();
-            if token.is_empty() {
-                return Ok(HostList { items, revision: revision(&list)? });
-            }
+        match (self.listed(resource, namespace, at).await, at) {
+            (Err(said), ListAt::MostRecent) => self.nothing_of(resource, said).await,
+            (listed, _) => listed,
         }
     }
 
