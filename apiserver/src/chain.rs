@@ -8,10 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode, header, request::Parts};
 use http_body::Body as _;
 use hyper::{body::Incoming, upgrade::OnUpgrade};
-use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::{
     authn::{Authenticators, AuthnError, UserInfo},
@@ -20,9 +20,11 @@ use crate::{
     endpoints::{
         context::{Context, Transport},
         documents,
+        offload::{LIGHT_BYTES_MAX, Offloads},
         probes::Probes,
         verb,
     },
+    lane::{Lane, Taken},
     metrics::{InFlight, Metrics, RequestLabels, RequestRecord, State},
     registry::{Registry, Snapshot, snapshot::Sync},
     replica::{REPORT_PATH, ReplicaReport},
@@ -30,12 +32,15 @@ use crate::{
         self, Pretty, ProbeOptions, ResourceTarget, StatusFormat, Target, Verb, authorization_selectors,
         request_deadline,
     },
-    server::{Body, BodyError, Handler, Lifecycle, Peer, ServingCertificate, Standing, read_body},
+    server::{Body, BodyError, Handler, Lifecycle, Peer, ServingCertificate, Standing, UntilSent, read_body},
     storage::host::{Host, WriteTarget},
 };
 
 /// The largest body of a request.
 pub const BODY_BYTES_MAX: usize = 3 * 1024 * 1024;
+
+/// All bodies of requests together, from when they are read until the answer is there.
+pub const BODIES_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// How long a request may take, watches apart.
 pub const REQUEST_DEADLINE: Duration = Duration::from_secs(60);
@@ -58,8 +63,10 @@ pub struct Chain {
     report: Option<ReplicaReport>,
     lifecycle: Arc<Lifecycle>,
     metrics: Arc<Metrics>,
-    reads: Arc<Semaphore>,
-    writes: Arc<Semaphore>,
+    reads: Arc<Lane>,
+    writes: Arc<Lane>,
+    bodies: Arc<Lane>,
+    offloads: Offloads,
 }
 
 impl Chain {
@@ -74,13 +81,9 @@ impl Chain {
         lifecycle: Arc<Lifecycle>,
         certificate: Arc<ServingCertificate>,
     ) -> Self {
-        let reads = Arc::new(Semaphore::new(READS_IN_FLIGHT_MAX));
-        let writes = Arc::new(Semaphore::new(WRITES_IN_FLIGHT_MAX));
+        let (reads, writes) = (Lane::new(READS_IN_FLIGHT_MAX), Lane::new(WRITES_IN_FLIGHT_MAX));
         let (reading, writing) = (Arc::clone(&reads), Arc::clone(&writes));
-        let in_flight = Box::new(move || InFlight {
-            reads: READS_IN_FLIGHT_MAX.saturating_sub(reading.available_permits()),
-            writes: WRITES_IN_FLIGHT_MAX.saturating_sub(writing.available_permits()),
-        });
+        let in_flight = Box::new(move || InFlight { reads: reading.taken(), writes: writing.taken() });
         let metrics = Metrics::new(State { registry: Arc::clone(&registry), certificate, in_flight });
         Self {
             registry,
@@ -93,6 +96,8 @@ impl Chain {
             metrics,
             reads,
             writes,
+            bodies: Lane::new(BODIES_BYTES_MAX),
+            offloads: Offloads::default(),
         }
     }
 
@@ -128,23 +133,35 @@ impl Chain {
     }
 
     /// A place among the requests in flight, after k8s.io/apiserver/pkg/server/filters/maxinflight.go. Watches last and
-    /// have limits of their own; masters must always get through; what is answered from memory needs none.
-    fn place(&self, target: &Target, user: &UserInfo) -> Place<'_> {
-        let lane = match target {
-            // Documents that are made, and may be large.
-            Target::NonResource { path } if path.starts_with("/openapi/") => &self.reads,
-            Target::NonResource { .. } => return Place::Given(None),
-            Target::Resource(target) => match target.verb {
-                Verb::Watch => return Place::Given(None),
-                Verb::Get | Verb::List => &self.reads,
-                _ => &self.writes,
-            },
+    /// have limits of their own; masters must always get through; what is answered from memory is not asked about.
+    fn place(&self, verb: Verb, user: &UserInfo) -> Place {
+        let lane = match verb {
+            Verb::Watch => return Place::Given(None),
+            Verb::Get | Verb::List => &self.reads,
+            _ => &self.writes,
         };
-        match lane.try_acquire() {
-            Ok(permit) => Place::Given(Some(permit)),
-            Err(_) if user.groups.iter().any(|group| group == MASTERS) => Place::Given(None),
-            Err(_) => Place::Full,
+        match lane.take(&user.name, 1) {
+            Some(place) => Place::Given(Some(place)),
+            None if is_master(user) => Place::Given(None),
+            None => Place::Full,
         }
+    }
+
+    /// Reads the body of a request. What it holds meanwhile, and as long as it is worked on, is bounded too.
+    async fn body(&self, body: Incoming, user: &UserInfo) -> Result<(Bytes, Option<Taken>), ApiError> {
+        let expected = body.size_hint().exact().and_then(|bytes| usize::try_from(bytes).ok());
+        let bytes = expected.unwrap_or(BODY_BYTES_MAX).min(BODY_BYTES_MAX);
+        let room = self.bodies.take(&user.name, bytes);
+        if room.is_none() && !is_master(user) {
+            let message = "too many bodies of requests are being read, please try again later".to_owned();
+            return Err(ApiError::TooManyRequests { message, retry_after: 1 });
+        }
+        let body = read_body(body, BODY_BYTES_MAX).await.map_err(|error| match error {
+            BodyError::TooLarge => ApiError::TooLarge(format!("limit is {BODY_BYTES_MAX}")),
+            BodyError::Timeout => ApiError::Timeout("the body did not come in time".to_owned()),
+            BodyError::Broken => ApiError::BadRequest("the body is incomplete".to_owned()),
+        })?;
+        Ok((body, room))
     }
 
     /// The paths that are answered here, besides documents.
@@ -183,10 +200,13 @@ impl Chain {
         query: Option<String>,
         user: UserInfo,
     ) -> Result<Response<Body>, ApiError> {
-        let _place = match self.place(&target, &user) {
-            Place::Given(place) => place,
-            Place::Full => return Ok(too_many_requests()),
+        // A write has a place when its body is there: whoever sends slowly has none meanwhile.
+        let early = match &target {
+            Target::Resource(target) if !has_body(target.verb) => self.place(target.verb, &user),
+            Target::NonResource { path } if path.starts_with("/openapi/") => self.place(Verb::Get, &user),
+            _ => Place::Given(None),
         };
+        let Place::Given(early) = early else { return Ok(too_many_requests()) };
         let attributes = attributes(&target, &parts, query.as_deref());
         let requester = Requester { user, authorizer: Arc::clone(&self.authorizer) };
         requester.refuse_impersonation(&parts.headers)?;
@@ -203,13 +223,29 @@ impl Chain {
                     ("/metrics", _) => self.metrics(&parts),
                     (REPORT_PATH, Some(report)) => report.answer(&snapshot, &parts.method, query.as_deref()),
                     ("/" | "/index.html", _) => documents::root(&snapshot, &parts.method, self.paths()),
-                    _ => documents::run(&snapshot, &parts.method, &path, query.as_deref(), &parts.headers).await,
+                    _ => {
+                        let query = query.as_deref();
+                        let answer = documents::run(&snapshot, &parts.method, &path, query, &parts.headers).await?;
+                        Ok(until_sent(answer, early))
+                    }
                 };
             }
             Target::Resource(target) => target,
         };
-        let context = self.resolve(&snapshot, target, parts, query, body, requester).await?;
-        Ok(verb::run(context).await)
+        let (context, room) = self.resolve(&snapshot, target, parts, query, body, requester).await?;
+        let place = if has_body(context.target.verb) {
+            self.place(context.target.verb, &context.requester.user)
+        } else {
+            Place::Given(early)
+        };
+        let Place::Given(place) = place else { return Ok(too_many_requests()) };
+        let answer = if context.work_bytes() <= LIGHT_BYTES_MAX {
+            verb::run(context).await
+        } else {
+            self.offloads.writes.run(verb::run(context)).await?
+        };
+        drop(room);
+        Ok(until_sent(answer, place))
     }
 
     async fn resolve(
@@ -220,7 +256,7 @@ impl Chain {
         query: Option<String>,
         body: Incoming,
         requester: Requester,
-    ) -> Result<Context, ApiError> {
+    ) -> Result<(Context, Option<Taken>), ApiError> {
         let record = parts.extensions.remove::<Arc<RequestRecord>>();
         let record = record.ok_or_else(|| ApiError::Internal("the request is not known".to_owned()))?;
         let Some(resource) = snapshot.resource(&target.group, &target.version, &target.resource) else {
@@ -242,19 +278,10 @@ impl Chain {
             }
             _ => {}
         }
-        let writes =
-            matches!(target.verb, Verb::Create | Verb::Update | Verb::Patch | Verb::Delete | Verb::DeleteCollection);
-        let body = if writes {
-            read_body(body, BODY_BYTES_MAX).await.map_err(|error| match error {
-                BodyError::TooLarge => ApiError::TooLarge(format!("limit is {BODY_BYTES_MAX}")),
-                BodyError::Timeout => ApiError::Timeout("the body did not come in time".to_owned()),
-                BodyError::Broken => ApiError::BadRequest("the body is incomplete".to_owned()),
-            })?
-        } else {
-            bytes::Bytes::new()
-        };
+        let (body, room) =
+            if has_body(target.verb) { self.body(body, &requester.user).await? } else { (Bytes::new(), None) };
         let release = matches!(kind.backend, kindsmith_schema::kind::KindBackend::Release(_));
-        Ok(Context {
+        let context = Context {
             api_version: kind.api_version(&projection.version().name),
             // A cluster checks the namespaces of its objects itself.
             namespaces: self.namespaces.clone().filter(|_| release || !kind.group.is_empty()),
@@ -271,15 +298,34 @@ impl Chain {
                 upgrade: Mutex::new(parts.extensions.remove::<OnUpgrade>()),
             },
             requester,
+            offloads: self.offloads.clone(),
             warnings: Mutex::default(),
-        })
+        };
+        Ok((context, room))
     }
 }
 
+/// Holds a place until the answer was sent.
+fn until_sent(mut answer: Response<Body>, place: Option<Taken>) -> Response<Body> {
+    if let Some(place) = place {
+        answer.extensions_mut().insert(UntilSent::keep(place));
+    }
+    answer
+}
+
+/// Whether a request of a verb says something in its body.
+fn has_body(verb: Verb) -> bool {
+    matches!(verb, Verb::Create | Verb::Update | Verb::Patch | Verb::Delete | Verb::DeleteCollection)
+}
+
+fn is_master(user: &UserInfo) -> bool {
+    user.groups.iter().any(|group| group == MASTERS)
+}
+
 /// Whether a request may run now.
-enum Place<'a> {
-    /// It may, and holds this as long as it runs.
-    Given(Option<SemaphorePermit<'a>>),
+enum Place {
+    /// It may, and holds this until its answer was sent.
+    Given(Option<Taken>),
     /// As many run as are allowed.
     Full,
 }
@@ -297,7 +343,7 @@ fn no_such_page() -> Response<Body> {
 }
 
 fn plain(code: StatusCode, text: &'static str) -> Response<Body> {
-    let mut answer = response::answer(code, "text/plain; charset=utf-8", bytes::Bytes::from_static(text.as_bytes()));
+    let mut answer = response::answer(code, "text/plain; charset=utf-8", Bytes::from_static(text.as_bytes()));
     answer.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     answer
 }

@@ -9,6 +9,9 @@
 /// Connections: accept, TLS, HTTP/1.1 and HTTP/2, limits, shutdown.
 pub mod server;
 
+/// How much is in flight, of all users and of each.
+mod lane;
+
 /// The way of a request, step by step.
 pub mod chain;
 

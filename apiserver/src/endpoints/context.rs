@@ -11,7 +11,7 @@ use kindsmith_schema::{
 };
 use serde_json::Value;
 
-use super::represent;
+use super::{offload::Offloads, represent};
 use crate::{
     authz::{Attributes, Requester},
     encode::{
@@ -28,7 +28,7 @@ use crate::{
     registry::Resource,
     request::{
         BodyFormat, Expected as Purpose, FieldValidation, NegotiationError, Representation, ResourceTarget,
-        StatusFormat, WriteOptions as ClientOptions,
+        StatusFormat, Verb, WriteOptions as ClientOptions,
     },
     server::{Body, Lifecycle},
     storage::{
@@ -62,6 +62,8 @@ pub struct Context {
     pub transport: Transport,
     /// Who asks.
     pub requester: Requester,
+    /// Where large work is done.
+    pub offloads: Offloads,
     /// What the client's user is told besides the answer, whether that is an error or not.
     pub warnings: Mutex<Vec<String>>,
 }
@@ -92,6 +94,15 @@ impl Context {
     #[must_use]
     pub fn store(&self) -> &Arc<KindStore> {
         &self.resource.kind.store
+    }
+
+    /// How many bytes the request works on: its body, and the object that it changes, as far as that is held.
+    #[must_use]
+    pub fn work_bytes(&self) -> usize {
+        let changes = matches!(self.target.verb, Verb::Update | Verb::Patch | Verb::Delete);
+        let held = self.target.name.as_deref().filter(|_| changes);
+        let held = held.and_then(|name| self.store().held_bytes(&self.projection, self.namespace(), name));
+        self.body.len() + held.unwrap_or_default()
     }
 
     /// The object as errors name it.
@@ -148,6 +159,27 @@ impl Context {
             Typing::BuiltIn => namespace::read(object),
             Typing::Custom => metadata::typed::coerce(object),
         }
+    }
+
+    /// Refuses an object with far more than the schema allows, before anything is made of it. `live` is what it replaces:
+    /// what was too much before is forgiven where it did not change, so then all is looked at.
+    ///
+    /// # Errors
+    /// 422 with the first list or map of which there is too much.
+    pub fn refuse_oversize(&self, object: &Value, live: Option<&Value>) -> Result<(), ApiError> {
+        let schema = &self.projection.version().schema;
+        // Of what is sent to `/status` the rest is of no account.
+        let Some(fault) = schema.oversize(object).filter(|_| self.write_target == WriteTarget::Main) else {
+            return Ok(());
+        };
+        if live.is_some_and(|live| schema.oversize(live).is_some()) {
+            return Ok(());
+        }
+        let named = match self.target.name {
+            Some(_) => self.target_named(),
+            None => self.named(metadata::member(object, "name")),
+        };
+        Err(ApiError::invalid(named, &[fault]))
     }
 
     /// What objects are checked by.

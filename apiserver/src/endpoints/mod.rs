@@ -12,8 +12,14 @@ pub mod probes;
 /// What every verb works with.
 pub mod context;
 
+/// Large work, on threads of its own.
+pub mod offload;
+
 /// Objects and lists as the client asked for them.
 pub mod represent;
 
 /// Lists of objects as JSON, piece by piece.
 pub mod pieces;
+
+/// Lists in any other form, piece by piece.
+mod shown;

@@ -203,33 +203,55 @@ pub fn list(
     items: Vec<Item>,
     meta: &ListMeta,
 ) -> Result<Bytes, ApiError> {
-    let kind = projection.kind();
-    let api_version = kind.api_version(&projection.version().name);
     if representation.is_compact() {
         return Pieces::new(projection, items, meta, Coding::Identity).whole();
     }
-    match (representation.as_, representation.format) {
-        (As::Object | As::AggregatedDiscovery, _) => {
-            let items = trees(items)?;
-            let list = json!({"apiVersion": api_version, "kind": kind.names.list_kind, "items": items,
-                "metadata": meta.of_resources(kind)});
-            encode(representation, &list)
+    let now = Timestamp::now();
+    let items = items.into_iter().map(|item| item_tree(representation, projection, item, now));
+    encode(representation, &list_tree(representation, projection, items.collect::<Result<_, _>>()?, meta))
+}
+
+/// What stands for an object in a list: itself, its metadata, or a row.
+///
+/// # Errors
+/// When it cannot be read, which is a fault of ours.
+pub(super) fn item_tree(
+    representation: &Representation,
+    projection: &Projection,
+    item: Item,
+    now: Timestamp,
+) -> Result<Value, ApiError> {
+    let instance = item.into_tree()?;
+    Ok(match representation.as_ {
+        As::Object | As::AggregatedDiscovery => instance,
+        As::PartialMetadata { version } | As::PartialMetadataList { version } => partial(&instance, version),
+        As::Table { include_object, version } => {
+            let shape = TableShape::new(include_object, version);
+            projection.version().columns.row(&instance, shape.include, shape.version, now)
         }
-        (As::PartialMetadata { version } | As::PartialMetadataList { version }, _) => {
-            let items = items.into_iter().map(|item| Ok(partial(&item.into_tree()?, version)));
-            let items = items.collect::<Result<Vec<Value>, ApiError>>()?;
+    })
+}
+
+/// A list of what stands for its objects.
+pub(super) fn list_tree(
+    representation: &Representation,
+    projection: &Projection,
+    items: Vec<Value>,
+    meta: &ListMeta,
+) -> Value {
+    let kind = projection.kind();
+    match representation.as_ {
+        As::Object | As::AggregatedDiscovery => json!({"apiVersion": kind.api_version(&projection.version().name),
+            "kind": kind.names.list_kind, "items": items, "metadata": meta.of_resources(kind)}),
+        As::PartialMetadata { version } | As::PartialMetadataList { version } => {
             // Go writes an empty list that was never made as null, and clients know it so.
             let items = if items.is_empty() { Value::Null } else { Value::Array(items) };
-            let list = json!({"apiVersion": version.api_version(), "kind": "PartialObjectMetadataList", "items": items,
-                "metadata": meta.to_value()});
-            encode(representation, &list)
+            json!({"apiVersion": version.api_version(), "kind": "PartialObjectMetadataList", "items": items,
+                "metadata": meta.to_value()})
         }
-        (As::Table { include_object, version }, _) => {
-            let (shape, now) = (TableShape::new(include_object, version), Timestamp::now());
-            let columns = &projection.version().columns;
-            let row = |item: Item| Ok(columns.row(&item.into_tree()?, shape.include, shape.version, now));
-            let rows = items.into_iter().map(row).collect::<Result<Vec<Value>, ApiError>>()?;
-            encode(representation, &columns.table(&meta.to_value(), Headers::Included, shape.version, &rows))
+        As::Table { include_object, version } => {
+            let shape = TableShape::new(include_object, version);
+            projection.version().columns.table(&meta.to_value(), Headers::Included, shape.version, &items)
         }
     }
 }
@@ -238,8 +260,4 @@ pub fn list(
 #[must_use]
 pub fn bytes_expected(items: &[Item]) -> usize {
     items.iter().map(Item::bytes_expected).sum()
-}
-
-fn trees(items: Vec<Item>) -> Result<Vec<Value>, ApiError> {
-    items.into_iter().map(Item::into_tree).collect()
 }

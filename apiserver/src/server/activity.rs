@@ -1,18 +1,12 @@
 //! Whether a connection has something to do.
 
 use std::{
-    pin::Pin,
     sync::{Arc, Mutex, PoisonError},
-    task::{Context, Poll},
     time::Duration,
 };
 
-use bytes::Bytes;
-use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-
-use super::{Body, BoxError};
 
 /// Requests that run on a connection, answers that are still being sent among them.
 #[derive(Debug)]
@@ -73,34 +67,5 @@ impl Drop for Run {
             state.running = state.running.saturating_sub(1);
             state.idle_since = Instant::now();
         });
-    }
-}
-
-/// The body of an answer, whose request runs until it is sent.
-pub(super) struct Running {
-    body: Body,
-    _run: Run,
-}
-
-impl Running {
-    pub(super) fn new(body: Body, run: Run) -> Self {
-        Self { body, _run: run }
-    }
-}
-
-impl HttpBody for Running {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        Pin::new(&mut self.body).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }

@@ -11,13 +11,14 @@ use hyper::{
     server::conn::{http1, http2},
     service::service_fn,
 };
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
 use super::{
     Body, Handler, Lifecycle, Limits, Peer, Standing,
-    activity::{Activity, Running},
+    activity::Activity,
+    sending::{Sent, Streams, UntilSent, watched},
 };
 
 /// How long a connection that has sent no request yet is waited for when the server closes: it may be on its way.
@@ -81,14 +82,15 @@ pub(super) async fn serve<H: Handler>(
             if ending.is_terminating() {
                 close_after(&mut answer, version);
             }
-            Ok::<_, Infallible>(answer.map(|body| Running::new(body, run)))
+            let until_sent = answer.extensions_mut().remove::<UntilSent>();
+            Ok::<_, Infallible>(answer.map(|body| Sent::new(body, run, until_sent)))
         }
     });
     // What TLS has agreed on; to wait for the first bytes to tell the protocol would have no end.
     let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
     let io = TokioIo::new(stream);
     let ended = if http2 {
-        let mut builder = http2::Builder::new(TokioExecutor::new());
+        let mut builder = http2::Builder::new(Streams { stalled_max: limits.stalled_max });
         builder
             .timer(TokioTimer::new())
             .max_header_list_size(HEADER_BYTES_MAX)
@@ -116,14 +118,17 @@ pub(super) async fn serve<H: Handler>(
             .max_headers(HTTP1_HEADERS_MAX)
             .max_header_size(header_bytes)
             .max_buf_size(header_bytes);
-        run(
+        let served = run(
             builder.serve_connection(io, service).with_upgrades(),
             |served| served.graceful_shutdown(),
             &activity,
             limits,
             &lifecycle,
-        )
-        .await
+        );
+        watched(served, limits.stalled_max).await.unwrap_or_else(|| {
+            tracing::debug!(%address, "an answer that nobody takes was ended");
+            Ok(())
+        })
     };
     if let Err(error) = ended {
         tracing::debug!(%address, %error, "connection ended");

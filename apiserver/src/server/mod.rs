@@ -30,6 +30,9 @@ mod lifecycle;
 /// Whether a connection has something to do.
 mod activity;
 
+/// Answers that are being sent.
+mod sending;
+
 /// How many files may be open.
 mod file_limit;
 
@@ -45,6 +48,7 @@ pub(crate) mod tests;
 pub use body::{BodyError, read_body};
 pub use certificate::{CertificateError, ServingCertificate};
 pub use lifecycle::{Lifecycle, ShutdownTimes};
+pub use sending::UntilSent;
 
 /// How long the last connections are waited for that the kernel holds when the server closes.
 const BACKLOG_WAIT: Duration = Duration::from_millis(100);
@@ -105,6 +109,8 @@ pub struct Limits {
     pub http2_streams_of_others_max: u32,
     /// How long an HTTP/2 connection may have nothing to do. One of HTTP/1.1 must send a header within its time.
     pub idle_max: Duration,
+    /// How long a piece of an answer may wait until the client takes it.
+    pub stalled_max: Duration,
     /// How often an HTTP/2 connection is asked whether it is alive.
     pub http2_ping_interval: Duration,
     /// How long the answer may take before the connection is closed.
@@ -121,6 +127,7 @@ impl Default for Limits {
             // As kube-apiserver has it.
             http2_streams_of_others_max: 100,
             idle_max: Duration::from_secs(90),
+            stalled_max: Duration::from_secs(60),
             http2_ping_interval: Duration::from_secs(30),
             http2_ping_max: Duration::from_secs(15),
         }

@@ -97,6 +97,12 @@ impl Feed {
         held?.json()
     }
 
+    /// How long the JSON of an object is, in bytes, when the first list has come.
+    #[must_use]
+    pub fn bytes(&self, key: &Key) -> Option<usize> {
+        self.held().objects.get(key).map(Packed::bytes)
+    }
+
     /// The revision of the newest change, or of the first list; none before it. Views may not have heard of it yet.
     #[must_use]
     pub fn revision(&self) -> Option<u64> {

@@ -272,17 +272,25 @@ impl KindStore {
         Some(Read { instance: projection.instance(&host), host })
     }
 
-    /// Reads all instances at a revision, past the cache. Returns them with the revision.
+    /// How long the JSON of the host object of an instance is, in bytes, where it is held.
+    #[must_use]
+    pub fn held_bytes(&self, projection: &Projection, namespace: Option<&str>, name: &str) -> Option<usize> {
+        let key = (namespace.unwrap_or_default().to_owned(), projection.host_name(name));
+        self.feed.bytes(&key)
+    }
+
+    /// Reads all instances at a revision, past the cache. Returns what is made of each of them, with the revision.
     ///
     /// # Errors
     /// What the host says, for example 410 when the revision is no longer known.
-    pub async fn list(
+    pub async fn list<T>(
         &self,
         projection: &Projection,
         namespace: Option<&str>,
         at: ListAt,
         named: &Named,
-    ) -> Result<(Vec<Value>, u64), ApiError> {
+        make: impl Fn(Value) -> T,
+    ) -> Result<(Vec<T>, u64), ApiError> {
         let Some(namespace) = possible(namespace) else {
             let revision = match at {
                 ListAt::MostRecent => self.host.revision(&self.resource).await,
@@ -293,7 +301,7 @@ impl KindStore {
         let list =
             self.host.list(&self.resource, namespace, at).await.map_err(|error| ApiError::from_host(error, named))?;
         let hosts = list.items.iter().filter_map(|(_, json)| tree(json)).filter(|host| projection.matches(host));
-        let instances = hosts.map(|host| projection.instance(&host)).collect();
+        let instances = hosts.map(|host| make(projection.instance(&host))).collect();
         Ok((instances, list.revision))
     }
 

@@ -55,6 +55,9 @@ pub mod freshness;
 /// Lists that are taken page by page.
 pub mod held_lists;
 
+/// Equal questions that get one answer.
+pub mod coalesced;
+
 /// Reads and writes of a kind.
 pub mod kind_store;
 

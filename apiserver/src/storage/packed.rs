@@ -50,6 +50,17 @@ impl Packed {
         }
     }
 
+    /// How long the JSON is, in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        match &self.0 {
+            Form::Plain(json) => json.len(),
+            Form::Deflated(packed) => packed
+                .split_first_chunk::<LENGTH_BYTES>()
+                .map_or(0, |(length, _)| usize::try_from(u32::from_le_bytes(*length)).unwrap_or(usize::MAX)),
+        }
+    }
+
     /// The object.
     #[must_use]
     pub fn tree(&self) -> Option<Value> {

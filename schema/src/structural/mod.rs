@@ -28,6 +28,7 @@ pub(crate) mod node;
 mod numbers;
 pub mod object_meta;
 mod outcome;
+mod oversize;
 pub(crate) mod parse;
 pub(crate) mod pattern;
 mod prune;
@@ -207,6 +208,13 @@ impl Schema {
     /// Fills in defaults and leaves nulls, as kube-apiserver does with the outcome of a server-side apply.
     pub fn fill_in(&self, object: &mut Value) {
         default::add_defaults(object, &self.inner.root);
+    }
+
+    /// A list or a map of which there is far too much, found without looking at all else. None where everything that is
+    /// wrong can be told.
+    #[must_use]
+    pub fn oversize(&self, object: &Value) -> Option<FieldError> {
+        oversize::find(&self.inner.root, object, &FieldPath::root())
     }
 
     /// What is wrong with an object that is created.

@@ -98,6 +98,7 @@ impl Configuration {
         let kind = context.projection.kind();
         // Of the configuration, before the schema could refuse them as unknown.
         admit::check_reserved(&self.value, kind)?;
+        context.refuse_oversize(&self.value, Some(live).filter(|live| !live.is_null()))?;
         let mut sent = Cow::Borrowed(self);
         if self.value.pointer("/metadata/finalizers").is_some() {
             context.warn(leave_out_flux_finalizers(&mut sent.to_mut().value, Some(live), kind));

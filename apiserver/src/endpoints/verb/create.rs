@@ -37,6 +37,7 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
     let Decoded { mut object, mut complaints } = decoded(context, format, options.field_validation)?;
     let version = context.projection.version();
     let expected = context.expected();
+    context.refuse_oversize(&object, None)?;
     complaints.extend(
         context
             .read_typed(&mut object)
@@ -70,11 +71,13 @@ pub(super) async fn store(context: &Context, mut object: Value, options: &WriteO
     let (version, kind) = (context.projection.version(), context.projection.kind());
     admit::keep_untargeted(&mut object, None, version, WriteTarget::Main);
     let revision_sent = metadata::member(&object, "resourceVersion").to_owned();
-    let template = object;
+    let generated = metadata::member(&object, "name").is_empty();
+    let mut template = object;
     let mut tries = 0;
     loop {
         tries += 1;
-        let mut object = template.clone();
+        // Only a name that is generated can be taken and another one tried.
+        let mut object = if generated { template.clone() } else { std::mem::take(&mut template) };
         metadata::prepare_create(&mut object, kind);
         let named = context.named(metadata::member(&object, "name"));
         if context.resource.kind.creation == Creation::Closed {
@@ -93,7 +96,6 @@ pub(super) async fn store(context: &Context, mut object: Value, options: &WriteO
         if !revision_sent.is_empty() && revision_sent != "0" && !dry_run {
             return Err(ApiError::Plain("resourceVersion should not be set on objects to be created".to_owned()));
         }
-        let generated = metadata::member(&template, "name").is_empty();
         match context.store().create(&context.projection, admitted, &host_options, &named).await {
             Err(ApiError::AlreadyExists(_) | ApiError::NameTaken { .. } | ApiError::BeingDeleted(_))
                 if generated && tries < GENERATED_NAME_TRIES => {}

@@ -2,9 +2,10 @@
 //!
 //! Source: the table in https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
-use futures::{TryStreamExt as _, stream};
+use bytes::Bytes;
+use futures::{Stream, TryStreamExt as _, stream};
 use http::{HeaderValue, Response, StatusCode, header};
 use kindsmith_schema::kind::Typing;
 use tokio::time::Instant;
@@ -18,16 +19,17 @@ use crate::{
         context::Context,
         pieces::{Coding, Pieces},
         represent::{self, Item, ListMeta},
+        shown::Shown,
     },
     request::{
-        ContinueRevision, ContinueToken, Expected as Purpose, ListOptions, Representation, ResourceVersion,
+        ContinueRevision, ContinueToken, Expected as Purpose, Format, ListOptions, Representation, ResourceVersion,
         ResourceVersionMatch,
     },
     server::{Body, BoxError},
     storage::{
         cache::{self, CacheError, CacheListAt, Entry},
         freshness::Waiting,
-        held_lists::{HeldList, ListKey},
+        held_lists::{CollectionKey, ListKey, ReadList},
         host::{ListAt, Progress},
         texts::Texts,
     },
@@ -70,14 +72,18 @@ pub(super) async fn answer(
         return Ok(context.body(StatusCode::OK, content_type, body));
     }
     let accept_encoding = context.header(header::ACCEPT_ENCODING).map(str::to_owned);
+    let (coding, encoding) = match response::takes_gzip(accept_encoding.as_deref()) {
+        true => (Coding::Gzip, Some(HeaderValue::from_static("gzip"))),
+        false => (Coding::Identity, None),
+    };
     if representation.is_compact() {
-        let gzip = response::takes_gzip(accept_encoding.as_deref());
-        let (coding, encoding) = match gzip {
-            true => (Coding::Gzip, Some(HeaderValue::from_static("gzip"))),
-            false => (Coding::Identity, None),
-        };
         let pieces = Pieces::new(&projection, items, &meta, coding);
         let body = response::stream(stream::iter(pieces).map_err(BoxError::from));
+        return Ok(Context::encoded(StatusCode::OK, content_type, body, encoding));
+    }
+    if !items.is_empty() && representation.format != Format::Protobuf {
+        let shown = Shown::new(representation, &projection, items, &meta, coding)?;
+        let body = response::stream(apart(shown).map_err(BoxError::from));
         return Ok(Context::encoded(StatusCode::OK, content_type, body, encoding));
     }
     let make = move || {
@@ -87,6 +93,18 @@ pub(super) async fn answer(
     let made = tokio::task::spawn_blocking(make).await;
     let (body, encoding) = made.map_err(|error| ApiError::Internal(format!("the list cannot be made: {error}")))??;
     Ok(Context::encoded(StatusCode::OK, content_type, response::full(body), encoding))
+}
+
+/// The pieces of a list, each of which is made away from the reactor when the one before was sent.
+fn apart(shown: Shown) -> impl Stream<Item = Result<Bytes, ApiError>> + Send {
+    stream::unfold(Some(shown), |shown| async {
+        let mut shown = shown?;
+        let made = tokio::task::spawn_blocking(move || (shown.next(), shown)).await;
+        match made {
+            Ok((piece, shown)) => Some((piece?, Some(shown))),
+            Err(error) => Some((Err(ApiError::Internal(format!("the list cannot be made: {error}"))), None)),
+        }
+    })
 }
 
 /// Whether objects can be selected by a field.
@@ -183,13 +201,13 @@ fn cached(context: &Context, options: &ListOptions, at: CacheListAt) -> Result<L
 
 async fn from_host(context: &Context, options: &ListOptions, at: ListAt) -> Result<Listing, ApiError> {
     let origin = &context.projection.kind().origin;
-    let key = |revision| ListKey {
+    let collection = CollectionKey {
         definition: (origin.uid.clone(), origin.generation),
         api_version: context.api_version.clone(),
         resource: context.target.resource.clone(),
         namespace: context.namespace().map(str::to_owned),
-        revision,
     };
+    let key = |revision| ListKey { collection: collection.clone(), revision };
     let held = match (at, context.store().held_lists()) {
         (ListAt::Exactly(revision), Some(lists)) => lists.get(&key(revision)).await.map(|list| (list, revision)),
         _ => None,
@@ -197,7 +215,11 @@ async fn from_host(context: &Context, options: &ListOptions, at: ListAt) -> Resu
     let (entries, revision) = match held {
         Some(held) => held,
         None => {
-            let (entries, revision) = read(context, at).await?;
+            let read = read(context, at);
+            let (entries, revision) = match (at, context.store().held_lists()) {
+                (ListAt::MostRecent, Some(lists)) => lists.most_recent(collection.clone(), read).await?,
+                _ => read.await?,
+            };
             // There is a next page.
             let is_paged = page_objects_max(options).is_some_and(|limit| entries.len() > limit);
             if let Some(lists) = context.store().held_lists().filter(|_| is_paged) {
@@ -209,14 +231,17 @@ async fn from_host(context: &Context, options: &ListOptions, at: ListAt) -> Resu
     Ok(Listing { items: items(options, &entries), revision })
 }
 
-/// Reads instances from the host, in the order of their keys.
-async fn read(context: &Context, at: ListAt) -> Result<(HeldList, u64), ApiError> {
-    let named = context.named("");
-    let (instances, revision) = context.store().list(&context.projection, context.namespace(), at, &named).await?;
-    let entries = instances.into_iter().map(|instance| Arc::new(context.projection.encode(&instance, 0)));
-    let mut entries: Vec<Arc<Entry>> = entries.collect();
-    entries.sort_by_cached_key(|entry| cache::key(entry.namespace.as_deref(), &entry.name));
-    Ok((Arc::new(entries), revision))
+/// Reads instances from the host, in the order of their keys, on a thread of its own.
+fn read(context: &Context, at: ListAt) -> impl Future<Output = ReadList> + Send + 'static {
+    let (store, projection, named) = (Arc::clone(context.store()), Arc::clone(&context.projection), context.named(""));
+    let (namespace, lists) = (context.namespace().map(str::to_owned), Arc::clone(&context.offloads.lists));
+    let read = async move {
+        let encode = |instance| Arc::new(projection.encode(&instance, 0));
+        let (mut entries, revision) = store.list(&projection, namespace.as_deref(), at, &named, encode).await?;
+        entries.sort_by_cached_key(|entry: &Arc<Entry>| cache::key(entry.namespace.as_deref(), &entry.name));
+        Ok((Arc::new(entries), revision))
+    };
+    async move { lists.run(read).await? }
 }
 
 /// The objects that are selected.

@@ -92,6 +92,7 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
     let change = |current: &Value| {
         let mut object = current.clone();
         let mut complaints = sent.change(&mut object)?;
+        context.refuse_oversize(&object, Some(current))?;
         let unknown = context.read_typed(&mut object).map_err(|text| fault(&object, &text))?;
         let shown = if unknown.is_empty() {
             None

@@ -44,6 +44,7 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
     let named = context.target_named();
     let change = |live: &_| {
         metadata::check_uid(&decoded.object, live, &named)?;
+        context.refuse_oversize(&decoded.object, Some(live))?;
         let (object, complaints) = (decoded.object.clone(), decoded.complaints.clone());
         Ok(Next { object, complaints, owners: Owners::ByUpdate, shown: None })
     };

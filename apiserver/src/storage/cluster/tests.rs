@@ -175,6 +175,7 @@ async fn a_call_has_the_namespace_and_the_name_that_authorization_saw() {
     assert!(sent > CALLS / 100, "{sent}");
     let (namespace, resource) = ("tenant-b%2Fhelmreleases%2Fredis-victim?x", "redises".to_owned());
     let named = Named { group: String::new(), resource, kind: String::new(), name: String::new() };
-    let (instances, _) = store.list(&projection, Some(namespace), ListAt::Exactly(7), &named).await.unwrap();
+    let (instances, _) =
+        store.list(&projection, Some(namespace), ListAt::Exactly(7), &named, |instance| instance).await.unwrap();
     assert!(instances.is_empty() && asked.lock().unwrap().is_empty());
 }
