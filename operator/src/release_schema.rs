@@ -5,9 +5,22 @@ use std::sync::{Mutex, PoisonError};
 use kindsmith_schema::release_schema::ReleaseSchema;
 use kube::{ResourceExt as _, api::DynamicObject};
 use kube_runtime::reflector::Store;
+use serde_json::Value;
 
 /// The name of the CustomResourceDefinition.
 pub(crate) const RELEASE_CRD: &str = "helmreleases.helm.toolkit.fluxcd.io";
+
+/// The version of releases that is used.
+pub(crate) const RELEASE_VERSION: &str = "v2";
+
+/// Whether what instances become is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Backend {
+    /// The cluster serves it.
+    Served,
+    /// It does not: Flux is not installed, or another version of it.
+    NotServed,
+}
 
 /// The schema of the CustomResourceDefinition that is watched.
 pub(crate) struct WatchedReleaseSchema {
@@ -26,6 +39,16 @@ impl WatchedReleaseSchema {
     pub(crate) async fn ready(&self) {
         // An error means that the watch is gone; its task says so.
         let _ = self.crd.wait_until_ready().await;
+    }
+
+    /// Whether the cluster serves releases in the version in which they are kept.
+    pub(crate) fn backend(&self) -> Backend {
+        let versions = self.crd.state().first().and_then(|crd| crd.data.pointer("/spec/versions").cloned());
+        let is_served = |version: &Value| version["name"] == RELEASE_VERSION && version["served"] == true;
+        match versions.as_ref().and_then(Value::as_array).is_some_and(|versions| versions.iter().any(is_served)) {
+            true => Backend::Served,
+            false => Backend::NotServed,
+        }
     }
 
     /// The schema of the cluster; the one that is built in where there is none that can be read.

@@ -69,13 +69,24 @@ impl Controller {
             port: self.config.service_port,
         };
         let crds = stores.crds(|group| self.following.told.groups.contains(group));
+        let releases = stores.release_schema.backend();
         let bundle = state.bundle.take();
         let replicas =
             self.following.replicas.as_ref().map(|replicas| replicas.living().into_iter().map(Into::into).collect());
         let records = Arc::clone(&stores.records);
         let visible = self.following.discoverable.as_ref().map(|it| it.visible());
         (
-            Cluster { api_services, crds, bundle, service, replicas, records, roles: stores.roles.all(), visible },
+            Cluster {
+                api_services,
+                crds,
+                releases,
+                bundle,
+                service,
+                replicas,
+                records,
+                roles: stores.roles.all(),
+                visible,
+            },
             state,
             write.into_iter().chain(trip).collect(),
         )

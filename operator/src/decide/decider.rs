@@ -171,6 +171,7 @@ fn same_to_all(before: &Cluster, now: &Cluster) -> bool {
         && before.bundle == now.bundle
         && before.service == now.service
         && before.crds == now.crds
+        && before.releases == now.releases
         && api_services::are_same(&before.api_services, &now.api_services)
 }
 

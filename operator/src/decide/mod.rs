@@ -64,7 +64,9 @@ use k8s_openapi::{
     ByteString, api::rbac::v1::ClusterRole, kube_aggregator::pkg::apis::apiregistration::v1::APIService,
 };
 
-use crate::{discoverable::Visible, finding::Finding, judge::Definition, listed::List, records::Records};
+use crate::{
+    discoverable::Visible, finding::Finding, judge::Definition, listed::List, records::Records, release_schema::Backend,
+};
 
 /// Where kube-apiserver finds the API server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,6 +86,8 @@ pub(crate) struct Cluster {
     pub api_services: Vec<Arc<APIService>>,
     /// CustomResourceDefinitions in groups of definitions.
     pub crds: Vec<CrdClaim>,
+    /// Whether releases are served.
+    pub releases: Backend,
     /// The bundle that APIServices carry; none until a serving certificate is there.
     pub bundle: Option<ByteString>,
     /// Where APIServices point.

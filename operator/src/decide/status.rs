@@ -5,15 +5,17 @@ use kindsmith_crds::{
     ApplicationDefinitionStatus, CONDITION_ACCEPTED, CONDITION_DISCOVERABLE, CONDITION_NAMES_ACCEPTED, CONDITION_READY,
     CONDITION_REGISTERED, CONDITION_ROLLED_OUT, CONDITION_SERVED, CONDITION_TERMINATING, RolloutStatus,
 };
+use kindsmith_schema::kind::KindBackend;
 use serde_json::{Map, Value};
 
-use super::{Action, Considered, Surroundings, World, api_services, conditions, replicas, transitions};
+use super::{Action, Cluster, Considered, Surroundings, World, api_services, conditions, replicas, transitions};
 use crate::{
     discoverable::Visible,
     finding::{Finding, Truth},
     inspection::Answer,
     judge::{Definition, Deletion},
     progress::{Progress, Refused},
+    release_schema::Backend,
 };
 
 /// Why settings are not with all releases: the cluster refuses to change some.
@@ -66,6 +68,9 @@ fn status(definition: &Definition, names: &Finding, world: &World) -> Applicatio
                     found = everywhere;
                 }
             }
+            if found.holds() && !has_backend(definition, cluster) {
+                found = Finding::new(Truth::False, "BackendNotServed", NO_BACKEND);
+            }
             set(CONDITION_SERVED, &found);
             match &cluster.visible {
                 None => ready(&mut set, &[&accepted, &found]),
@@ -99,6 +104,17 @@ fn status(definition: &Definition, names: &Finding, world: &World) -> Applicatio
         }
     }
     status
+}
+
+/// What is said of a kind that nothing is behind.
+const NO_BACKEND: &str = "the cluster does not serve helmreleases.helm.toolkit.fluxcd.io in version v2: instances can be \
+    neither made nor changed until Flux is installed";
+
+/// Whether what instances of the kind become is there.
+fn has_backend(definition: &Definition, cluster: &Cluster) -> bool {
+    let of_releases =
+        definition.verdict.kind.as_ref().is_some_and(|kind| matches!(kind.backend, KindBackend::Release(_)));
+    !of_releases || cluster.releases == Backend::Served
 }
 
 /// Whether clients find the kind in each of its versions.
@@ -250,6 +266,7 @@ mod tests {
         discoverable::Visible,
         group_version::GroupVersion,
         progress::{Progress, Refused, ReleaseName},
+        release_schema::Backend,
     };
 
     #[test]
@@ -283,6 +300,21 @@ mod tests {
             // The same failure, found once more, is no news.
             world.progress = Arc::new([("uid-of-redises".to_owned(), progress)].into());
             assert_eq!(world.settle(), []);
+        }
+    }
+
+    #[test]
+    fn a_kind_is_not_served_while_nothing_is_behind_it() {
+        let mut world = WorldBuilder::registered().define(&definition("redises", "Redis"));
+        for (backend, told) in [
+            (Backend::Served, "True Served"),
+            (Backend::NotServed, "False BackendNotServed"),
+            (Backend::Served, "True Served"),
+        ] {
+            world.cluster().releases = backend;
+            world.settle();
+            let (status, reason, _) = world.condition("redises", "Served");
+            assert_eq!(format!("{status} {reason}"), told);
         }
     }
 

@@ -108,6 +108,7 @@ impl WorldBuilder {
         let cluster = Cluster {
             api_services: Vec::new(),
             crds: Vec::new(),
+            releases: crate::release_schema::Backend::Served,
             bundle: Some(ByteString(b"bundle".to_vec())),
             service: ServiceTarget { namespace: "kindsmith-system".to_owned(), name: "api".to_owned(), port: 443 },
             replicas: None,

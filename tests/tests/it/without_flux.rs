@@ -105,6 +105,9 @@ async fn what_is_gone_is_empty_and_what_cannot_be_read_is_not() -> Result<()> {
     let (code, answer) = ask(&client, "POST", REDISES, Some(&redis("b"))).await?;
     let message = answer["message"].as_str().unwrap_or_default();
     ensure!(code == 503 && message.contains("helmreleases.helm.toolkit.fluxcd.io"), "{code}: {answer}");
+    let told = ["wait", "--for=jsonpath={.status.conditions[?(@.type==\"Served\")].reason}=BackendNotServed"];
+    let definition = ["--timeout=20s", "applicationdefinition", "redises.apps.example.com"];
+    call(&[&told[..], &definition].concat()).ok().await?;
     done(&client, "POST", "/api/v1/namespaces", Some(&json!({"metadata": {"name": "plain"}}))).await?;
     done(&client, "DELETE", "/api/v1/namespaces/plain", None).await?;
     wait::until("the namespaces and the dependent to go", DELETED, || async {
@@ -125,5 +128,6 @@ async fn what_is_gone_is_empty_and_what_cannot_be_read_is_not() -> Result<()> {
     })
     .await?;
     while !informer.next_line().await?.context("no event")?.starts_with("ADDED") {}
+    call(&[&["wait", "--for=condition=Served"][..], &definition].concat()).ok().await?;
     Ok(())
 }
