@@ -53,7 +53,7 @@ fi
 if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
   skip node "there is no node with npm"
 elif ! (mkdir "$work/node" && cp "$here/clients/client.mjs" "$work/node/" && cd "$work/node" && npm init -y &&
-  npm install --no-audit --no-fund @kubernetes/client-node) >"$work/install.log" 2>&1; then
+  npm install --no-audit --no-fund @kubernetes/client-node@1) >"$work/install.log" 2>&1; then
   skip node "the package @kubernetes/client-node cannot be installed"
 else
   try node node "$work/node/client.mjs"

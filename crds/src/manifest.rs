@@ -18,6 +18,10 @@ pub fn custom_resource_definition() -> Result<Value, serde_json::Error> {
         conditions["x-kubernetes-list-type"] = json!("map");
         conditions["x-kubernetes-list-map-keys"] = json!(["type"]);
     }
+    if let Some(scope) = crd.pointer_mut("/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/scope") {
+        // As of a CustomResourceDefinition: instances could not be addressed under another scope.
+        scope["x-kubernetes-validations"] = json!([{"rule": "self == oldSelf", "message": "field is immutable"}]);
+    }
     Ok(crd)
 }
 
@@ -35,6 +39,8 @@ mod tests {
         assert_eq!(version["subresources"]["status"], json!({}));
         let schema = version.pointer("/schema/openAPIV3Schema/properties/spec/properties/versions/items/properties/schema/properties/openAPIV3Schema").unwrap();
         assert_eq!(schema["x-kubernetes-preserve-unknown-fields"], true);
+        let scope = version.pointer("/schema/openAPIV3Schema/properties/spec/properties/scope").unwrap();
+        assert_eq!(scope["x-kubernetes-validations"][0]["message"], "field is immutable");
         assert_eq!(
             version
                 .pointer("/schema/openAPIV3Schema/properties/status/properties/conditions/x-kubernetes-list-map-keys")

@@ -1,15 +1,20 @@
-//! What clients find through kube-apiserver: the resources of aggregated discovery, and group-versions of OpenAPI v3.
+//! What clients find through kube-apiserver: the resources of aggregated discovery, and documents of OpenAPI v3 that can
+//! be read from the first byte to the last.
 //!
 //! Flow: the controller says what should be found; while something is missing kube-apiserver is asked again and again,
-//! with longer and longer pauses; what is found wakes the controller. Nobody is asked while nothing is missing.
+//! with longer and longer pauses; what is found wakes the controller. Nobody is asked while nothing is missing. A document
+//! is read once for each hash that kube-apiserver's index has of it.
+//!
+//! OpenAPI v2 is not asked for: kube-apiserver would merge all groups of the cluster into one document for us alone. It is
+//! made of the same parts, each of which is proven where it is made.
 //!
 //! Source: k8s.io/kube-aggregator/pkg/apiserver/handler_discovery.go and pkg/controllers/openapiv3/controller.go, which
-//! fetch both from us and serve them from memory.
+//! fetch discovery and the index from us, serve them from memory, and pass requests for a document on.
 
 use std::{
-    collections::{BTreeSet, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use kube::Client;
@@ -17,13 +22,16 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::Notify;
 
-use crate::{call::within, error::ActionError, group_version::GroupVersion};
+use crate::{call::within, document, error::ActionError, group_version::GroupVersion};
 
 /// The pause while something is missing, at first.
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 
 /// The longest pause.
 const PAUSE_MAX: Duration = Duration::from_secs(10);
+
+/// How many times as long as a look took the pause after it is at least: large documents cost kube-apiserver something too.
+const PAUSE_PER_LOOK: u32 = 4;
 
 /// What is asked for: one document with all groups.
 const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
@@ -36,9 +44,11 @@ pub(crate) type Address = (GroupVersion, String);
 pub(crate) struct Visible {
     /// In aggregated discovery.
     pub resources: HashSet<Address>,
-    /// In the index of OpenAPI v3.
-    pub documents: HashSet<GroupVersion>,
-    /// Why they could not be read when they were looked at last.
+    /// In documents of OpenAPI v3 that were read whole.
+    pub documents: HashSet<Address>,
+    /// Why documents could not be read when they were looked at last.
+    pub unreadable: BTreeMap<GroupVersion, Arc<str>>,
+    /// Why discovery or the index of documents could not be read when they were looked at last.
     pub fault: Option<Arc<str>>,
 }
 
@@ -46,16 +56,19 @@ impl Visible {
     /// What of it is wanted.
     fn of(&self, wanted: &BTreeSet<Address>) -> Self {
         let group_versions: HashSet<&GroupVersion> = wanted.iter().map(|(group_version, _)| group_version).collect();
+        let of_wanted = |found: &HashSet<Address>| found.iter().filter(|it| wanted.contains(*it)).cloned().collect();
+        let unreadable = self.unreadable.iter().filter(|(group_version, _)| group_versions.contains(group_version));
         Self {
-            resources: self.resources.iter().filter(|it| wanted.contains(*it)).cloned().collect(),
-            documents: self.documents.iter().filter(|it| group_versions.contains(it)).cloned().collect(),
+            resources: of_wanted(&self.resources),
+            documents: of_wanted(&self.documents),
+            unreadable: unreadable.map(|(group_version, why)| (group_version.clone(), Arc::clone(why))).collect(),
             fault: self.fault.clone(),
         }
     }
 
     /// Whether clients find it.
     pub(crate) fn has(&self, wanted: &Address) -> bool {
-        self.resources.contains(wanted) && self.documents.contains(&wanted.0)
+        self.resources.contains(wanted) && self.documents.contains(wanted)
     }
 }
 
@@ -104,6 +117,7 @@ impl Discoverable {
     /// Asks until the task is ended.
     pub(crate) async fn run(self: Arc<Self>) {
         let mut pause = PAUSE_MIN;
+        let mut read = Documents::default();
         loop {
             let is_missing = {
                 let state = self.state();
@@ -114,8 +128,13 @@ impl Discoverable {
                 pause = PAUSE_MIN;
                 continue;
             }
-            if self.found(self.look().await) {
+            let began = Instant::now();
+            if self.found(self.look(&mut read).await) {
                 pause = PAUSE_MIN;
+            }
+            let took = began.elapsed();
+            if took * PAUSE_PER_LOOK > pause {
+                tokio::time::sleep(took * PAUSE_PER_LOOK - pause).await;
             }
             // What is wanted anew is looked for soon.
             if tokio::time::timeout(pause, self.changed.notified()).await.is_ok() {
@@ -146,14 +165,47 @@ impl Discoverable {
         is_read
     }
 
-    async fn look(&self) -> Result<Visible, ActionError> {
+    /// Reads discovery, the index, and of what is missing the documents that were not read yet as they are now.
+    async fn look(&self, read: &mut Documents) -> Result<Visible, ActionError> {
         let ask = |path: &str, accept: &str| http::Request::get(path).header("Accept", accept).body(Vec::new());
         let groups = ask("/apis", AGGREGATED).map_err(|error| ActionError::Ask(error.to_string()))?;
         let groups: Groups = within(self.client.request(groups), ActionError::Discover).await?;
         let index = ask("/openapi/v3", "application/json").map_err(|error| ActionError::Ask(error.to_string()))?;
         let index: Value = within(self.client.request(index), ActionError::Discover).await?;
-        Ok(Visible { resources: resources(groups), documents: documents(&index), fault: None })
+        let (wanted, known) = {
+            let state = self.state();
+            (state.wanted.clone(), Arc::clone(&state.visible))
+        };
+        let missing: BTreeSet<&GroupVersion> =
+            wanted.iter().filter(|it| !known.documents.contains(*it)).map(|(group_version, _)| group_version).collect();
+        let mut visible = Visible { resources: resources(groups), ..(*known).clone() };
+        visible.fault = None;
+        visible.unreadable.clear();
+        for (group_version, url) in documents(&index) {
+            if !missing.contains(&group_version) || read.urls.get(&group_version) == Some(&url) {
+                continue;
+            }
+            match document::resources(&self.client, &group_version, &url).await {
+                Ok(found) => {
+                    visible.documents.retain(|(other, _)| *other != group_version);
+                    visible.documents.extend(found.into_iter().map(|plural| (group_version.clone(), plural)));
+                    read.urls.insert(group_version, url);
+                }
+                Err(error) => {
+                    tracing::warn!(%group_version, %error, "a document of OpenAPI v3 cannot be read; trying again");
+                    visible.unreadable.insert(group_version, error.to_string().into());
+                }
+            }
+        }
+        read.urls.retain(|group_version, _| wanted.iter().any(|(other, _)| other == group_version));
+        Ok(visible)
     }
+}
+
+/// The documents that were read, by their URLs, which have a hash.
+#[derive(Default)]
+struct Documents {
+    urls: HashMap<GroupVersion, String>,
 }
 
 /// What matters here of an APIGroupDiscoveryList.
@@ -197,10 +249,14 @@ fn resources(groups: Groups) -> HashSet<Address> {
     found
 }
 
-fn documents(index: &Value) -> HashSet<GroupVersion> {
+/// The URL of the document of each group-version.
+fn documents(index: &Value) -> impl Iterator<Item = (GroupVersion, String)> {
     let paths = index.get("paths").and_then(Value::as_object);
-    let named = paths.into_iter().flatten().filter_map(|(path, _)| path.strip_prefix("apis/")?.split_once('/'));
-    named.map(|(group, version)| GroupVersion::new(group, version)).collect()
+    paths.into_iter().flatten().filter_map(|(path, document)| {
+        let (group, version) = path.strip_prefix("apis/")?.split_once('/')?;
+        let url = document.get("serverRelativeURL")?.as_str()?;
+        Some((GroupVersion::new(group, version), url.to_owned()))
+    })
 }
 
 #[cfg(test)]
@@ -217,16 +273,18 @@ mod tests {
                 {"version": "v1", "freshness": "Current",
                     "resources": [{"resource": "redises", "scope": "Namespaced"}]},
                 {"version": "v2", "freshness": "Stale"}]}]});
+        let url = "/openapi/v3/apis/apps.example.com/v1?hash=A";
         let index = json!({"paths": {
-            "api/v1": {"serverRelativeURL": "/"}, "apis/apps.example.com": {}, "apis/apps.example.com/v1": {}}});
-        let visible = Visible {
-            resources: resources(serde_json::from_value(groups).unwrap()),
-            documents: documents(&index),
-            fault: None,
-        };
+            "api/v1": {"serverRelativeURL": "/"}, "apis/apps.example.com": {},
+            "apis/apps.example.com/v1": {"serverRelativeURL": url}}});
         let v1 = GroupVersion::new("apps.example.com", "v1");
-        assert_eq!(visible.resources, HashSet::from([(v1.clone(), "redises".to_owned())]));
-        assert_eq!(visible.documents, HashSet::from([v1.clone()]));
-        assert!(visible.has(&(v1.clone(), "redises".to_owned())) && !visible.has(&(v1, "buckets".to_owned())));
+        assert_eq!(documents(&index).collect::<Vec<_>>(), [(v1.clone(), url.to_owned())]);
+        let resources = resources(serde_json::from_value(groups).unwrap());
+        let redises = (v1.clone(), "redises".to_owned());
+        assert_eq!(resources, HashSet::from([redises.clone()]));
+        let listed = Visible { resources, ..Visible::default() };
+        assert!(!listed.has(&redises), "no document has it");
+        let found = Visible { documents: HashSet::from([redises.clone()]), ..listed };
+        assert!(found.has(&redises) && !found.has(&(v1, "buckets".to_owned())));
     }
 }

@@ -59,6 +59,9 @@ mod act;
 /// What each replica of the API server serves.
 mod replicas;
 
+/// A document of OpenAPI, read to its end.
+mod document;
+
 /// What clients find through kube-apiserver.
 mod discoverable;
 

@@ -3,24 +3,34 @@
 use std::sync::Arc;
 
 use crate::{
-    convert::release::{Overlap, overlaps},
+    convert::release::{Collision, Overlap, collisions, overlaps},
     kind::Claim,
     names::{NameConflict, conflicts},
 };
 
-/// What a kind may not have.
+/// What is found about what a kind asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Denied {
+pub struct Findings {
     /// Names that older definitions hold.
     pub names: Vec<NameConflict>,
     /// A prefix of releases that overlaps with an older one.
     pub overlap: Option<Overlap>,
+    /// Another kind that it may get in the way of; none where this one is denied anything.
+    pub collision: Option<Collision>,
+}
+
+impl Findings {
+    /// Whether it may have all it asks for.
+    #[must_use]
+    pub fn is_granted(&self) -> bool {
+        self.names.is_empty() && self.overlap.is_none()
+    }
 }
 
 /// The kinds that were judged last, and what was found.
 #[derive(Debug)]
 pub struct Holders<K> {
-    judged: Vec<(Arc<K>, Denied)>,
+    judged: Vec<(Arc<K>, Findings)>,
 }
 
 impl<K> Default for Holders<K> {
@@ -34,8 +44,8 @@ where
     for<'k> &'k K: Into<Claim<'k>>,
 {
     /// Judges kinds together. The answer has one entry a kind, in the order given.
-    pub fn judge(&mut self, kinds: &[Arc<K>]) -> impl ExactSizeIterator<Item = &Denied> {
-        let same = |((held, _), kind): (&(Arc<K>, Denied), &Arc<K>)| {
+    pub fn judge(&mut self, kinds: &[Arc<K>]) -> impl ExactSizeIterator<Item = &Findings> {
+        let same = |((held, _), kind): (&(Arc<K>, Findings), &Arc<K>)| {
             Arc::ptr_eq(held, kind) || {
                 let (held, kind): (Claim<'_>, Claim<'_>) = (held.as_ref().into(), kind.as_ref().into());
                 held.is_same(&kind)
@@ -48,10 +58,16 @@ where
         } else {
             let claims: Vec<Claim<'_>> = kinds.iter().map(|kind| kind.as_ref().into()).collect();
             let found = conflicts(&claims).into_iter().zip(overlaps(&claims));
-            let found = found.map(|(names, overlap)| Denied { names, overlap });
+            let found = found.map(|(names, overlap)| Findings { names, overlap, collision: None });
             self.judged = kinds.iter().cloned().zip(found).collect();
+            let granted = || claims.iter().zip(&self.judged).filter(|(_, (_, findings))| findings.is_granted());
+            let beside = collisions(&granted().map(|(claim, _)| *claim).collect::<Vec<_>>());
+            let granted = self.judged.iter_mut().filter(|(_, findings)| findings.is_granted());
+            for ((_, findings), collision) in granted.zip(beside) {
+                findings.collision = collision;
+            }
         }
-        self.judged.iter().map(|(_, denied)| denied)
+        self.judged.iter().map(|(_, findings)| findings)
     }
 }
 
@@ -141,8 +157,8 @@ mod tests {
                         _ => kinds[at] = kind(at, &asks),
                     }
                 }
-                let found: Vec<Denied> = known.judge(&kinds).cloned().collect();
-                let anew: Vec<Denied> = Holders::default().judge(&kinds).cloned().collect();
+                let found: Vec<Findings> = known.judge(&kinds).cloned().collect();
+                let anew: Vec<Findings> = Holders::default().judge(&kinds).cloned().collect();
                 prop_assert_eq!(found, anew);
                 prop_assert!(known.judged.iter().zip(&kinds).all(|((held, _), kind)| Arc::ptr_eq(held, kind)));
             }

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use kindsmith_schema::{
     compile::OwnStorage,
     form::DefinitionForm,
-    holders::{Denied, Holders},
+    holders::{Findings, Holders},
     kind::{Kind, KindBackend, Serving},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -199,9 +199,9 @@ impl Builder {
     pub fn build(&mut self, previous: &Snapshot) -> Snapshot {
         let good = self.compiled.values().filter_map(|compiled| compiled.kind().cloned());
         let kinds: Vec<Arc<Kind>> = self.builtin.iter().cloned().chain(good).collect();
-        let may_be_served = |(kind, denied): (&Arc<Kind>, &Denied)| {
-            let conflict = denied.names.first().map(ToString::to_string);
-            let conflict = conflict.or_else(|| denied.overlap.as_ref().map(ToString::to_string));
+        let may_be_served = |(kind, findings): (&Arc<Kind>, &Findings)| {
+            let conflict = findings.names.first().map(ToString::to_string);
+            let conflict = conflict.or_else(|| findings.overlap.as_ref().map(ToString::to_string));
             if let Some(conflict) = &conflict {
                 tracing::warn!(definition = kind.origin.name, conflict, "kind is not served");
             }

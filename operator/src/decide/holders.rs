@@ -42,7 +42,7 @@ pub(super) fn names(definition: &Definition, surroundings: &Surroundings) -> Fin
         Surroundings::Registered(cluster) => {
             resource_of_others(definition, cluster).unwrap_or_else(|| group_versions(definition, cluster))
         }
-        Surroundings::StandAlone => Finding::new(Truth::True, "NoConflicts", "no conflicts found"),
+        Surroundings::StandAlone => no_conflicts(definition, None),
     }
 }
 
@@ -126,12 +126,22 @@ fn group_versions(definition: &Definition, cluster: &Cluster) -> Finding {
         }
         newer = newer.or_else(|| crds().next().map(|crd| (group_version.clone(), crd.name.clone())));
     }
-    let message = match newer {
-        None => "no conflicts found".to_owned(),
-        Some((group_version, name)) => format!(
-            "no conflicts found; but CustomResourceDefinition {name:?}, which is newer, asks for {group_version} too \
-             and is not served: move one of them to another group"
-        ),
+    let newer = newer.map(|(group_version, name)| {
+        format!(
+            "CustomResourceDefinition {name:?}, which is newer, asks for {group_version} too and is not served: move one \
+             of them to another group"
+        )
+    });
+    no_conflicts(definition, newer)
+}
+
+/// That nobody else holds the names, and what is worth knowing all the same.
+fn no_conflicts(definition: &Definition, newer: Option<String>) -> Finding {
+    let told: Vec<String> = newer.into_iter().chain(definition.collision.clone()).collect();
+    let message = if told.is_empty() {
+        "no conflicts found".to_owned()
+    } else {
+        format!("no conflicts found; but {}", told.join("; and "))
     };
     Finding::new(Truth::True, "NoConflicts", message)
 }
@@ -166,6 +176,21 @@ mod tests {
             .build();
         assert_eq!(world.definitions[0].name, "caches.apps.example.com");
         assert_eq!(reasons(&world), ["NoConflicts", "NameConflict"]);
+    }
+
+    #[test]
+    fn kinds_that_may_ask_for_one_name_of_a_release_are_told_and_served() {
+        let mut cache = definition("caches", "Cache");
+        cache["spec"]["backend"]["helmRelease"]["prefix"] = "redis-cache-".into();
+        cache["spec"]["backend"]["helmRelease"]["adopt"] = "Labels".into();
+        let mut redis = definition("redises", "Redis");
+        redis["spec"]["backend"]["helmRelease"]["prefix"] = "redis-".into();
+        let world = WorldBuilder::registered().define(&cache).define(&redis).build();
+        let found = all_names(&world);
+        assert_eq!(reasons(&world), ["NoConflicts", "NoConflicts"]);
+        for (finding, other) in found.iter().zip(["redises.apps.example.com", "caches.apps.example.com"]) {
+            assert!(finding.holds() && finding.message.contains(other), "{finding:?}");
+        }
     }
 
     #[test]

@@ -135,9 +135,13 @@ fn discoverable(definition: &Definition, served: &Finding, visible: &Visible) ->
                 "NotInDiscovery",
                 format!("aggregated discovery of kube-apiserver does not show it in {} yet", address.0),
             ),
-            None => {
-                ("NotInOpenAPI", format!("the index of OpenAPI v3 of kube-apiserver does not have {} yet", address.0))
-            }
+            None => match visible.unreadable.get(&address.0) {
+                Some(why) => (
+                    "OpenAPIUnreadable",
+                    format!("OpenAPI of {} cannot be read through kube-apiserver: {why}", address.0),
+                ),
+                None => ("NotInOpenAPI", format!("OpenAPI v3 of kube-apiserver does not show it in {} yet", address.0)),
+            },
         };
         return Finding::new(Truth::False, reason, message);
     }
@@ -324,11 +328,13 @@ mod tests {
         let v1 = GroupVersion::new("apps.example.com", "v1");
         let nothing = Visible::default();
         let listed = Visible { resources: [(v1.clone(), "redises".to_owned())].into(), ..Visible::default() };
-        let found = Visible { documents: [v1].into(), ..listed.clone() };
+        let broken = Visible { unreadable: [(v1.clone(), Arc::from("ends too early"))].into(), ..listed.clone() };
+        let found = Visible { documents: [(v1, "redises".to_owned())].into(), ..listed.clone() };
         let fault = Some(Arc::from("forbidden"));
         for (visible, told) in [
             (nothing.clone(), "False NotInDiscovery"),
             (listed, "False NotInOpenAPI"),
+            (broken, "False OpenAPIUnreadable"),
             (Visible { fault: fault.clone(), ..nothing }, "False DiscoveryUnreadable"),
             (Visible { fault, ..found.clone() }, "True Discoverable"),
             (found, "True Discoverable"),

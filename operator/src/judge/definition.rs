@@ -47,6 +47,8 @@ pub(crate) struct Definition {
     pub rollout: Option<Progress>,
     /// Why it may not have the names or the prefix that it asks for.
     pub conflict: Option<String>,
+    /// Which other definition it may get in the way of, though both are served.
+    pub collision: Option<String>,
 }
 
 /// Whether a definition stays.
@@ -103,6 +105,7 @@ impl Definition {
             aggregates_roles,
             rollout,
             conflict,
+            collision,
         } = self;
         (form, name, uid, generation) == (&other.form, &other.name, &other.uid, &other.generation)
             && (state, resource_version, created) == (&other.state, &other.resource_version, &other.created)
@@ -110,7 +113,8 @@ impl Definition {
             && Arc::ptr_eq(claimed, &other.claimed)
             && Arc::ptr_eq(verdict, &other.verdict)
             && (finalizers, deletion) == (&other.finalizers, &other.deletion)
-            && (aggregates_roles, rollout, conflict) == (&other.aggregates_roles, &other.rollout, &other.conflict)
+            && (aggregates_roles, rollout) == (&other.aggregates_roles, &other.rollout)
+            && (conflict, collision) == (&other.conflict, &other.collision)
     }
 
     /// Reports whether it asks for a group that belongs to somebody else: nothing of it is kept, whoever accepted it.

@@ -246,6 +246,7 @@ impl Judge {
         let mut definition = self.definition(form, object, grounds);
         let before = self.seen.get(&definition.uid);
         definition.conflict = before.and_then(|before| before.definition.conflict.clone());
+        definition.collision = before.and_then(|before| before.definition.collision.clone());
         let (definition, news) = match before {
             Some(before) if before.definition.is_same(&definition) => (Arc::clone(&before.definition), None),
             _ => {
@@ -264,13 +265,16 @@ impl Judge {
         let kinds: Vec<Arc<KindOutline>> = kinds.collect();
         let mut found = self.holders.judge(&kinds);
         for definition in definitions {
-            let denied = definition.verdict.kind.as_ref().and_then(|_| found.next());
-            let conflict = denied.and_then(|denied| match &denied.overlap {
-                _ if !denied.names.is_empty() => Some(describe(&denied.names)),
+            let findings = definition.verdict.kind.as_ref().and_then(|_| found.next());
+            let conflict = findings.and_then(|findings| match &findings.overlap {
+                _ if !findings.names.is_empty() => Some(describe(&findings.names)),
                 overlap => overlap.as_ref().map(ToString::to_string),
             });
-            if definition.conflict != conflict {
-                Arc::make_mut(definition).conflict = conflict;
+            let collision = findings.and_then(|findings| findings.collision.as_ref().map(ToString::to_string));
+            if (&definition.conflict, &definition.collision) != (&conflict, &collision) {
+                let told = Arc::make_mut(definition);
+                told.conflict = conflict;
+                told.collision = collision;
                 if let Some(seen) = self.seen.get_mut(&definition.uid) {
                     seen.definition = Arc::clone(definition);
                 }
@@ -296,6 +300,7 @@ impl Judge {
             aggregates_roles: object.annotations().get(AGGREGATE_ROLES_ANNOTATION).is_none_or(|it| it != "false"),
             rollout: metadata.uid.as_ref().and_then(|uid| grounds.progress.get(uid).cloned()),
             conflict: None,
+            collision: None,
         };
         let known = self.verdicts.of(&definition, object, grounds);
         definition.claimed = Arc::clone(&known.claimed);

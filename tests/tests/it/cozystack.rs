@@ -8,7 +8,7 @@ use kube::{Client, client::Body};
 use serde_json::{Value, json};
 
 /// The names of Cozystack's CustomResourceDefinition, with a schema that keeps everything.
-const CRD: &str = "
+pub(crate) const CRD: &str = "
 apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
 metadata: {name: applicationdefinitions.cozystack.io}
@@ -29,7 +29,7 @@ spec:
 const NAMESPACE: &str = "tenant-test";
 
 /// The folder, if there is one, and the definitions in it.
-fn definitions() -> Result<Option<(PathBuf, Vec<Value>)>> {
+pub(crate) fn definitions() -> Result<Option<(PathBuf, Vec<Value>)>> {
     let Some(folder) = std::env::var_os("COZYSTACK_DEFINITIONS").map(PathBuf::from) else {
         eprintln!("NOT CHECKED: set COZYSTACK_DEFINITIONS to a folder of ApplicationDefinitions to serve them");
         return Ok(None);

@@ -63,6 +63,9 @@ mod scale;
 /// Discovery, OpenAPI, health, errors.
 mod documents;
 
+/// OpenAPI of large definitions.
+mod large_documents;
+
 /// What is compressed, read by Go.
 mod gzip;
 
@@ -110,6 +113,9 @@ mod merge_calls;
 
 /// The schema engine beside kube-apiserver's: what one says, the other says.
 mod differential;
+
+/// Objects of definitions that went, under those that came.
+mod former_definitions;
 
 /// Killed at any moment: nothing acknowledged is lost.
 mod crash;

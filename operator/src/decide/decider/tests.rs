@@ -204,10 +204,12 @@ fn happen(world: &mut WorldBuilder, event: &Event, decided: &[Action]) {
             world.cluster().replicas = Some(said.iter().enumerate().map(replica).collect());
         }
         Event::Visible(bits) => {
-            let seen = (0..5).filter(|at| bits >> at & 1 == 1);
+            let address = |at| (GroupVersion::new(&group(at), "v1"), plural(at));
+            let group_version = GroupVersion::new(&group(usize::from(bits % 5)), "v1");
             world.cluster().visible = Some(Arc::new(Visible {
-                resources: seen.map(|at| (GroupVersion::new(&group(at), "v1"), plural(at))).collect(),
-                documents: (0..2).map(|at| GroupVersion::new(&group(at), "v1")).collect(),
+                resources: (0..5).filter(|at| bits >> at & 1 == 1).map(address).collect(),
+                documents: (0..5).filter(|at| bits >> (at + 1) & 1 == 1).map(address).collect(),
+                unreadable: (bits % 3 == 0).then(|| (group_version, "broken".into())).into_iter().collect(),
                 fault: (bits % 7 == 0).then(|| "not now".into()),
             }));
         }

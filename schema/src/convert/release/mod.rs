@@ -16,6 +16,9 @@ use super::metadata::{replace, set_map, strip};
 /// Which releases are instances.
 mod identity;
 
+/// Kinds whose releases may ask for one name.
+mod collisions;
+
 /// What an instance may be called.
 mod naming;
 
@@ -40,6 +43,7 @@ mod owners;
 #[cfg(test)]
 mod tests;
 
+pub use collisions::{Collision, collisions};
 pub use computed::StatusValue;
 pub use identity::{Marks, Overlap, overlaps};
 pub use naming::{NamePattern, NameRules, NameSyntax, NamespaceRule};

@@ -3,6 +3,7 @@
 import io.fabric8.kubernetes.api.model.GenericKubernetesResource;
 import io.fabric8.kubernetes.api.model.Namespace;
 import io.fabric8.kubernetes.api.model.NamespaceBuilder;
+import io.fabric8.kubernetes.api.model.ObjectMetaBuilder;
 import io.fabric8.kubernetes.client.KubernetesClient;
 import io.fabric8.kubernetes.client.KubernetesClientBuilder;
 import io.fabric8.kubernetes.client.KubernetesClientException;
@@ -30,8 +31,7 @@ public final class Client {
     GenericKubernetesResource redis = new GenericKubernetesResource();
     redis.setApiVersion("apps.example.com/v1alpha1");
     redis.setKind("Redis");
-    redis.getMetadata().setName("cache");
-    redis.getMetadata().setNamespace(NAMESPACE);
+    redis.setMetadata(new ObjectMetaBuilder().withName("cache").withNamespace(NAMESPACE).build());
     redis.setAdditionalProperty("spec", Map.of("replicas", replicas));
     return redis;
   }
