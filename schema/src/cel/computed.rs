@@ -56,7 +56,7 @@ impl Computed {
     /// The value for an object; none where the expression has none, fails, or costs too much.
     pub(crate) fn value(&self, object: &Json) -> Option<Json> {
         let object = Value::from_json(object, &self.declared).ok()?;
-        let (outcome, _) = self.program.evaluate(&[object], CELL_COST_MAX);
+        let (outcome, _) = self.program.evaluate(&[Ok(object)], CELL_COST_MAX);
         json(&outcome.ok()?)
     }
 }

@@ -15,7 +15,7 @@ type Outcome<'a> = Result<Value<'a>, EvalError>;
 impl Program {
     /// The value under these variables, in the order that the program was planned with, and what it cost. It ends when
     /// it has cost more than `limit`.
-    pub(crate) fn evaluate<'a>(&'a self, variables: &[Value<'a>], limit: u64) -> (Outcome<'a>, u64) {
+    pub(crate) fn evaluate<'a>(&'a self, variables: &[Outcome<'a>], limit: u64) -> (Outcome<'a>, u64) {
         let mut run = Evaluation { variables, locals: Vec::with_capacity(self.locals), meter: Meter::new(limit) };
         let outcome = run.node(&self.root);
         (outcome, run.meter.spent())
@@ -30,7 +30,7 @@ pub(super) fn constant(node: &Node) -> Result<Value<'static>, EvalError> {
 }
 
 struct Evaluation<'v, 'a> {
-    variables: &'v [Value<'a>],
+    variables: &'v [Outcome<'a>],
     /// Of loops; a fault is a value here, for the next step may absorb it.
     locals: Vec<Outcome<'a>>,
     meter: Meter,
@@ -68,7 +68,7 @@ impl<'a> Evaluation<'_, 'a> {
             }
             Node::Otherwise { left, right, gives } => match self.node(left)? {
                 held @ Value::Optional(Some(_)) if *gives == Gives::Optional => Ok(held),
-                Value::Optional(Some(held)) => Ok(held.as_ref().clone()),
+                Value::Optional(Some(held)) => held.sound(),
                 Value::Optional(None) => self.node(right),
                 _ => Err(EvalError::no_overload()),
             },
@@ -111,7 +111,7 @@ impl<'a> Evaluation<'_, 'a> {
 
     fn root(&mut self, root: &'a Root) -> Outcome<'a> {
         match root {
-            Root::Variable(slot) => self.variables.get(*slot).cloned().ok_or_else(EvalError::no_overload),
+            Root::Variable(slot) => self.variables.get(*slot).cloned().ok_or_else(EvalError::no_overload)?,
             Root::Local(slot) => self.locals.get(*slot).cloned().ok_or_else(EvalError::no_overload)?,
             Root::Accumulator(slot) => match self.locals.get_mut(*slot) {
                 Some(held) => std::mem::replace(held, Ok(Value::Null)),
@@ -147,7 +147,7 @@ impl<'a> Evaluation<'_, 'a> {
             optional = true;
             match held {
                 None => return Ok(value),
-                Some(held) => value = held.as_ref().clone(),
+                Some(held) => value = held.sound()?,
             }
         }
         for qualifier in qualifiers {
@@ -185,7 +185,7 @@ impl<'a> Evaluation<'_, 'a> {
         let value = self.root(&attribute.root)?;
         let value = match self.qualify(value, before)? {
             Value::Optional(None) => return Ok(Value::Bool(false)),
-            Value::Optional(Some(held)) => held.as_ref().clone(),
+            Value::Optional(Some(held)) => held.sound()?,
             value => value,
         };
         let key = self.key(&last.by)?;
@@ -208,7 +208,13 @@ impl<'a> Evaluation<'_, 'a> {
                 }
                 (Ok(value), Optional::No) => items.push(value),
                 (Ok(Value::Optional(None)), Optional::Yes) => {}
-                (Ok(Value::Optional(Some(value))), Optional::Yes) => items.push(value.as_ref().clone()),
+                (Ok(Value::Optional(Some(value))), Optional::Yes) => match value.sound() {
+                    Ok(value) => items.push(value),
+                    Err(error) => {
+                        fault = Some(error);
+                        break;
+                    }
+                },
                 (Ok(other), Optional::Yes) => {
                     fault = Some(not_optional(&other, "list element"));
                     break;
@@ -250,7 +256,7 @@ impl<'a> Evaluation<'_, 'a> {
         let value = match (self.node(value)?, optional) {
             (value, Optional::No) => value,
             (Value::Optional(None), Optional::Yes) => return Ok(()),
-            (Value::Optional(Some(value)), Optional::Yes) => value.as_ref().clone(),
+            (Value::Optional(Some(value)), Optional::Yes) => value.sound()?,
             (other, Optional::Yes) => return Err(not_optional(&other, "map entry")),
         };
         map.put(key, value)

@@ -93,19 +93,16 @@ impl Expression {
 
     /// The value and what it cost.
     pub(super) fn run<'a>(&'a self, variables: &Variables<'a>) -> (Result<Value<'a>, EvalError>, u64) {
-        match &variables.values {
-            Ok(values) => self.program.evaluate(values, CALL_COST_MAX),
-            Err(error) => (Err(error.clone()), 0),
-        }
+        self.program.evaluate(&variables.values, CALL_COST_MAX)
     }
 }
 
 /// What an expression's names stand for.
 #[derive(Clone)]
 pub(super) struct Variables<'a> {
-    /// `self` and then `oldSelf`, which may be missing. An error if the object is not what the schema says, as one
-    /// can be that was so before and did not change.
-    values: Result<Vec<Value<'a>>, EvalError>,
+    /// `self` and then `oldSelf`, which may be missing. One that is not what the schema says is an error, which counts where
+    /// an expression looks at it: an old object may have been written by another schema, and what did not change is let be.
+    values: Vec<Result<Value<'a>, EvalError>>,
 }
 
 impl<'a> Variables<'a> {
@@ -116,10 +113,9 @@ impl<'a> Variables<'a> {
 
     /// With `oldSelf` as an optional.
     pub(super) fn optional(&self) -> Self {
-        let values = self.values.clone().map(|values| {
-            let mut values = values.into_iter();
-            values.next().into_iter().chain([Value::Optional(values.next().map(Arc::new))]).collect()
-        });
-        Self { values }
+        let mut values = self.values.clone().into_iter();
+        let own = values.next();
+        let old = values.next().map(|old| Arc::new(old.unwrap_or_else(|error| Value::Fault(Arc::new(error)))));
+        Self { values: own.into_iter().chain([Ok(Value::Optional(old))]).collect() }
     }
 }

@@ -208,6 +208,7 @@ impl<'a> Value<'a> {
             Self::Optional(held) => Value::Optional(held.map(|held| Arc::new(held.as_ref().clone().into_static()))),
             Self::Type(of) => Value::Type(of),
             Self::Opaque(opaque) => Value::Opaque(opaque),
+            Self::Fault(error) => Value::Fault(error),
         }
     }
 }

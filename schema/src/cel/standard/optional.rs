@@ -12,7 +12,7 @@ pub(super) fn of_non_zero(value: Value<'_>) -> Value<'_> {
         Value::Double(value) => *value == 0.0,
         Value::String(text) => text.as_str().is_empty(),
         Value::Bytes(bytes) => bytes.is_empty(),
-        Value::Timestamp(_) | Value::Type(_) | Value::Opaque(_) => false,
+        Value::Timestamp(_) | Value::Type(_) | Value::Opaque(_) | Value::Fault(_) => false,
         Value::List(list) => list.len() == 0,
         Value::Map(map) => map.len() == 0,
         Value::Optional(value) => value.is_none(),
@@ -29,7 +29,7 @@ pub(super) fn has_value<'a>(value: &Value<'a>) -> Outcome<'a> {
 
 pub(super) fn value(value: Value<'_>) -> Outcome<'_> {
     match value {
-        Value::Optional(Some(held)) => Ok(held.as_ref().clone()),
+        Value::Optional(Some(held)) => held.sound(),
         Value::Optional(None) => Err(EvalError::failed("optional.none() dereference")),
         _ => Err(EvalError::no_overload()),
     }
@@ -45,7 +45,7 @@ pub(super) fn or<'a>(left: Value<'a>, right: Value<'a>) -> Outcome<'a> {
 
 pub(super) fn or_value<'a>(left: Value<'a>, right: Value<'a>) -> Outcome<'a> {
     match left {
-        Value::Optional(Some(held)) => Ok(held.as_ref().clone()),
+        Value::Optional(Some(held)) => held.sound(),
         Value::Optional(None) => Ok(right),
         _ => Err(EvalError::no_overload()),
     }
@@ -57,7 +57,7 @@ pub(super) fn unwrap<'a>(value: &Value<'a>) -> Outcome<'a> {
     let mut values = Vec::new();
     for item in list.iter() {
         match item? {
-            Value::Optional(Some(held)) => values.push(held.as_ref().clone()),
+            Value::Optional(Some(held)) => values.push(held.sound()?),
             Value::Optional(None) => {}
             other => {
                 return Err(EvalError::failed(format!("value {} is not optional", other.print())));

@@ -25,7 +25,7 @@ impl<'a> Value<'a> {
             (Self::List(left), Self::List(right)) => lists(left, right)?,
             (Self::Map(left), Self::Map(right)) => maps(left, right)?,
             (Self::Optional(left), Self::Optional(right)) => match (left, right) {
-                (Some(left), Some(right)) => left.equals(right)?,
+                (Some(left), Some(right)) => left.sound()?.equals(&right.sound()?)?,
                 (None, None) => true,
                 _ => false,
             },

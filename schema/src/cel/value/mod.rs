@@ -46,6 +46,8 @@ pub(crate) enum Value<'a> {
     Type(Type),
     /// A value that a library brings.
     Opaque(Opaque),
+    /// What an optional holds in the place of a value that is not what its schema says. Nothing else does.
+    Fault(Arc<EvalError>),
 }
 
 /// A string: of the object, or made while running.
@@ -123,6 +125,17 @@ impl<'a> Value<'a> {
         Self::Optional(Some(Arc::new(value)))
     }
 
+    /// The value that an optional holds.
+    ///
+    /// # Errors
+    /// It is a [`Value::Fault`].
+    pub(crate) fn sound(&self) -> Result<Self, EvalError> {
+        match self {
+            Self::Fault(error) => Err(error.as_ref().clone()),
+            value => Ok(value.clone()),
+        }
+    }
+
     /// The string, if it is one.
     pub(crate) fn as_str(&self) -> Option<&str> {
         match self {
@@ -148,6 +161,7 @@ impl<'a> Value<'a> {
             Self::Optional(_) => Type::optional(Type::Dyn),
             Self::Type(_) => Type::type_of(Type::Dyn),
             Self::Opaque(opaque) => Type::Opaque(opaque.type_name()),
+            Self::Fault(_) => Type::Error,
         }
     }
 
@@ -169,6 +183,7 @@ impl<'a> Value<'a> {
             Self::Optional(_) => "optional_type",
             Self::Type(_) => "type",
             Self::Opaque(opaque) => opaque.type_name(),
+            Self::Fault(_) => "error",
         }
     }
 
