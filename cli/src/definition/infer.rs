@@ -57,18 +57,32 @@ impl Completion<'_> {
             return;
         }
         let Value::Object(mut fields) = members.remove("properties").unwrap_or_else(|| json!({})) else { return };
+        let is_required = |members: &Map<String, Value>, name: &str| {
+            members.get("required").and_then(Value::as_array).is_some_and(|required| required.contains(&json!(name)))
+        };
         for (name, value) in values {
+            // To Helm, null is no value of such a field either: whoever installs the chart has to give one.
+            let must_be_given =
+                value.is_null() && is_required(members, name) && fields.get(name).is_some_and(refuses_null);
             self.path.push(name.clone());
             let field = fields.entry(name.clone()).or_insert_with(|| {
                 self.nodes_left = self.nodes_left.saturating_sub(1);
                 inferred(value)
             });
-            self.field(field, value);
+            if !must_be_given {
+                self.field(field, value);
+            }
             let description = self.descriptions.get(self.path.get(1..).unwrap_or_default());
             if let (Some(text), None) = (description, field.get("description")) {
                 field["description"] = json!(text);
             }
             self.path.pop();
+            // What is required inside is so wherever the object comes from `values.yaml`, which is always.
+            let asks = field.get("required").is_some() && field.get("default").is_none();
+            if value.is_object() && asks && !is_required(members, name) {
+                let required = members.entry("required").or_insert_with(|| json!([]));
+                required.as_array_mut().into_iter().for_each(|required| required.push(json!(name)));
+            }
         }
         if !fields.is_empty() {
             members.insert("properties".to_owned(), Value::Object(fields));
@@ -131,6 +145,12 @@ impl Completion<'_> {
             _ => {}
         }
     }
+}
+
+/// Whether a field has a type, and null is none of its values.
+fn refuses_null(field: &Value) -> bool {
+    (field.get("type").is_some() || field.get("x-kubernetes-int-or-string").is_some())
+        && field.get("nullable").is_none()
 }
 
 /// A value that is null by default may be null.

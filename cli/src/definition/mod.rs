@@ -93,6 +93,8 @@ fn definition(chart: &Chart, arguments: &FromChart, warnings: &mut Warnings) -> 
     if !chart.description.is_empty() {
         schema["description"] = json!(chart.description);
     }
+    tidy::require_without_default(&mut schema, "spec");
+    tidy::decode_entities(&mut schema);
     Ok(json!({
         "apiVersion": "kindsmith.dev/v1alpha1",
         "kind": "ApplicationDefinition",
@@ -113,7 +115,7 @@ fn definition(chart: &Chart, arguments: &FromChart, warnings: &mut Warnings) -> 
 /// The schema of the values: what the chart's own schema says, made complete by the values.
 fn spec(chart: &Chart, warnings: &mut Warnings) -> Value {
     let mut spec = match &chart.schema {
-        Some(schema) => schema::structural(schema, warnings),
+        Some(schema) => schema::structural(schema, &chart.values, warnings),
         None => json!({"type": "object"}),
     };
     tidy::concede_all_but_defaults(&mut spec, warnings);
@@ -127,6 +129,8 @@ fn spec(chart: &Chart, warnings: &mut Warnings) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use kindsmith_schema::{field::FieldPath, structural::Schema};
+
     use super::*;
 
     fn arguments() -> FromChart {
@@ -186,6 +190,51 @@ mod tests {
         );
         assert_eq!(spec["properties"]["labels"]["x-kubernetes-preserve-unknown-fields"], true);
         assert_eq!(spec["properties"]["ratio"]["type"], "number");
+    }
+
+    #[test]
+    fn what_helm_wants_to_be_given_is_required() {
+        let schema = json!({"type": "object", "required": ["policy", "any", "may"], "properties": {
+            "policy": {"type": "string"}, "any": {}, "may": {"type": ["string", "null"]}, "left": {"type": "string"},
+            "auth": {"type": "object", "properties": {"store": {"type": "object", "required": ["name"], "properties": {
+                "name": {"type": "string"}, "size": {"type": "integer"}
+            }}}}
+        }});
+        let values =
+            "policy: null\nany: null\nmay: null\nleft: null\nauth:\n  user: admin\n  store: {name: null, size: 3}\n";
+        let chart = chart(values, Some(schema));
+        let definition = definition(&chart, &arguments(), &mut Warnings::default()).unwrap();
+        assert!(DefinitionForm::Kindsmith.compile(&definition, OwnStorage::Absent).is_ok());
+        let whole = &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+        assert_eq!(whole["required"], json!(["spec"]));
+        let schema = Schema::compile(whole, &FieldPath::root()).unwrap();
+        let faults = |spec: Value| {
+            let mut object = json!({"apiVersion": "a/v1", "kind": "A", "spec": spec});
+            if object["spec"].is_null() {
+                object.as_object_mut().unwrap().remove("spec");
+            }
+            schema.prune(&mut object);
+            schema.default(&mut object);
+            (schema.validate(&object).into_iter().map(|error| error.field).collect::<Vec<_>>(), object["spec"].clone())
+        };
+        let given = json!({"policy": "x", "any": null, "may": null, "left": null, "auth": {"store": {"name": "n"}}});
+        let (refused, filled) = faults(given.clone());
+        assert_eq!(refused, Vec::<String>::new());
+        assert_eq!(filled["auth"], json!({"user": "admin", "store": {"name": "n", "size": 3}}));
+        assert_eq!(faults(Value::Null).0, ["spec"]);
+        for (place, refused) in [("/policy", "spec.policy"), ("/auth/store/name", "spec.auth.store.name")] {
+            let mut without = given.clone();
+            *without.pointer_mut(place).unwrap() = Value::Null;
+            assert_eq!(faults(without).0, [refused]);
+        }
+        assert_eq!(faults(json!({"policy": "x", "any": 1, "may": "x"})).0, ["spec.auth"]);
+    }
+
+    #[test]
+    fn an_instance_without_anything_has_all_defaults() {
+        let definition = definition(&chart("a: {b: {c: 1}}\n", None), &arguments(), &mut Warnings::default()).unwrap();
+        let whole = &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+        assert_eq!((whole.get("required"), &whole["properties"]["spec"]["default"]), (None, &json!({})));
     }
 
     #[test]

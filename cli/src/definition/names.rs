@@ -20,9 +20,13 @@ pub(super) fn kind(chart: &str) -> Option<String> {
     (!kind.is_empty()).then_some(kind)
 }
 
-/// The plural of an English word, as far as resources need it.
+/// The plural of an English word, as far as resources need it. Many charts have one for a name, such as
+/// `external-secrets`: it stays.
 pub(super) fn plural(word: &str) -> String {
     let ends = |endings: &[&str]| endings.iter().any(|ending| word.ends_with(ending));
+    if word.ends_with('s') && !ends(&["ss", "us", "is"]) {
+        return word.to_owned();
+    }
     if ends(&["s", "x", "z", "ch", "sh"]) {
         return format!("{word}es");
     }
@@ -63,6 +67,11 @@ mod tests {
     fn plurals_are_english() {
         let words = ["redis", "box", "proxy", "gateway", "yy", "branch"].map(plural);
         assert_eq!(words, ["redises", "boxes", "proxies", "gateways", "yies", "branches"]);
+        let words = ["prometheus", "analysis", "access"].map(plural);
+        assert_eq!(words, ["prometheuses", "analysises", "accesses"]);
+        for word in ["argoworkflows", "externalsecrets", "argorollouts", "crds", "kubernetes", "jenkins", "nats"] {
+            assert_eq!(plural(word), word);
+        }
     }
 
     #[test]

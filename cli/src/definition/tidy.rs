@@ -78,6 +78,29 @@ pub(super) fn drop_met(schema: &mut Map<String, Value>) {
     }
 }
 
+/// Requires a field unless it has a default: without it, the defaults inside of it would not be filled in.
+pub(super) fn require_without_default(schema: &mut Value, name: &str) {
+    let Some(members) = schema.as_object_mut() else { return };
+    let has_default = members.get("properties").and_then(|fields| fields.get(name)?.get("default")).is_some();
+    let required = members.entry("required").or_insert_with(|| json!([]));
+    if let Some(required) = required.as_array_mut().filter(|required| !has_default && !required.contains(&json!(name)))
+    {
+        required.push(json!(name));
+    }
+    drop_met(members);
+}
+
+/// Decodes what texts about fields have in the writing of HTML, such as `&reg;`: nobody reads them in a browser.
+pub(super) fn decode_entities(schema: &mut Value) {
+    let Some(members) = schema.as_object_mut() else { return };
+    for keyword in ["description", "title"] {
+        if let Some(Value::String(text)) = members.get_mut(keyword) {
+            *text = html_escape::decode_html_entities(text).into_owned();
+        }
+    }
+    for_each_inside(members, &mut |_, inner| decode_entities(inner));
+}
+
 /// Fields that are required must be known: others are dropped, and nothing would be valid.
 pub(super) fn know_required(schema: &mut Value) {
     let Some(members) = schema.as_object_mut() else { return };
@@ -146,6 +169,31 @@ mod tests {
         drop_wrong_defaults(&mut schema, &mut vec!["spec".to_owned()], &mut warnings);
         assert_eq!((&schema["default"], &schema["properties"]["a"]["default"]), (&json!({}), &json!({})));
         assert!(warnings.lines().is_empty(), "{warnings:?}");
+    }
+
+    #[test]
+    fn a_field_without_a_default_is_required() {
+        let required = |field: Value| {
+            let mut schema = json!({"type": "object", "properties": {"spec": field}});
+            require_without_default(&mut schema, "spec");
+            schema.get("required").cloned()
+        };
+        assert_eq!(required(json!({"type": "object", "required": ["a"]})), Some(json!(["spec"])));
+        assert_eq!(required(json!({"type": "object", "default": {}})), None);
+    }
+
+    #[test]
+    fn texts_have_no_entities() {
+        let text = "Redis&reg; &amp; &#169; &#xAE; &lt;name&gt; &nothing; a&b=c&region=d; &copy";
+        let field = |text: &str| {
+            let items = json!({"type": "object", "additionalProperties": {"type": "string", "title": text}});
+            json!({"type": "array", "default": [text], "description": text, "items": items})
+        };
+        let mut schema = json!({"type": "object", "properties": {"f": field(text)}});
+        decode_entities(&mut schema);
+        let mut wanted = field("Redis® & © ® <name> &nothing; a&b=c&region=d; &copy");
+        wanted["default"] = json!([text]);
+        assert_eq!(schema["properties"]["f"], wanted);
     }
 
     #[test]

@@ -33,9 +33,10 @@ use super::warnings::Warnings;
 pub(super) use read::{DEPTH_MAX, NODES_MAX};
 pub(super) use render::PRESERVE;
 
-/// A structural schema of values; what is left out on the way is told.
-pub(super) fn structural(schema: &Value, warnings: &mut Warnings) -> Value {
-    let mut made = render::render(read::read(schema, warnings));
+/// A structural schema of values, of which `values` are those that the chart comes with; what is left out on the way is
+/// told.
+pub(super) fn structural(schema: &Value, values: &Value, warnings: &mut Warnings) -> Value {
+    let mut made = render::render(read::read(schema, values, warnings));
     if made["type"] != "object" {
         return json!({"type": "object", PRESERVE: true});
     }

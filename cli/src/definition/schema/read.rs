@@ -25,6 +25,12 @@ pub(crate) const NODES_MAX: usize = 8_000;
 /// How much text may come along, in bytes.
 const TEXT_BYTES_MAX: usize = 4 << 20;
 
+/// The items of a list, on the way to a schema.
+const ITEM: &str = "[]";
+
+/// The entries of a map, on the way to a schema.
+const ENTRY: &str = "*";
+
 /// Keywords that are taken as they are, if they have a value of such a type.
 const EXACT: [(&str, Types); 2] = [("format", Types::STRING), ("multipleOf", Types::NUMBER)];
 
@@ -35,10 +41,11 @@ const NOTES: [(&str, Types); 3] = [("default", Types::ALL), ("description", Type
 const LEFT_OUT: [&str; 8] =
     ["not", "if", "dependencies", "dependentSchemas", "dependentRequired", "contains", "propertyNames", "uniqueItems"];
 
-/// What is known about values by a JSON schema.
-pub(super) fn read(schema: &Value, warnings: &mut Warnings) -> Shape {
+/// What is known about values by a JSON schema; `values` are those that the chart comes with.
+pub(super) fn read(schema: &Value, values: &Value, warnings: &mut Warnings) -> Shape {
     let mut reader = Reader {
         root: schema,
+        values,
         path: vec!["spec".to_owned()],
         open: Vec::new(),
         told: HashSet::new(),
@@ -51,7 +58,8 @@ pub(super) fn read(schema: &Value, warnings: &mut Warnings) -> Shape {
 
 struct Reader<'a> {
     root: &'a Value,
-    /// Where the schema stands, for warnings.
+    values: &'a Value,
+    /// Where the schema stands, from `spec` on. Items and entries have names of their own.
     path: Vec<String>,
     /// The references that are being followed.
     open: Vec<&'a str>,
@@ -116,7 +124,7 @@ impl<'a> Reader<'a> {
         };
         if self.open.contains(&reference) {
             self.warn(&format!("{reference:?} is a part of itself; from here on any value is taken"));
-            let types = target.as_object().map_or(Types::ALL, |members| types(members, None));
+            let types = target.as_object().map_or(Types::ALL, |members| self.types(members, None));
             return Shape { additional: Additional::Open, ..Shape::of(types) };
         }
         self.open.push(reference);
@@ -145,7 +153,7 @@ impl<'a> Reader<'a> {
     /// What a schema says itself.
     fn own(&mut self, members: &'a Map<String, Value>, depth: usize) -> Shape {
         let choices = choices(members);
-        let mut shape = Shape::of(types(members, choices.as_deref()));
+        let mut shape = Shape::of(self.types(members, choices.as_deref()));
         shape.choices = choices.map(|choices| choices.into_iter().filter(|choice| !choice.is_null()).collect());
         shape.lower = bound(members, "minimum", "exclusiveMinimum");
         shape.upper = bound(members, "maximum", "exclusiveMaximum");
@@ -170,7 +178,7 @@ impl<'a> Reader<'a> {
         self.charge(&shape);
         match members.get("items") {
             Some(items @ Value::Object(_)) if !members.contains_key("prefixItems") => {
-                shape.items = Some(Box::new(self.inside("[]", items, depth)));
+                shape.items = Some(Box::new(self.inside(ITEM, items, depth)));
             }
             _ => {}
         }
@@ -182,6 +190,44 @@ impl<'a> Reader<'a> {
         shape.required.extend(required.map(str::to_owned));
         shape.additional = self.additional(members, depth);
         shape
+    }
+
+    /// The types that a schema allows by its words: `type`, or what only one type has, unless the chart itself has another
+    /// value there. Choices allow no other than theirs.
+    fn types(&self, members: &Map<String, Value>, choices: Option<&[Value]>) -> Types {
+        let union = |names: Vec<Types>| names.into_iter().reduce(Types::or);
+        let named = match members.get("type") {
+            Some(Value::String(name)) => Types::named(name),
+            Some(Value::Array(names)) => {
+                union(names.iter().filter_map(Value::as_str).filter_map(Types::named).collect())
+            }
+            _ => None,
+        };
+        let mut types = match (named, guessed(members)) {
+            (Some(types), _) => types,
+            (None, _) if members.get("x-kubernetes-int-or-string") == Some(&json!(true)) => Types::INT_OR_STRING,
+            (None, Some(guessed)) if choices.is_none() && self.fits_values(guessed) => guessed,
+            (None, _) => Types::ALL,
+        };
+        if members.get("nullable") == Some(&json!(true)) {
+            types = types.or(Types::NULL);
+        }
+        let chosen = choices.and_then(|choices| union(choices.iter().map(Types::of).collect()));
+        chosen.map_or(types, |chosen| types.and(chosen))
+    }
+
+    /// Whether the values that the chart has here are of these types, or null.
+    fn fits_values(&self, types: Types) -> bool {
+        let steps = self.path.iter().skip(1);
+        let here = steps.fold(vec![self.values], |values, step| {
+            let inside = values.into_iter().flat_map(|value| match (step.as_str(), value) {
+                (ITEM, Value::Array(items)) => items.iter().collect(),
+                (ENTRY, Value::Object(members)) => members.values().collect(),
+                (name, value) => value.get(name).into_iter().collect::<Vec<_>>(),
+            });
+            inside.collect()
+        });
+        here.into_iter().all(|value| types.or(Types::NULL).meets(Types::of(value)))
     }
 
     /// Text that is kept counts each time that a reference leads to it.
@@ -197,11 +243,11 @@ impl<'a> Reader<'a> {
             return Additional::Open;
         }
         let patterns = members.get("patternProperties").and_then(Value::as_object).into_iter().flat_map(Map::values);
-        let mut entries: Vec<Shape> = patterns.map(|schema| self.inside("*", schema, depth)).collect();
+        let mut entries: Vec<Shape> = patterns.map(|schema| self.inside(ENTRY, schema, depth)).collect();
         let own = members.get("additionalProperties").or(members.get("unevaluatedProperties"));
         match own {
             Some(Value::Bool(true)) => return Additional::Open,
-            Some(schema @ Value::Object(_)) => entries.push(self.inside("*", schema, depth)),
+            Some(schema @ Value::Object(_)) => entries.push(self.inside(ENTRY, schema, depth)),
             Some(Value::Bool(false)) if entries.is_empty() => return Additional::Closed,
             _ => {}
         }
@@ -224,28 +270,12 @@ fn choices(members: &Map<String, Value>) -> Option<Vec<Value>> {
     }
 }
 
-/// The types that a schema allows by its words: `type`, or what only one type has. Choices allow no other than theirs.
-fn types(members: &Map<String, Value>, choices: Option<&[Value]>) -> Types {
-    let union = |names: Vec<Types>| names.into_iter().reduce(Types::or);
-    let named = match members.get("type") {
-        Some(Value::String(name)) => Types::named(name),
-        Some(Value::Array(names)) => union(names.iter().filter_map(Value::as_str).filter_map(Types::named).collect()),
-        _ => None,
-    };
+/// The type that words about a schema's parts are for. JSON schema lets other values pass by them.
+fn guessed(members: &Map<String, Value>) -> Option<Types> {
     let has = |keywords: &[&str]| keywords.iter().any(|keyword| members.contains_key(*keyword));
-    let mut types = match named {
-        Some(types) => types,
-        None if members.get("x-kubernetes-int-or-string") == Some(&json!(true)) => Types::INT_OR_STRING,
-        None if choices.is_some() => Types::ALL,
-        None if has(&["properties", "additionalProperties", "patternProperties"]) => Types::OBJECT,
-        None if has(&["items"]) => Types::ARRAY,
-        None => Types::ALL,
-    };
-    if members.get("nullable") == Some(&json!(true)) {
-        types = types.or(Types::NULL);
-    }
-    let chosen = choices.and_then(|choices| union(choices.iter().map(Types::of).collect()));
-    chosen.map_or(types, |chosen| types.and(chosen))
+    let object = has(&["properties", "additionalProperties", "patternProperties"]).then_some(Types::OBJECT);
+    let array = has(&["items"]).then_some(Types::ARRAY);
+    object.into_iter().chain(array).reduce(Types::or)
 }
 
 /// Exclusive bounds are numbers in newer drafts, and words beside the bound in older ones and here.

@@ -8,7 +8,7 @@ use crate::definition::{judge, warnings::Warnings};
 /// The schema of the field `f`, and what was told on the way.
 fn field(schema: &Value) -> (Value, Vec<String>) {
     let mut warnings = Warnings::default();
-    let made = structural(&json!({"type": "object", "properties": {"f": schema}}), &mut warnings);
+    let made = structural(&json!({"type": "object", "properties": {"f": schema}}), &json!({}), &mut warnings);
     assert_eq!(judge::schema_fault(&made), None, "{made}");
     (made["properties"]["f"].clone(), warnings.lines())
 }
@@ -35,7 +35,7 @@ fn references_that_go_round_end_and_keep_what_is_below() {
     }});
     let mut warnings = Warnings::default();
     let schema = json!({"definitions": {"tree": tree}, "properties": {"root": {"$ref": "#/definitions/tree"}}});
-    let made = structural(&schema, &mut warnings);
+    let made = structural(&schema, &json!({}), &mut warnings);
     let open = json!({"type": "object", PRESERVE: true});
     assert_eq!(made["properties"]["root"]["properties"]["left"], open);
     assert_eq!(made["properties"]["root"]["properties"]["others"], json!({"type": "array", "items": open}));
@@ -55,7 +55,7 @@ fn schemas_that_unfold_without_end_are_bounded() {
     let definitions: serde_json::Map<_, _> = (0..12).map(definition).collect();
     let started = Instant::now();
     let mut warnings = Warnings::default();
-    let made = structural(&json!({"definitions": definitions, "$ref": name(0)}), &mut warnings);
+    let made = structural(&json!({"definitions": definitions, "$ref": name(0)}), &json!({}), &mut warnings);
     assert!(nodes(&made) <= 2 * NODES_MAX, "{}", nodes(&made));
     assert_eq!(judge::schema_fault(&made), None);
     assert!(warnings.lines().iter().any(|line| line.contains("too large or too deep")), "{warnings:?}");
@@ -68,7 +68,7 @@ fn text_that_many_references_repeat_is_bounded() {
     let fields: serde_json::Map<_, _> =
         (0..5_000).map(|n| (format!("f{n}"), json!({"$ref": "#/definitions/long"}))).collect();
     let mut warnings = Warnings::default();
-    let made = structural(&json!({"definitions": {"long": long}, "properties": fields}), &mut warnings);
+    let made = structural(&json!({"definitions": {"long": long}, "properties": fields}), &json!({}), &mut warnings);
     assert!(made.to_string().len() < 8 << 20);
     assert!(!warnings.lines().is_empty());
 }
@@ -215,6 +215,41 @@ fn types_come_from_what_is_said_besides() {
 }
 
 #[test]
+fn what_is_said_of_parts_does_not_bind_values_of_other_types() {
+    let anything = json!({PRESERVE: true});
+    // As helm-schema writes it for a list.
+    becomes(&json!({"additionalProperties": true, "items": {"type": "string"}}), &anything);
+    becomes(&json!({"properties": {"a": {"type": "string"}}, "items": {}}), &anything);
+    becomes(
+        &json!({"type": "array", "additionalProperties": true, "items": {"type": "string"}}),
+        &json!({"type": "array", "items": {"type": "string"}}),
+    );
+    becomes(&json!({"additionalProperties": true}), &json!({"type": "object", PRESERVE: true}));
+    let guessed = |schema: Value, value: Value| {
+        let schema = json!({"type": "object", "properties": {"f": schema}});
+        let made = structural(&schema, &json!({"f": value}), &mut Warnings::default());
+        assert_eq!(judge::schema_fault(&made), None, "{made}");
+        made["properties"]["f"].clone()
+    };
+    let fields = json!({"properties": {"a": {"type": "string"}}});
+    for value in [json!([]), json!(""), json!(false), json!(3)] {
+        assert_eq!(guessed(fields.clone(), value.clone()), anything, "{value}");
+        assert_eq!(guessed(json!({"allOf": [fields]}), value.clone()), anything, "{value}");
+    }
+    let object = json!({"type": "object", "properties": {"a": {"type": "string"}}});
+    for value in [json!({}), json!(null), json!({"a": "x"})] {
+        assert_eq!(guessed(fields.clone(), value.clone()), object, "{value}");
+    }
+    assert_eq!(guessed(json!({"items": {"type": "string"}}), json!({"a": 1})), anything);
+    assert_eq!(guessed(object.clone(), json!([])), object, "a type that is said is kept");
+    let list = |inner: Value| json!({"type": "array", "items": inner});
+    assert_eq!(guessed(list(fields.clone()), json!([{"a": "x"}, "x"])), list(anything.clone()));
+    assert_eq!(guessed(list(fields.clone()), json!([{"a": "x"}, null])), list(object.clone()));
+    let map = |inner: Value| json!({"type": "object", "additionalProperties": inner});
+    assert_eq!(guessed(map(fields), json!({"k": ["x"]})), map(anything));
+}
+
+#[test]
 fn a_reference_with_more_beside_it_keeps_both() {
     let mut warnings = Warnings::default();
     let schema = json!({
@@ -225,7 +260,7 @@ fn a_reference_with_more_beside_it_keeps_both() {
             "lost": {"$ref": "https://example.com/schema.json"}
         }
     });
-    let made = structural(&schema, &mut warnings);
+    let made = structural(&schema, &json!({}), &mut warnings);
     let port = json!({"type": "integer", "minimum": 1, "description": "Of the service"});
     assert_eq!(made["properties"]["all"], port);
     assert_eq!(made["properties"]["beside"]["maximum"], 9);
