@@ -11,8 +11,9 @@ use std::fmt;
 use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-/// How deep objects and arrays may nest.
-pub const JSON_DEPTH_MAX: usize = 120;
+/// How deep objects and arrays may nest. What is stored nests deeper, by who owns its fields, as values of a release, in
+/// events and lists, and `serde_json` reads 127 levels.
+pub const JSON_DEPTH_MAX: usize = 112;
 
 /// How many duplicate fields are reported.
 pub const DUPLICATES_MAX: usize = 100;
@@ -39,6 +40,26 @@ impl DecodeError {
 
 /// What is said of a document that nests too deep, as Go says it.
 const TOO_DEEP: &str = "exceeded max depth";
+
+/// How deep objects and arrays nest in a value; none when it is deeper than `max`. How many values were looked at is added
+/// to `seen`.
+#[must_use]
+pub fn depth_within(value: &Value, max: usize, seen: &mut usize) -> Option<usize> {
+    *seen += 1;
+    let mut deepest = |inside: &mut dyn Iterator<Item = &Value>| {
+        let max = max.checked_sub(1)?;
+        let mut deepest = 0;
+        for value in inside {
+            deepest = depth_within(value, max, seen)?.max(deepest);
+        }
+        Some(1 + deepest)
+    };
+    match value {
+        Value::Array(items) => deepest(&mut items.iter()),
+        Value::Object(members) => deepest(&mut members.values()),
+        _ => Some(0),
+    }
+}
 
 /// Decodes one JSON document. The second part are the paths of fields that appear more than once, in the order in
 /// which they were found, as kube-apiserver reports them in `duplicate field "spec.a"`.
@@ -255,6 +276,19 @@ mod tests {
         assert!(json_with_duplicates(nested(JSON_DEPTH_MAX).as_bytes()).is_ok());
         assert!(json_with_duplicates(nested(JSON_DEPTH_MAX + 1).as_bytes()).unwrap_err().nests_too_deep());
         assert!(json_with_duplicates(nested(100_000).as_bytes()).is_err());
+    }
+
+    #[test]
+    fn depth_counts_objects_and_lists() {
+        let depth = |text: &str, max: usize| {
+            let (value, _) = json_with_duplicates(text.as_bytes()).unwrap();
+            let mut seen = 0;
+            (depth_within(&value, max, &mut seen), seen)
+        };
+        assert_eq!(depth("1", 0), (Some(0), 1));
+        assert_eq!(depth("[]", 0).0, None);
+        assert_eq!(depth(r#"{"a": [1, {"b": []}], "c": 1}"#, 4), (Some(4), 6));
+        assert_eq!(depth(r#"{"a": [1, {"b": []}], "c": 1}"#, 3).0, None);
     }
 
     #[test]

@@ -4,10 +4,11 @@ use kindsmith_schema::{
     conversion::keep_held,
     field::{FieldError, print::quoted},
     kind::{Kind, KindBackend, KindVersion, StatusRole},
-    structural::{Against, Verdict},
+    structural::{Against, OtherFaults, Verdict},
 };
 use serde_json::Value;
 
+use super::decode::{self, Expected};
 use crate::{encode::status::ApiError, storage::host::WriteTarget};
 
 /// Refuses values that are the platform's own, before they could be dropped as unknown.
@@ -43,6 +44,32 @@ pub fn shape(
     dropped.extend(version.schema.coerce(object)?);
     version.schema.default(object);
     Ok(dropped)
+}
+
+/// What is unknown in an object of our kind that is in another version than the request's path, and is refused for that:
+/// the version that it names says so, and of one that there is not every field is unknown. Sorted as by [`shape`].
+///
+/// Source: k8s.io/apiextensions-apiserver/pkg/apiserver/customresource_handler.go (`unstructuredSchemaCoercer`).
+///
+/// # Errors
+/// An embedded resource that cannot be read.
+pub fn unknown_by_own_version(
+    object: &Value,
+    kind: &Kind,
+    expected: Expected<'_>,
+) -> Result<Vec<String>, Box<FieldError>> {
+    let named = object.get("apiVersion").and_then(Value::as_str).and_then(|text| text.split_once('/'));
+    let Some((group, name)) = named.filter(|_| decode::is_kind(object, expected)) else { return Ok(Vec::new()) };
+    if group != kind.group {
+        return Ok(Vec::new());
+    }
+    match kind.versions.iter().find(|version| version.name == name) {
+        Some(version) => shape(&mut object.clone(), None, kind, version),
+        None => {
+            let fields = object.as_object().into_iter().flatten().map(|(name, _)| name.clone());
+            Ok(fields.filter(|name| !matches!(name.as_str(), "apiVersion" | "kind" | "metadata")).collect())
+        }
+    }
 }
 
 /// Drops unknown fields as [`shape`] does.
@@ -106,25 +133,32 @@ pub fn keep_untargeted(object: &mut Value, stored: Option<&Value>, version: &Kin
     }
 }
 
-/// All faults by the schema; on an update those of unchanged values are let be, and of a status only its own are told.
+/// All faults by the schema, behind those that its metadata has: rules do not run where one of these keeps them from it.
+/// On an update those of unchanged values are let be, and of a status only its own are told.
 /// Those of the fields that the scale subresource shows are among them; they are told although nothing changed.
 ///
 /// Source: k8s.io/apiextensions-apiserver/pkg/registry/customresource/validator.go.
 #[must_use]
-pub fn validate(object: &Value, stored: Option<&Value>, version: &KindVersion, target: WriteTarget) -> Verdict {
+pub fn validate(
+    object: &Value,
+    stored: Option<&Value>,
+    metadata: Vec<FieldError>,
+    version: &KindVersion,
+    target: WriteTarget,
+) -> Verdict {
     let against = match (stored, target) {
         (None, _) => Against::Nothing,
         (Some(stored), WriteTarget::Main) => Against::Object(stored),
         (Some(stored), WriteTarget::Status) => Against::Status(stored),
     };
-    let mut of_scale = Vec::new();
+    let mut others = OtherFaults { metadata, scale: Vec::new() };
     if let Some(scale) = &version.scale {
         if target == WriteTarget::Main {
-            of_scale.extend(scale.validate_spec(object));
+            others.scale.extend(scale.validate_spec(object));
         }
-        of_scale.extend(scale.validate_status(object));
+        others.scale.extend(scale.validate_status(object));
     }
-    version.schema.judge(object, against, of_scale)
+    version.schema.judge(object, against, others)
 }
 
 #[cfg(test)]

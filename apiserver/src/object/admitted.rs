@@ -4,10 +4,11 @@
 
 use kindsmith_schema::{
     convert::release::is_flux_finalizer,
+    decode::{JSON_DEPTH_MAX, depth_within},
     field::print::quoted,
     kind::{Kind, KindBackend, KindVersion, Typing},
 };
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{
     admit,
@@ -53,11 +54,12 @@ impl Admitted {
     /// 400 for values that are the platform's own, 422 with all other faults.
     pub fn new(mut object: Value, rules: Rules<'_>) -> Result<Self, ApiError> {
         admit::check_reserved(&object, rules.kind)?;
+        check_depth(&object, None, rules)?;
         admit::prune(&mut object, None, rules.kind, rules.version);
         let mut errors = decode::type_faults(&object, rules.expected);
         if errors.is_empty() {
-            errors.extend(rules::on_create(&object, rules.kind));
-            errors.extend(admit::validate(&object, None, rules.version, WriteTarget::Main).errors);
+            let of_metadata = rules::on_create(&object, rules.kind);
+            errors.extend(admit::validate(&object, None, of_metadata, rules.version, WriteTarget::Main).errors);
         }
         if errors.is_empty() {
             Ok(Self::pruned(object, Effect::Metadata, rules))
@@ -81,6 +83,7 @@ impl Admitted {
         rules: Rules<'_>,
     ) -> Result<(Self, Vec<String>), ApiError> {
         admit::check_reserved(&object, rules.kind)?;
+        check_depth(&object, Some(stored), rules)?;
         let effect = match target {
             WriteTarget::Main if !admit::is_same_but_metadata(&object, stored) => Effect::Generation,
             WriteTarget::Main | WriteTarget::Status => Effect::Metadata,
@@ -90,10 +93,11 @@ impl Admitted {
         let mut forgiven = Vec::new();
         let faults = decode::type_faults(&object, rules.expected);
         if faults.is_empty() {
-            if rules.kind.typing() == Typing::Custom {
-                errors.extend(rules::on_custom_update(&object, stored));
-            }
-            let verdict = admit::validate(&object, Some(stored), rules.version, target);
+            let of_metadata = match rules.kind.typing() {
+                Typing::Custom => rules::on_custom_update(&object, stored),
+                Typing::BuiltIn => Vec::new(),
+            };
+            let verdict = admit::validate(&object, Some(stored), of_metadata, rules.version, target);
             errors.extend(verdict.errors);
             forgiven = verdict.forgiven.iter().map(ToString::to_string).collect();
         }
@@ -128,6 +132,35 @@ impl Admitted {
     pub fn into_object(self) -> Value {
         self.object
     }
+}
+
+/// Checks that an object nests no deeper than one that is sent may, whatever patches and defaults have made of it. What
+/// somebody else put there already may stay.
+fn check_depth(object: &Value, stored: Option<&Value>, rules: Rules<'_>) -> Result<(), ApiError> {
+    let max = stored.and_then(depth).unwrap_or_default().max(JSON_DEPTH_MAX);
+    if depth(object).is_some_and(|depth| depth <= max) {
+        return Ok(());
+    }
+    Err(ApiError::BadRequest(format!(
+        "the object provided nests deeper than the {JSON_DEPTH_MAX} levels that are allowed (must be of type {})",
+        rules.expected.kind
+    )))
+}
+
+/// How deep an object nests, without what says who owns its fields. None when it is much deeper than it may be.
+fn depth(object: &Value) -> Option<usize> {
+    const MEASURED_MAX: usize = 2 * JSON_DEPTH_MAX;
+    let below = |value: &Value| depth_within(value, MEASURED_MAX, &mut 0);
+    let metadata = |metadata: &Map<String, Value>| {
+        let members = metadata.iter().filter(|(name, _)| *name != "managedFields");
+        members.map(|(_, value)| below(value)).try_fold(1, |deepest: usize, depth| Some(deepest.max(1 + depth?)))
+    };
+    let members = object.as_object().into_iter().flatten();
+    let mut depths = members.map(|(name, value)| match value {
+        Value::Object(members) if name == "metadata" => metadata(members),
+        value => below(value),
+    });
+    depths.try_fold(1, |deepest: usize, depth| Some(deepest.max(1 + depth?)))
 }
 
 /// An object as errors name it: by the kind that it says it is.
@@ -212,6 +245,27 @@ mod tests {
             assert!(Admitted::next(own.clone(), &own, target, rules).is_ok());
             assert_eq!(Admitted::next(reserved.clone(), &own, target, rules).unwrap_err().code(), 400);
         }
+    }
+
+    #[test]
+    fn an_object_that_nests_too_deep_is_not_admitted() {
+        let kind = kind(&json!({"store": {}}));
+        let expected = Expected { api_version: "example.com/v1", version: "v1", kind: "Cup", typing: Typing::Custom };
+        let rules = Rules { kind: &kind, version: &kind.versions[0], expected };
+        let nested = |depth: usize| (1..depth).fold(json!({}), |inside, _| json!({"a": inside}));
+        let (deepest, deeper) = (cup(&nested(JSON_DEPTH_MAX - 1)), cup(&nested(JSON_DEPTH_MAX)));
+        let (too_deep, bottomless) = (cup(&nested(JSON_DEPTH_MAX + 1)), cup(&nested(3 * JSON_DEPTH_MAX)));
+        for object in [&deeper, &too_deep, &bottomless] {
+            let refused = Admitted::new(object.clone(), rules).unwrap_err();
+            assert_eq!(refused.code(), 400, "{refused}");
+            assert_eq!(Admitted::next(object.clone(), &deepest, WriteTarget::Main, rules).unwrap_err().code(), 400);
+        }
+        let mut owned = deepest.clone();
+        owned["metadata"]["managedFields"] = json!([{"fieldsV1": nested(JSON_DEPTH_MAX)}]);
+        assert!(Admitted::new(owned, rules).is_ok());
+        // What was there before may stay, and grow no deeper.
+        assert!(Admitted::next(deeper.clone(), &deeper, WriteTarget::Main, rules).is_ok());
+        assert!(Admitted::next(too_deep, &deeper, WriteTarget::Main, rules).is_err());
     }
 
     #[test]

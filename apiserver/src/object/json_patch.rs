@@ -2,8 +2,10 @@
 //!
 //! Follows gopkg.in/evanphx/json-patch.v4 (patch.go): `replace` of a member that is not there adds it, `copy` of one adds
 //! null, `test` for null holds where nothing is, indices may count from the end. What is copied is bounded, as in
-//! k8s.io/apiserver (JSONPatchMaxCopyBytes).
+//! k8s.io/apiserver (JSONPatchMaxCopyBytes), and so is how deep the document nests in between: what goes through it is
+//! recursive.
 
+use kindsmith_schema::decode::{JSON_DEPTH_MAX, depth_within};
 use serde_json::{Map, Value};
 
 /// How many bytes of JSON all `copy` operations of a patch may copy together.
@@ -13,11 +15,17 @@ pub const COPIED_BYTES_MAX: usize = 3 * 1024 * 1024;
 /// It takes some hundredths of a second.
 pub const MOVED_ITEMS_MAX: usize = 16 * 1024 * 1024;
 
+/// How deep a document may nest while it is patched. An object that is stored nests deeper than one that is sent, by who
+/// owns its fields.
+pub const DEPTH_MAX: usize = 2 * JSON_DEPTH_MAX;
+
 /// What the operations of a patch have taken so far.
 #[derive(Default)]
 struct Taken {
     copied_bytes: usize,
     moved_items: usize,
+    /// How deep the document nests at most.
+    depth: usize,
 }
 
 impl Taken {
@@ -30,6 +38,33 @@ impl Taken {
         self.moved_items = self.moved_items.saturating_add(items);
         if self.moved_items > MOVED_ITEMS_MAX { Err(NotApplicable) } else { Ok(()) }
     }
+
+    /// Notes that `value` comes to the place of `path`.
+    fn put(&mut self, value: &Value, path: &str) -> Result<(), NotApplicable> {
+        let room = DEPTH_MAX.checked_sub(steps(path)).ok_or(NotApplicable)?;
+        let depth = depth_within(value, room, &mut 0).ok_or(NotApplicable)?;
+        self.depth = self.depth.max(steps(path) + depth);
+        Ok(())
+    }
+
+    /// Notes that `value` goes from one place to another. It is looked into only where it could be too deep there, and that
+    /// counts as items that are moved.
+    fn put_from(&mut self, value: &Value, from: &str, path: &str) -> Result<(), NotApplicable> {
+        let mut depth = self.depth.saturating_sub(steps(from));
+        if steps(path) + depth > DEPTH_MAX {
+            let mut seen = 0;
+            let room = DEPTH_MAX.checked_sub(steps(path)).ok_or(NotApplicable)?;
+            depth = depth_within(value, room, &mut seen).ok_or(NotApplicable)?;
+            self.move_items(seen)?;
+        }
+        self.depth = self.depth.max(steps(path) + depth);
+        Ok(())
+    }
+}
+
+/// How many steps a path has.
+fn steps(path: &str) -> usize {
+    path.matches('/').count()
 }
 
 /// Why a patch does not apply. kube-apiserver does not tell its clients, so there are no details.
@@ -42,7 +77,8 @@ pub struct NotApplicable;
 /// # Errors
 /// One of them cannot be done. `document` is then somewhere in between.
 pub fn apply(document: &mut Value, operations: &[Map<String, Value>]) -> Result<(), NotApplicable> {
-    let mut taken = Taken::default();
+    let depth = depth_within(document, DEPTH_MAX, &mut 0).ok_or(NotApplicable)?;
+    let mut taken = Taken { depth, ..Taken::default() };
     for operation in operations {
         apply_one(document, operation, &mut taken)?;
     }
@@ -113,16 +149,26 @@ fn apply_one(document: &mut Value, operation: &Map<String, Value>, taken: &mut T
     let from = text("from").ok_or(NotApplicable);
     let value = || operation.get("value").cloned().unwrap_or_default();
     match text("op").unwrap_or_default() {
-        "add" => add(document, path?, value(), taken),
+        "add" => {
+            let value = value();
+            taken.put(&value, path?)?;
+            add(document, path?, value, taken)
+        }
         "remove" => remove(document, path?, taken).map(drop),
-        "replace" => replace(document, path?, value()),
+        "replace" => {
+            let value = value();
+            taken.put(&value, path?)?;
+            replace(document, path?, value)
+        }
         "move" => {
             let moved = remove(document, from?, taken)?;
+            taken.put_from(&moved, from?, path?)?;
             add(document, path?, moved, taken)
         }
         "copy" => {
             let copied = get(document, from?)?.cloned().unwrap_or_default();
             taken.copy(copied.to_string().len())?;
+            taken.put(&copied, path?)?;
             add(document, path?, copied, taken)
         }
         "test" => test(document, path?, operation.get("value")),
@@ -269,6 +315,32 @@ mod tests {
             operations.extend(vec![moving.clone(); 150]);
             assert_eq!(patched(json!({}), Value::Array(operations)), None, "{moving}");
         }
+    }
+
+    #[test]
+    fn a_document_cannot_nest_without_bound() {
+        let nested = |depth: usize| (0..depth).fold(json!(1), |inside, _| json!({"a": inside}));
+        let path = |steps: usize| "/a".repeat(steps);
+        let put = |steps: usize, depth: usize| json!({"op": "add", "path": path(steps), "value": nested(depth)});
+        let fits = [put(1, 100), put(101, DEPTH_MAX - 101)];
+        assert!(patched(json!({}), json!(fits)).is_some());
+        assert_eq!(patched(json!({}), json!([put(1, 100), put(101, DEPTH_MAX - 100)])), None);
+        let replaced = json!({"op": "replace", "path": path(101), "value": nested(DEPTH_MAX - 100)});
+        assert_eq!(patched(json!({}), json!([put(1, 101), replaced])), None);
+        let beside = json!({"op": "add", "path": "/b", "value": nested(DEPTH_MAX - 101)});
+        for (op, deepest) in [("copy", 101), ("move", 101)] {
+            let taken = |steps: usize| json!({"op": op, "from": "/b", "path": path(steps)});
+            assert!(patched(json!({}), json!([put(1, 101), beside, taken(deepest)])).is_some(), "{op}");
+            assert_eq!(patched(json!({}), json!([put(1, 102), beside, taken(deepest + 1)])), None, "{op}");
+        }
+        // What is moved to and fro nests no deeper.
+        let there = json!({"op": "move", "from": "/b", "path": path(2)});
+        let back = json!({"op": "move", "from": path(2), "path": "/b"});
+        let operations: Vec<Value> = [put(1, 3), json!({"op": "add", "path": "/b", "value": nested(3)})]
+            .into_iter()
+            .chain((0..1000).flat_map(|_| [there.clone(), back.clone()]))
+            .collect();
+        assert!(patched(json!({}), Value::Array(operations)).is_some());
     }
 
     #[test]

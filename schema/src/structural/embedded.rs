@@ -125,8 +125,15 @@ fn coerce_resource(
 }
 
 /// Drops what cannot be read of the type and the metadata of the resources inside of `value`, and the fields of their
-/// metadata that are not known.
-pub(super) fn repair(value: &mut Value, schema: &Node) {
+/// metadata that are not known. Whether the value is a resource itself says `level`.
+pub(super) fn repair(value: &mut Value, schema: &Node, level: Level) {
+    if let (Value::Object(map), Level::Resource, false) = (&mut *value, level, schema.extensions.embedded_resource) {
+        repair_resource(map);
+    }
+    repair_below(value, schema);
+}
+
+fn repair_below(value: &mut Value, schema: &Node) {
     if schema.absent.resources {
         return;
     }
@@ -137,13 +144,13 @@ pub(super) fn repair(value: &mut Value, schema: &Node) {
             }
             for (name, value) in map.iter_mut() {
                 if let Some(field) = schema.field(name) {
-                    repair(value, field);
+                    repair_below(value, field);
                 }
             }
         }
         Value::Array(items) => {
             if let Some(schema) = schema.items.as_deref() {
-                items.iter_mut().for_each(|item| repair(item, schema));
+                items.iter_mut().for_each(|item| repair_below(item, schema));
             }
         }
         _ => {}
@@ -158,8 +165,9 @@ fn repair_resource(map: &mut Map<String, Value>) {
     }
     match map.get_mut("metadata") {
         Some(Value::Object(fields)) => *fields = object_meta::read_what_can_be(fields),
-        Some(_) => drop(map.remove("metadata")),
-        None => {}
+        Some(null @ Value::Null) => *null = Value::Object(Map::new()),
+        // What is no object at all stays as it is.
+        Some(_) | None => {}
     }
 }
 

@@ -86,6 +86,17 @@ pub struct Verdict {
     pub forgiven: Vec<FieldError>,
 }
 
+/// Faults of an object that are not its schema's. They are told among those of the schema, and like them may keep rules
+/// from running.
+#[derive(Clone, Debug, Default)]
+pub struct OtherFaults {
+    /// Of its metadata: told first.
+    pub metadata: Vec<FieldError>,
+    /// Of the fields that the scale subresource shows: told after those of values, before those of embedded objects, lists
+    /// and rules.
+    pub scale: Vec<FieldError>,
+}
+
 /// What an object is validated against besides its schema.
 #[derive(Clone, Copy, Debug)]
 pub enum Against<'a> {
@@ -186,7 +197,7 @@ impl Schema {
     /// `dropInvalidMetadata`).
     pub fn keep_known(&self, object: &mut Value) {
         prune::prune(object, &self.inner.root, prune::Level::Resource);
-        embedded::repair(object, &self.inner.root);
+        embedded::repair(object, &self.inner.root, prune::Level::Value);
     }
 
     /// Drops what the schema does not know and one of `others` declares, but the status. What none of them declares stays.
@@ -219,37 +230,37 @@ impl Schema {
 
     /// What is wrong with an object that is created.
     pub fn validate(&self, object: &Value) -> Vec<FieldError> {
-        self.judge(object, Against::Nothing, Vec::new()).errors
+        self.judge(object, Against::Nothing, OtherFaults::default()).errors
     }
 
     /// What is wrong with an object that replaces `old`. What was wrong before and did not change is forgiven.
     pub fn validate_update(&self, object: &Value, old: &Value) -> Vec<FieldError> {
-        self.judge(object, Against::Object(old), Vec::new()).errors
+        self.judge(object, Against::Object(old), OtherFaults::default()).errors
     }
 
     /// What is wrong with an object whose status replaces that of `old`: only the status is validated, as the
     /// status subresource of a custom resource does.
     pub fn validate_status_update(&self, object: &Value, old: &Value) -> Vec<FieldError> {
-        self.judge(object, Against::Status(old), Vec::new()).errors
+        self.judge(object, Against::Status(old), OtherFaults::default()).errors
     }
 
-    /// What is wrong with an object, with faults that were found besides in the place where kube-apiserver tells
-    /// them: after those of values, before those of embedded objects, lists and rules.
+    /// What is wrong with an object, with other faults in the places where kube-apiserver tells them.
     ///
     /// Source: k8s.io/apiextensions-apiserver/pkg/registry/customresource/strategy.go and status_strategy.go.
-    pub fn judge(&self, object: &Value, against: Against<'_>, besides: Vec<FieldError>) -> Verdict {
+    pub fn judge(&self, object: &Value, against: Against<'_>, others: OtherFaults) -> Verdict {
         let (root, at) = (&self.inner.root, FieldPath::root());
         let (old, status) = match against {
             Against::Nothing => (None, None),
             Against::Object(old) => (Some(old), None),
             Against::Status(old) => (Some(old), Some(old.get("status"))),
         };
-        let mut errors = match (status, root.properties.get("status"), object.get("status")) {
+        let mut errors = others.metadata;
+        errors.extend(match (status, root.properties.get("status"), object.get("status")) {
             (None, ..) => validate::validate(root, object, old, &at),
             (Some(old), Some(schema), Some(status)) => validate::validate(schema, status, old, &at.child("status")),
             (Some(_), ..) => Vec::new(),
-        };
-        errors.extend(besides);
+        });
+        errors.extend(others.scale);
         if status.is_none() {
             errors.extend(embedded::check(object, root, prune::Level::Value, &at));
         }

@@ -27,7 +27,7 @@ impl Cluster {
         let definitions = custom_resource_definitions();
         let selector = format!("metadata.name={}.{}", resource.plural, resource.group);
         let url = Url::collection(&definitions, None).with("fieldSelector", selector);
-        let listed = match self.call(&definitions, Method::GET, url, None).await {
+        let listed: Value = match self.call(&definitions, Method::GET, url, None).await {
             Ok(listed) => listed,
             Err(error) => {
                 tracing::debug!(%error, resource = resource.plural, "whether the resource is gone cannot be proven");

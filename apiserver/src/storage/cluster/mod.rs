@@ -12,6 +12,7 @@ use futures::{
 };
 use http::{Method, Request, header};
 use kube::{Client, core::Status};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::host::{
@@ -32,6 +33,9 @@ mod error;
 /// The present state, streamed.
 mod initial;
 
+/// Objects that cannot be read.
+mod unreadable;
+
 /// URLs of calls.
 mod url;
 
@@ -41,6 +45,7 @@ mod tests;
 use difference::Patch;
 use error::{host_error, modified, not_found};
 use initial::Streamed;
+use unreadable::Page;
 use url::Url;
 
 /// How long one call may take.
@@ -67,13 +72,13 @@ impl Cluster {
         Self { client }
     }
 
-    async fn call(
+    async fn call<T: DeserializeOwned>(
         &self,
         resource: &HostResource,
         method: Method,
         url: Url,
         body: Option<(&'static str, Value)>,
-    ) -> Result<Value, HostError> {
+    ) -> Result<T, HostError> {
         let (content_type, body) = match body {
             Some((content_type, value)) => (content_type, value.to_string().into_bytes()),
             None => ("application/json", Vec::new()),
@@ -85,7 +90,7 @@ impl Cluster {
             .header(header::ACCEPT, "application/json")
             .body(body)
             .map_err(|error| HostError::Malformed(error.to_string()))?;
-        let answer = tokio::time::timeout(CALL_DEADLINE, self.client.request::<Value>(request)).await;
+        let answer = tokio::time::timeout(CALL_DEADLINE, self.client.request::<T>(request)).await;
         answer
             .map_err(|_| HostError::Unreachable(format!("no answer within {} s", CALL_DEADLINE.as_secs())))?
             .map_err(|error| host_error(error, resource))
@@ -133,20 +138,17 @@ impl Cluster {
                     url.with("resourceVersion", revision).with("resourceVersionMatch", "Exact")
                 }
             };
-            let mut list = self.call(resource, Method::GET, url, None).await?;
-            let held = list.get_mut("items").map(Value::take);
+            let page: Page = self.call(resource, Method::GET, url, None).await?;
             let (api_version, kind) = (api_version(resource), &resource.kind);
-            if let Some(Value::Array(held)) = held {
-                items.extend(held.into_iter().map(|mut object| {
-                    // Items of a list may come without these.
-                    object["apiVersion"] = json!(api_version);
-                    object["kind"] = json!(kind);
-                    (key_of(&object), encoded(&object))
-                }));
-            }
-            token = text(&list, "/metadata/continue").to_owned();
+            items.extend(page.objects().map(|mut object| {
+                // Items of a list may come without these.
+                object["apiVersion"] = json!(api_version);
+                object["kind"] = json!(kind);
+                (key_of(&object), encoded(&object))
+            }));
+            token = text(&page.metadata, "/continue").to_owned();
             if token.is_empty() {
-                return Ok(HostList { items, revision: revision(&list)? });
+                return Ok(HostList { items, revision: revision(&json!({"metadata": page.metadata}))? });
             }
         }
     }
@@ -214,7 +216,8 @@ impl Host for Cluster {
     async fn revision(&self, resource: &HostResource) -> Result<u64, HostError> {
         // The metadata of a list of one: what it is asked for is its revision.
         let url = Url::collection(resource, None).with("limit", 1);
-        revision(&self.call(resource, Method::GET, url, None).await?)
+        let page: Page = self.call(resource, Method::GET, url, None).await?;
+        revision(&json!({"metadata": page.metadata}))
     }
 
     fn progress(&self) -> Progress {
@@ -274,7 +277,7 @@ impl Host for Cluster {
             body["dryRun"] = json!(["All"]);
         }
         let url = Url::object(resource, namespace, name, WriteTarget::Main);
-        let answer = self.call(resource, Method::DELETE, url, Some(("application/json", body))).await?;
+        let answer: Value = self.call(resource, Method::DELETE, url, Some(("application/json", body))).await?;
         Ok(if answer["kind"] == "Status" { Deleted::Gone } else { Deleted::Finalizing(answer) })
     }
 
@@ -317,8 +320,13 @@ fn api_version(resource: &HostResource) -> String {
 }
 
 fn parse_event(line: &str, resource: &HostResource) -> Result<HostEvent, HostError> {
-    let mut event: Value = serde_json::from_str(line)
-        .map_err(|error| HostError::Malformed(format!("a watch event cannot be read: {error}")))?;
+    let mut event: Value = match serde_json::from_str(line) {
+        Ok(event) => event,
+        Err(error) => {
+            let malformed = || HostError::Malformed(format!("a watch event cannot be read: {error}"));
+            return unreadable::change(line, &error).ok_or_else(malformed);
+        }
+    };
     let object = event.get_mut("object").map(Value::take).unwrap_or_default();
     match text(&event, "/type") {
         "ADDED" | "MODIFIED" => Ok(HostEvent::Applied { revision: revision(&object)?, object }),

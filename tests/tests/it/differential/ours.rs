@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use kindsmith_schema::{
     decode,
     field::{FieldError, FieldPath},
-    structural::{self, Against, Schema},
+    structural::{self, Against, OtherFaults, Schema},
 };
 use serde_json::Value;
 
@@ -33,7 +33,7 @@ pub(super) fn create(schema: &Schema, text: &str, status: Status) -> Answer {
         if status == Status::Subresource {
             remove(object, "status");
         }
-        schema.judge(object, Against::Nothing, Vec::new())
+        schema.judge(object, Against::Nothing, OtherFaults::default())
     })
 }
 
@@ -48,13 +48,13 @@ pub(super) fn update(schema: &Schema, old: &Value, text: &str, status: Status, v
             let mut whole = old.clone();
             copy(object, &mut whole, "status");
             *object = whole;
-            schema.judge(object, Against::Status(old), Vec::new())
+            schema.judge(object, Against::Status(old), OtherFaults::default())
         }
         (Via::Main, Status::Subresource) => {
             copy(old, object, "status");
-            schema.judge(object, Against::Object(old), Vec::new())
+            schema.judge(object, Against::Object(old), OtherFaults::default())
         }
-        (Via::Main, Status::Field) => schema.judge(object, Against::Object(old), Vec::new()),
+        (Via::Main, Status::Field) => schema.judge(object, Against::Object(old), OtherFaults::default()),
     })
 }
 
