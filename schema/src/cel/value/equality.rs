@@ -25,7 +25,7 @@ impl<'a> Value<'a> {
             (Self::List(left), Self::List(right)) => lists(left, right)?,
             (Self::Map(left), Self::Map(right)) => maps(left, right)?,
             (Self::Optional(left), Self::Optional(right)) => match (left, right) {
-                (Some(left), Some(right)) => left.sound()?.equals(&right.sound()?)?,
+                (Some(left), Some(right)) => parts(left.sound(), right.sound())?,
                 (None, None) => true,
                 _ => false,
             },
@@ -36,6 +36,16 @@ impl<'a> Value<'a> {
     }
 }
 
+/// Equality of parts, each of which may not be what its schema says. A list or a map on the left fails with what is wrong on
+/// the right; other values do not equal it.
+fn parts<'a>(left: Result<Value<'a>, EvalError>, right: Result<Value<'a>, EvalError>) -> Result<bool, EvalError> {
+    match (left?, right) {
+        (left, Ok(right)) => left.equals(&right),
+        (Value::List(_) | Value::Map(_), Err(error)) => Err(error),
+        (_, Err(_)) => Ok(false),
+    }
+}
+
 fn lists<'a>(left: &List<'a>, right: &List<'a>) -> Result<bool, EvalError> {
     if left.len() != right.len() {
         return Ok(false);
@@ -43,7 +53,7 @@ fn lists<'a>(left: &List<'a>, right: &List<'a>) -> Result<bool, EvalError> {
     match left.merge() {
         ListMerge::Atomic => {
             for (left, right) in left.iter().zip(right.iter()) {
-                if !left?.equals(&right?)? {
+                if !parts(left, right)? {
                     return Ok(false);
                 }
             }
@@ -82,8 +92,9 @@ fn maps<'a>(left: &Map<'a>, right: &Map<'a>) -> Result<bool, EvalError> {
         return Ok(false);
     }
     for key in left.keys() {
-        let same = match (left.get(&key)?, right.get(&key)?) {
-            (Some(left), Some(right)) => left.equals(&right)?,
+        let same = match (left.get(&key).transpose(), right.get(&key).transpose()) {
+            (Some(left), Some(right)) => parts(left, right)?,
+            (Some(Err(error)), None) => return Err(error),
             _ => false,
         };
         if !same {
