@@ -171,18 +171,6 @@ pub fn check_api_version(object: &Value, expected: Expected<'_>) -> Result<(), A
     )))
 }
 
-/// What is unknown in an object of our kind in a version that there is not: every field.
-#[must_use]
-pub fn fields_of_no_schema(object: &Value, expected: Expected<'_>) -> Vec<String> {
-    let group = |text: &str| text.split_once('/').map(|(group, _)| group.to_owned());
-    if !is_kind(object, expected) || group(api_version_of(object)) != group(expected.api_version) {
-        return Vec::new();
-    }
-    let fields = object.as_object().into_iter().flatten().map(|(name, _)| name.as_str());
-    let fields = fields.filter(|name| !matches!(*name, "apiVersion" | "kind" | "metadata"));
-    fields.map(unknown_field).collect()
-}
-
 /// What is wrong with `kind` and `apiVersion` (apiextensions' ValidateTypeMeta).
 #[must_use]
 pub fn type_faults(object: &Value, expected: Expected<'_>) -> Vec<FieldError> {

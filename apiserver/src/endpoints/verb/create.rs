@@ -46,13 +46,15 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
             .map(|path| decode::unknown_field(&path)),
     );
     admit::check_reserved(&object, context.projection.kind())?;
-    if decode::check_api_version(&object, expected).is_err() {
-        complaints.extend(decode::fields_of_no_schema(&object, expected));
+    let dropped = if decode::check_api_version(&object, expected).is_err() {
+        admit::unknown_by_own_version(&object, context.projection.kind(), expected)
     } else if decode::is_kind(&object, expected) {
-        let dropped = admit::shape(&mut object, None, context.projection.kind(), version);
-        let dropped = dropped.map_err(|error| decode::fault(&object, expected, &context.body, &error.to_string()))?;
-        complaints.extend(dropped.iter().map(|path| format!("unknown field \"{path}\"")));
-    }
+        admit::shape(&mut object, None, context.projection.kind(), version)
+    } else {
+        Ok(Vec::new())
+    };
+    let dropped = dropped.map_err(|error| decode::fault(&object, expected, &context.body, &error.to_string()))?;
+    complaints.extend(dropped.iter().map(|path| format!("unknown field \"{path}\"")));
     context.judge_complaints(complaints, options.field_validation, |text| {
         decode::strict_fault(&object, expected, &context.body, &text)
     })?;

@@ -102,7 +102,6 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
             Some(shown)
         };
         complaints.extend(unknown.into_iter().map(|path| decode::unknown_field(&path)));
-        check_place(context, &object)?;
         Ok(Next { object, complaints, owners: Owners::ByUpdate, shown })
     };
     let written = write::run(context, &sent.options, change, fault).await?;

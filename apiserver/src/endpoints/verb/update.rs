@@ -28,13 +28,16 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
     let unknown = context.read_typed(&mut decoded.object).map_err(|text| fault(&decoded.object, &text))?;
     decoded.complaints.extend(unknown.into_iter().map(|path| decode::unknown_field(&path)));
     if let Err(error) = decode::check_api_version(&decoded.object, expected) {
-        let unknown = decode::fields_of_no_schema(&decoded.object, expected);
-        context.judge_complaints(unknown, options.field_validation, |text| fault(&decoded.object, &text))?;
+        let unknown = admit::unknown_by_own_version(&decoded.object, context.projection.kind(), expected);
+        let unknown = unknown.map_err(|error| fault(&decoded.object, &error.to_string()))?;
+        decoded.complaints.extend(unknown.iter().map(|path| format!("unknown field \"{path}\"")));
+        context.judge_complaints(decoded.complaints, options.field_validation, |text| fault(&decoded.object, &text))?;
         return Err(error);
     }
     if !decode::is_kind(&decoded.object, expected) {
         // Of another kind no field is known to be unknown, but those of metadata.
-        context.judge_complaints(decoded.complaints.clone(), options.field_validation, |text| {
+        let complaints = std::mem::take(&mut decoded.complaints);
+        context.judge_complaints(complaints, options.field_validation, |text| {
             decode::strict_fault(&decoded.object, expected, &context.body, &text)
         })?;
     }

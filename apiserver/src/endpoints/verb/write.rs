@@ -132,14 +132,23 @@ async fn round(
     let Next { mut object, mut complaints, owners: known, shown } = change(&read.instance)?;
     admit::check_reserved(&object, context.projection.kind())?;
     // An object whose owners are known was made from one that had been shaped.
-    if known == Owners::ByUpdate && decode::is_kind(&object, context.expected()) {
+    if known == Owners::ByUpdate {
         let before = shown.unwrap_or_else(|| object.clone());
-        let dropped = admit::shape(&mut object, Some(&read.instance), context.projection.kind(), version);
+        let (kind, expected) = (context.projection.kind(), context.expected());
+        // A patch may name another version or kind, which is refused below.
+        let dropped = if decode::check_api_version(&object, expected).is_err() {
+            admit::unknown_by_own_version(&object, kind, expected)
+        } else if decode::is_kind(&object, expected) {
+            admit::shape(&mut object, Some(&read.instance), kind, version)
+        } else {
+            Ok(Vec::new())
+        };
         let dropped = dropped.map_err(|error| fault(&before, &error.to_string()))?;
         complaints.extend(dropped.iter().map(|path| format!("unknown field \"{path}\"")));
         context.judge_complaints(complaints, options.field_validation, |text| fault(&before, &text))?;
     }
     metadata::settle_namespace(&mut object, context.namespace())?;
+    metadata::check_name(&object, context.name())?;
     if known == Owners::ByUpdate {
         let kind = context.projection.kind();
         context.warn(leave_out_flux_finalizers(&mut object, Some(&read.instance), kind));
