@@ -19,6 +19,9 @@ pub mod cluster;
 /// A file on this machine as the host.
 pub mod embedded;
 
+/// Folders and files that only their owner can read.
+pub mod private;
+
 /// The watch of a host resource, kept going.
 pub mod source;
 

@@ -14,13 +14,14 @@ use std::{
 
 use anyhow::{Context as _, anyhow, bail};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use kindsmith_apiserver::storage::private;
 use kube::{
     Client, Config,
     config::{KubeConfigOptions, Kubeconfig},
 };
 use serde_json::{Map, Value, json};
 
-use super::{pki::Pki, private};
+use super::pki::Pki;
 
 /// How long another program may hold the lock of the file.
 const LOCK_MAX: Duration = Duration::from_secs(5);
@@ -67,7 +68,7 @@ pub(super) fn write(kubeconfig: &Value, file: &Path) -> anyhow::Result<()> {
     // All strings are quoted: readers of YAML 1.1 take more words for numbers and truths than writers of today know of.
     let mut text = String::new();
     serde_saphyr::to_fmt_writer_with_options(&mut text, &merged, serde_saphyr::ser_options! { quote_all: true })?;
-    private::write(file, &text)
+    private::write(file, &text).with_context(|| format!("{} cannot be written", file.display()))
 }
 
 /// The text of a file with the entries of `own` in place of those of the same names.

@@ -38,9 +38,6 @@ mod namespaces;
 /// Certificates of this server and of its administrator.
 mod pki;
 
-/// Folders and files that only their owner can read.
-mod private;
-
 /// What is served, as tables.
 mod show;
 

@@ -8,12 +8,11 @@ use aws_lc_rs::{
     signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use kindsmith_apiserver::storage::private;
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
     SanType,
 };
-
-use super::private;
 
 /// A certificate and its key.
 pub(super) struct Pair {
@@ -39,19 +38,23 @@ const LEAF_DAYS: i64 = 365;
 
 /// Reads the CA of a directory, or makes one there, and issues certificates.
 pub(super) fn load_or_create(directory: &Path, address: IpAddr) -> anyhow::Result<Pki> {
-    private::folder(directory)?;
+    let shown = directory.display();
+    private::folder(directory).with_context(|| format!("{shown} cannot be created and kept private"))?;
+    let write = |file: &Path, text: &str| {
+        private::write(file, text).with_context(|| format!("{} cannot be written", file.display()))
+    };
     let (ca_file, key_file) = (directory.join("ca.crt"), directory.join("ca.key"));
     if !ca_file.exists() || !key_file.exists() {
         let key = KeyPair::generate()?;
         let certificate = ca_params().self_signed(&key)?;
-        private::write(&key_file, &key.serialize_pem())?;
-        private::write(&ca_file, &certificate.pem())?;
+        write(&key_file, &key.serialize_pem())?;
+        write(&ca_file, &certificate.pem())?;
     }
     let read = |file: &Path| fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()));
     let (ca_pem, key_pem) = (read(&ca_file)?, read(&key_file)?);
     // Files of former starts may be open to others.
     for (file, text) in [(&ca_file, &ca_pem), (&key_file, &key_pem)] {
-        private::write(file, text)?;
+        write(file, text)?;
     }
     let key = KeyPair::from_pem(&key_pem).with_context(|| format!("{} is no key", key_file.display()))?;
     let issuer = Issuer::from_ca_cert_pem(&ca_pem, key).with_context(|| format!("{} is no CA", ca_file.display()))?;

@@ -17,9 +17,12 @@ use futures::stream::{BoxStream, StreamExt as _};
 use serde_json::Value;
 use tokio::sync::oneshot;
 
-use super::host::{
-    DeleteOptions, Deleted, Host, HostError, HostEvent, HostList, HostResource, ListAt, Progress, WriteOptions,
-    WriteTarget,
+use super::{
+    host::{
+        DeleteOptions, Deleted, Host, HostError, HostEvent, HostList, HostResource, ListAt, Progress, WriteOptions,
+        WriteTarget,
+    },
+    private,
 };
 use crate::request::{Name, Namespace};
 
@@ -97,18 +100,6 @@ pub enum OpenError {
     },
 }
 
-/// The mode of the data directory: values of instances may be secret. etcd asks for the same.
-const FOLDER_MODE: u32 = 0o700;
-
-/// The mode of the file in it.
-const FILE_MODE: u32 = 0o600;
-
-/// Sets the mode of a file or folder, also where it was there before.
-fn keep_private(path: &Path, mode: u32) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
-}
-
 /// A file on this machine as the host.
 pub struct Embedded {
     file: Arc<StoreFile>,
@@ -134,12 +125,11 @@ impl Embedded {
             let path = path.to_owned();
             |source| OpenError::Directory { path, source }
         };
-        std::fs::create_dir_all(directory).map_err(failed(directory))?;
-        keep_private(directory, FOLDER_MODE).map_err(failed(directory))?;
+        private::folder(directory).map_err(failed(directory))?;
         let file = Arc::new(StoreFile::open(directory)?);
         let followers = Arc::new(Followers::default());
         let path = directory.join(FILE_NAME);
-        keep_private(&path, FILE_MODE).map_err(failed(&path))?;
+        private::keep(&path).map_err(failed(&path))?;
         let writer = Writer::start(Arc::clone(&file), Arc::clone(&followers), retention)
             .map_err(|error| OpenError::Broken { path, reason: error.to_string() })?;
         Ok(Arc::new(Self { file, writer, followers }))
