@@ -184,14 +184,25 @@ fn run(chart: &Path, args: &[&str]) -> Result<Output> {
 
 fn made(files: &[(&str, &str)]) -> Result<Made> {
     let folder = tempfile::tempdir()?;
-    for (name, text) in files {
-        fs::write(folder.path().join(name), text)?;
-    }
+    write(folder.path(), files)?;
     from(folder.path())
 }
 
+fn write(folder: &Path, files: &[(&str, &str)]) -> Result<()> {
+    for (name, text) in files {
+        let file = folder.join(name);
+        fs::create_dir_all(file.parent().context("no folder")?)?;
+        fs::write(file, text)?;
+    }
+    Ok(())
+}
+
 fn from(chart: &Path) -> Result<Made> {
-    let output = run(chart, &["--group", "apps.example.com"])?;
+    from_with(chart, &[])
+}
+
+fn from_with(chart: &Path, args: &[&str]) -> Result<Made> {
+    let output = run(chart, &[&["--group", "apps.example.com"], args].concat())?;
     let told = String::from_utf8(output.stderr)?;
     ensure!(output.status.success(), "{told}");
     let definition: Value = serde_saphyr::from_str(std::str::from_utf8(&output.stdout)?)?;
@@ -224,7 +235,12 @@ fn drop_nulls(value: &mut Value) {
 #[test]
 fn a_chart_of_helm_create_is_described_by_its_comments_and_keeps_its_values() -> Result<()> {
     let made = keeps_its_values(&[("Chart.yaml", CHART), ("values.yaml", CREATED)])?;
-    assert_eq!(made.told, "");
+    let wanted = "\
+warning: host access: what pods get of the node and its kernel is up to tenants: 2 fields: spec.securityContext, spec.volumes
+warning: service accounts and roles: what pods may do in the cluster is up to tenants: 1 field: spec.serviceAccount
+warning: images: which programs run is up to tenants: 2 fields: spec.image.repository, spec.image.tag
+";
+    assert_eq!(made.told, wanted);
     assert_eq!(
         made.spec("replicaCount")["description"],
         json!("This will set the replicaset count more information can be found here: https://example.com/replicaset/")
@@ -285,6 +301,111 @@ fn a_schema_with_definitions_bounds_values_and_keeps_them() -> Result<()> {
     Ok(())
 }
 
+/// In the shape of Bitnami's charts: a library, a subchart that is there and one that is not.
+const WITH_OBJECTS: [(&str, &str); 11] = [
+    (
+        "Chart.yaml",
+        "apiVersion: v2\nname: web\nversion: 0.1.0\ndependencies: [{name: common}, {name: redis}, {name: postgresql, alias: db}]\n",
+    ),
+    (
+        "values.yaml",
+        "## @param extraDeploy Array of extra objects\nextraDeploy: []\nmanifestsOfOthers: {}\nparts: {}\nextraResources: {}\n\
+         redis:\n  enabled: true\n  extraDeploy: []\n  master: {}\ndb: {}\n",
+    ),
+    (
+        "templates/extra-list.yaml",
+        "{{- range .Values.extraDeploy }}\n---\n{{ include \"common.tplvalues.render\" (dict \"value\" . \"context\" $) }}\n{{- end }}\n",
+    ),
+    (
+        "templates/others.yaml",
+        "{{- range $name, $manifest := .Values.manifestsOfOthers }}\n---\n{{ tpl (toYaml $manifest) $ }}\n{{- end }}\n",
+    ),
+    (
+        "templates/parts.yaml",
+        "{{- range .Values.parts }}\n---\napiVersion: v1\nkind: ConfigMap\ndata: {{ toYaml .data | nindent 2 }}\n\
+         {{- with .objects }}\n---\n{{ . | toYaml }}\n{{- end }}\n{{- end }}\n",
+    ),
+    (
+        "templates/deployment.yaml",
+        "apiVersion: apps/v1\nkind: Deployment\nspec:\n  template:\n    spec:\n      containers:\n      - name: web\n        \
+         resources: {{- toYaml .Values.extraResources | nindent 10 }}\n",
+    ),
+    ("charts/common/Chart.yaml", "name: common\ntype: library\n"),
+    (
+        "charts/common/templates/_tplvalues.tpl",
+        "{{- define \"common.tplvalues.render\" -}}\n{{- $value := typeIs \"string\" .value | ternary .value (.value | toYaml) }}\n\
+         {{- if contains \"{{\" (toJson .value) }}\n{{- tpl $value .context }}\n{{- else }}\n{{- $value }}\n{{- end }}\n{{- end -}}\n",
+    ),
+    ("charts/redis/Chart.yaml", "name: redis\n"),
+    ("charts/redis/values.yaml", "extraDeploy: []\nmaster: {more: []}\n"),
+    (
+        "charts/redis/templates/all.yaml",
+        "{{- range concat .Values.extraDeploy .Values.master.more }}\n---\n{{ toYaml . }}\n{{- end }}\n",
+    ),
+];
+
+#[test]
+fn fields_for_any_object_are_left_out_unless_they_are_kept() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let chart = folder.path().join("web");
+    write(&chart, &WITH_OBJECTS)?;
+    let made = from(&chart)?;
+    let wanted = "\
+warning: left out, as values become objects of any kind, with the rights of Flux: spec.extraDeploy, spec.manifestsOfOthers, \
+spec.redis.extraDeploy, spec.parts.*.objects, spec.redis.master.more, spec.db.extraDeploy and 5 more (--keep PATH has one)
+";
+    assert_eq!(made.told, wanted);
+    let binding = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding"});
+    for refused in [
+        json!({"extraDeploy": [binding]}),
+        json!({"manifestsOfOthers": {"a": binding}}),
+        json!({"redis": {"extraDeploy": [binding]}}),
+        json!({"redis": {"master": {"more": [binding]}}}),
+        json!({"db": {"extraDeploy": [binding]}}),
+        json!({"db": {"extraObjects": [binding]}}),
+    ] {
+        assert!(made.instance(&refused).is_err(), "{refused}");
+    }
+    let taken = json!({
+        "extraResources": {"limits": {"cpu": 1}}, "redis": {"enabled": false, "master": {"count": 1}},
+        "db": {"auth": {"database": "x"}}, "parts": {"a": {"data": {"b": "c"}}}
+    });
+    let kept = made.instance(&taken)?;
+    assert_eq!((&kept["extraResources"], &kept["db"]), (&taken["extraResources"], &taken["db"]));
+
+    let made = from_with(&chart, &["--keep", "extraDeploy", "--keep=spec.redis.extraDeploy", "--keep", "spec.no"])?;
+    made.instance(&json!({"extraDeploy": [binding], "redis": {"extraDeploy": [binding]}}))?;
+    assert_eq!(made.spec("extraDeploy")["description"], "Array of extra objects");
+    assert!(made.told.contains("warning: --keep spec.no: no such field would be left out\n"), "{}", made.told);
+    assert!(!made.told.contains("spec.extraDeploy"), "{}", made.told);
+    assert!(made.instance(&json!({"manifestsOfOthers": {"a": binding}})).is_err());
+    Ok(())
+}
+
+#[test]
+fn an_archive_with_archives_inside_has_the_same_fields_for_any_object() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let chart = folder.path().join("web");
+    write(&chart, &WITH_OBJECTS)?;
+    let wanted = from(&chart)?;
+    let packed = |of: &Path, name: &str, tgz: &Path| -> Result<()> {
+        ensure!(Command::new("tar").arg("-czf").arg(tgz).arg("-C").arg(of).arg(name).status()?.success());
+        Ok(())
+    };
+    let subcharts = chart.join("charts");
+    for name in ["redis", "common"] {
+        packed(&subcharts, name, &subcharts.join(format!("{name}-1.0.0.tgz")))?;
+        fs::remove_dir_all(subcharts.join(name))?;
+    }
+    let tgz = folder.path().join("web.tgz");
+    packed(folder.path(), "web", &tgz)?;
+    for chart in [chart, tgz] {
+        let made = from(&chart)?;
+        assert_eq!((&made.definition, &made.told), (&wanted.definition, &wanted.told), "{}", chart.display());
+    }
+    Ok(())
+}
+
 #[test]
 fn values_of_every_kind_are_instances() -> Result<()> {
     let values = "none: null\ntilde: ~\nempty:\nlist: []\nmap: {}\nnested: {a: {b: {}, c: null}}\nmixed: [1, a, null]\n\
@@ -325,7 +446,8 @@ fn values_that_contradict_their_schema_are_told_and_are_no_defaults() -> Result<
     let made = made(&files)?;
     assert_eq!(made.spec("size"), &json!({"type": "integer"}));
     assert_eq!(made.spec("host"), &json!({"type": "string", "default": "*.example.com"}));
-    assert_eq!(made.told.lines().count(), 4, "{}", made.told);
+    assert_eq!(made.told.lines().count(), 5, "{}", made.told);
+    assert!(made.told.contains("passwords in plain text: "), "{}", made.told);
     assert!(made.instance(&json!({})).is_err(), "a password must be given");
     made.instance(&json!({"password": "12345678"}))?;
     Ok(())

@@ -1,7 +1,7 @@
 //! Files out of a tar archive, as `helm package` and others make it. Its sizes are bounded: it comes from anywhere.
 
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     io::{self, Read},
 };
 
@@ -9,7 +9,7 @@ use std::{
 pub(super) const FILE_BYTES_MAX: u64 = 4 << 20;
 
 /// The most bytes of an archive, unpacked.
-const ARCHIVE_BYTES_MAX: u64 = 256 << 20;
+pub(super) const ARCHIVE_BYTES_MAX: u64 = 256 << 20;
 
 /// The most bytes of a long name.
 const NAME_BYTES_MAX: u64 = 64 << 10;
@@ -17,10 +17,30 @@ const NAME_BYTES_MAX: u64 = 64 << 10;
 /// A block of an archive, in bytes.
 const BLOCK_BYTES: usize = 512;
 
-/// The files `<chart>/<name>` of those names. One folder has them all, and no entry is outside of it.
-pub(super) fn read(unpacked: impl Read, names: &[&str]) -> io::Result<HashMap<String, String>> {
-    let mut unpacked = unpacked.take(ARCHIVE_BYTES_MAX);
-    let mut files = HashMap::new();
+/// What is taken of archives, all together, in bytes.
+#[derive(Debug)]
+pub(super) struct Room {
+    pub(super) bytes_left: u64,
+}
+
+/// Which files are wanted of an archive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    No,
+    /// If there is room for it.
+    Perhaps,
+    Yes,
+}
+
+/// The files `<chart>/<path>` whose paths are wanted. One folder has them all, and no entry is outside of it.
+pub(super) fn read(
+    unpacked: impl Read,
+    bytes_max: u64,
+    room: &mut Room,
+    wanted: impl Fn(&str) -> Wanted,
+) -> io::Result<BTreeMap<String, Vec<u8>>> {
+    let mut unpacked = unpacked.take(bytes_max);
+    let mut files = BTreeMap::new();
     let mut folder: Option<String> = None;
     // The name of the next file, where a header of its own says it.
     let mut long_name: Option<String> = None;
@@ -34,13 +54,15 @@ pub(super) fn read(unpacked: impl Read, names: &[&str]) -> io::Result<HashMap<St
             b'g' | b'K' => {}
             kind => {
                 let name = long_name.take().unwrap_or_else(|| header.name());
-                let wanted = inside(&name)?.filter(|(_, file)| names.contains(file) && matches!(kind, b'0' | 0));
-                if let Some((top, file)) = wanted {
+                let found = inside(&name)?.filter(|_| matches!(kind, b'0' | 0));
+                let found = found.map(|(top, path)| (top, path, wanted(path)));
+                if let Some((top, path, wanted)) = found.filter(|(_, _, wanted)| *wanted != Wanted::No) {
                     if folder.get_or_insert_with(|| top.to_owned()) != top {
                         return Err(io::Error::other("it holds more than one chart"));
                     }
-                    let text = text(&mut contents)?;
-                    files.entry(file.to_owned()).or_insert(text);
+                    if let Some(taken) = room.take(&mut contents, size, wanted)? {
+                        files.entry(path.to_owned()).or_insert(taken);
+                    }
                 }
             }
         }
@@ -49,7 +71,7 @@ pub(super) fn read(unpacked: impl Read, names: &[&str]) -> io::Result<HashMap<St
         let padding = size.next_multiple_of(BLOCK_BYTES as u64) - size;
         io::copy(&mut (&mut unpacked).take(padding), &mut io::sink())?;
         if unpacked.limit() == 0 {
-            return Err(io::Error::other(format!("it is larger than {} MiB", ARCHIVE_BYTES_MAX >> 20)));
+            return Err(io::Error::other(format!("it is larger than {} MiB", bytes_max >> 20)));
         }
         if is_cut_short {
             return Err(io::ErrorKind::UnexpectedEof.into());
@@ -58,9 +80,16 @@ pub(super) fn read(unpacked: impl Read, names: &[&str]) -> io::Result<HashMap<St
     Ok(files)
 }
 
-/// A file as text.
-pub(super) fn text(file: impl Read) -> io::Result<String> {
-    String::from_utf8(bytes(file, FILE_BYTES_MAX)?).map_err(|_| io::Error::other("a file is not UTF-8"))
+impl Room {
+    /// A file of a size, as far as there is room for it.
+    pub(super) fn take(&mut self, file: impl Read, size: u64, wanted: Wanted) -> io::Result<Option<Vec<u8>>> {
+        if wanted != Wanted::Yes && size > self.bytes_left.min(FILE_BYTES_MAX) {
+            return Ok(None);
+        }
+        let taken = bytes(file, FILE_BYTES_MAX)?;
+        self.bytes_left = self.bytes_left.saturating_sub(taken.len() as u64);
+        Ok(Some(taken))
+    }
 }
 
 fn bytes(file: impl Read, bytes_max: u64) -> io::Result<Vec<u8>> {
@@ -159,8 +188,17 @@ mod tests {
         header
     }
 
-    fn files(entries: &[Vec<u8>]) -> io::Result<HashMap<String, String>> {
-        read(entries.concat().as_slice(), &["Chart.yaml", "values.yaml"])
+    fn unpacked(archive: impl Read) -> io::Result<BTreeMap<String, Vec<u8>>> {
+        let wanted = |path: &str| match path {
+            "Chart.yaml" | "values.yaml" => Wanted::Yes,
+            path if path.starts_with("templates/") => Wanted::Perhaps,
+            _ => Wanted::No,
+        };
+        read(archive, ARCHIVE_BYTES_MAX, &mut Room { bytes_left: 10 }, wanted)
+    }
+
+    fn files(entries: &[Vec<u8>]) -> io::Result<BTreeMap<String, Vec<u8>>> {
+        unpacked(entries.concat().as_slice())
     }
 
     #[test]
@@ -172,7 +210,7 @@ mod tests {
             entry(b'0', "./redis/values.yaml", b"a: 1"),
             vec![0; 2 * BLOCK_BYTES],
         ]);
-        assert_eq!(found.unwrap(), HashMap::from([("values.yaml".to_owned(), "a: 1".to_owned())]));
+        assert_eq!(found.unwrap(), BTreeMap::from([("values.yaml".to_owned(), b"a: 1".to_vec())]));
     }
 
     #[test]
@@ -195,7 +233,7 @@ mod tests {
             (vec![entry(b'L', "././@LongLink", format!("{long}\0").as_bytes()), entry(b'0', "cut", b"b: 2")], "b: 2"),
             (vec![split], "c: 3"),
         ] {
-            assert_eq!(files(&entries).unwrap().get("values.yaml").map(String::as_str), Some(wanted));
+            assert_eq!(files(&entries).unwrap().get("values.yaml").map(Vec::as_slice), Some(wanted.as_bytes()));
         }
     }
 
@@ -220,9 +258,12 @@ mod tests {
     fn files_and_archives_that_are_too_large_are_refused() {
         let large = entry(b'0', "redis/values.yaml", &vec![b'#'; (4 << 20) + 1]);
         assert!(files(&[large]).unwrap_err().to_string().contains("larger than"));
+        let perhaps = entry(b'0', "redis/templates/a.yaml", &vec![b'#'; (4 << 20) + 1]);
+        let found = files(&[perhaps, entry(b'0', "redis/templates/b.yaml", b"0123456789")]).unwrap();
+        assert_eq!(found.into_keys().collect::<Vec<_>>(), ["templates/b.yaml"]);
         let mut endless = [entry(b'0', "redis/values.yaml", b"a: 1"), entry(b'0', "redis/big", b"")];
         endless[1][124..135].copy_from_slice(format!("{:011o}", 1_u64 << 32).as_bytes());
         let archive = io::Read::chain(std::io::Cursor::new(endless.concat()), io::repeat(b'x'));
-        assert!(read(archive, &["values.yaml"]).unwrap_err().to_string().contains("larger than 256 MiB"));
+        assert!(unpacked(archive).unwrap_err().to_string().contains("larger than 256 MiB"));
     }
 }

@@ -22,6 +22,15 @@ mod schema;
 /// A schema out of `values.yaml`.
 mod infer;
 
+/// What a chart's templates do with values.
+mod templates;
+
+/// Fields whose values become objects of any kind.
+mod any_object;
+
+/// What tenants could do with fields.
+mod concerns;
+
 /// What makes a schema one that is accepted.
 mod tidy;
 
@@ -37,6 +46,7 @@ mod warnings;
 use crate::output;
 
 use chart::Chart;
+use templates::ValuePath;
 use warnings::Warnings;
 
 /// What can be done with definitions.
@@ -64,6 +74,9 @@ pub(crate) struct FromChart {
     /// Where Flux finds the chart [default: OCIRepository/charts/ and the name of the chart]
     #[arg(long, value_name = "KIND/NAMESPACE/NAME")]
     chart_ref: Option<String>,
+    /// Keep a field whose values become objects of any kind, such as spec.extraDeploy; may be given again
+    #[arg(long, value_name = "PATH")]
+    keep: Vec<String>,
 }
 
 /// Runs one of them.
@@ -89,7 +102,7 @@ fn definition(chart: &Chart, arguments: &FromChart, warnings: &mut Warnings) -> 
     let [source, namespace, name] = reference.split('/').collect::<Vec<_>>()[..] else {
         bail!("--chart-ref must be KIND/NAMESPACE/NAME, for example OCIRepository/charts/redis");
     };
-    let mut schema = json!({"type": "object", "properties": {"spec": spec(chart, warnings)}});
+    let mut schema = json!({"type": "object", "properties": {"spec": spec(chart, &arguments.keep, warnings)}});
     if !chart.description.is_empty() {
         schema["description"] = json!(chart.description);
     }
@@ -112,19 +125,82 @@ fn definition(chart: &Chart, arguments: &FromChart, warnings: &mut Warnings) -> 
     }))
 }
 
-/// The schema of the values: what the chart's own schema says, made complete by the values.
-fn spec(chart: &Chart, warnings: &mut Warnings) -> Value {
+/// How many fields that are left out are named.
+const LEFT_OUT_NAMED_MAX: usize = 6;
+
+/// The schema of the values: what the chart's own schema says, made complete by the values. Fields whose values become
+/// objects of any kind are left out, but for those that somebody wants to keep.
+fn spec(chart: &Chart, keep: &[String], warnings: &mut Warnings) -> Value {
     let mut spec = match &chart.schema {
         Some(schema) => schema::structural(schema, &chart.values, warnings),
         None => json!({"type": "object"}),
     };
+    let mut keep = Kept::new(keep);
+    let unwanted: Vec<ValuePath> = any_object::find(chart, &spec).into_iter().filter(|path| !keep.has(path)).collect();
+    let mut values = chart.values.clone();
+    let mut left_out = Vec::new();
+    for path in &unwanted {
+        let was_there = any_object::leave_out(&mut spec, path);
+        if any_object::drop_value(&mut values, path) || was_there {
+            left_out.push(shown(path));
+        }
+    }
     tidy::concede_all_but_defaults(&mut spec, warnings);
     tidy::drop_wrong_defaults(&mut spec, &mut vec!["spec".to_owned()], warnings);
-    infer::complete(&mut spec, &chart.values, &comments::read(&chart.values_text), warnings);
+    infer::complete(&mut spec, &values, &comments::read(&chart.values_text), warnings);
     tidy::drop_met_everywhere(&mut spec);
     tidy::know_required(&mut spec);
+    let of_absent = any_object::of_absent_subcharts(chart).into_iter().filter(|path| !keep.has(path));
+    for path in unwanted.into_iter().chain(of_absent) {
+        let name = shown(&path);
+        if any_object::refuse(&mut spec, &path) && !left_out.contains(&name) {
+            left_out.push(name);
+        }
+    }
     tidy::concede(&mut spec, warnings);
+    if !left_out.is_empty() {
+        let more = left_out.len().saturating_sub(LEFT_OUT_NAMED_MAX);
+        left_out.truncate(LEFT_OUT_NAMED_MAX);
+        let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+        warnings.decide(format!(
+            "left out, as values become objects of any kind, with the rights of Flux: {}{more} (--keep PATH has one)",
+            left_out.join(", ")
+        ));
+    }
+    for path in keep.unused() {
+        warnings.decide(format!("--keep {path}: no such field would be left out"));
+    }
+    concerns::lines(&spec).into_iter().for_each(|line| warnings.decide(line));
     spec
+}
+
+fn shown(path: &ValuePath) -> String {
+    format!("spec.{}", path.join("."))
+}
+
+/// Fields that somebody wants to keep.
+struct Kept<'a> {
+    /// Each with what was given, and whether there was such a field.
+    paths: Vec<(String, &'a str, bool)>,
+}
+
+impl<'a> Kept<'a> {
+    /// Of paths with `spec.` before them or without it.
+    fn new(given: &'a [String]) -> Self {
+        let path =
+            |given: &'a String| (format!("spec.{}", given.strip_prefix("spec.").unwrap_or(given)), &**given, false);
+        Self { paths: given.iter().map(path).collect() }
+    }
+
+    fn has(&mut self, path: &ValuePath) -> bool {
+        let path = shown(path);
+        let held = self.paths.iter_mut().find(|(held, _, _)| *held == path);
+        held.map(|(_, _, is_used)| *is_used = true).is_some()
+    }
+
+    fn unused(&self) -> Vec<&'a str> {
+        self.paths.iter().filter(|(_, _, is_used)| !is_used).map(|(_, given, _)| *given).collect()
+    }
 }
 
 #[cfg(test)]
@@ -140,6 +216,7 @@ mod tests {
             kind: None,
             plural: None,
             chart_ref: None,
+            keep: Vec::new(),
         }
     }
 
@@ -150,6 +227,7 @@ mod tests {
             values: chart::yaml(values).unwrap(),
             values_text: values.to_owned(),
             schema,
+            ..Chart::default()
         }
     }
 

@@ -9,6 +9,8 @@ pub(super) struct Warnings {
     shown: Vec<String>,
     /// How many more there were.
     more: usize,
+    /// What somebody has to decide about; of these there are few.
+    decisions: Vec<String>,
 }
 
 impl Warnings {
@@ -25,12 +27,18 @@ impl Warnings {
         }
     }
 
+    /// Adds what somebody has to decide about.
+    pub(super) fn decide(&mut self, text: String) {
+        self.decisions.push(text);
+    }
+
     /// The lines to show.
     pub(super) fn lines(&self) -> Vec<String> {
         let mut lines: Vec<String> = self.shown.iter().map(|line| format!("warning: {line}")).collect();
         if self.more > 0 {
             lines.push(format!("warning: and {} more", self.more));
         }
+        lines.extend(self.decisions.iter().map(|text| format!("warning: {text}")));
         lines
     }
 }
