@@ -23,6 +23,9 @@ mod crd;
 /// `kindsmith check`.
 mod check;
 
+/// `kindsmith adopt`.
+mod adopt;
+
 /// `kindsmith definition`.
 mod definition;
 
@@ -75,16 +78,17 @@ enum Command {
     /// Judge definitions before they are applied, and what they would break
     #[command(long_about = check::ABOUT)]
     Check(check::Arguments),
+    /// Tell which releases become instances of a kind, and whether their values fit
+    #[command(long_about = adopt::ABOUT)]
+    Adopt(adopt::Arguments),
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let default = match &arguments.command {
-        Command::Dev(_) | Command::Certs(_) | Command::Uninstall(_) | Command::Check(_) | Command::Definition(_) => {
-            "warn,kube_client=off"
-        }
-        _ => "info,kube_runtime=warn,kube_client=off",
+        Command::Operator(_) | Command::Apiserver(_) => "info,kube_runtime=warn,kube_client=off",
+        _ => "warn,kube_client=off",
     };
     log::start(default);
     if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
@@ -103,6 +107,11 @@ async fn main() -> ExitCode {
         Command::Crd => crd::print(),
         Command::Definition(command) => definition::run(&command),
         Command::Check(arguments) => match check::run(&arguments) {
+            Ok(check::Verdict::Sound) => Ok(()),
+            Ok(check::Verdict::Faulty) => return ExitCode::FAILURE,
+            Err(error) => Err(error),
+        },
+        Command::Adopt(arguments) => match adopt::run(arguments).await {
             Ok(check::Verdict::Sound) => Ok(()),
             Ok(check::Verdict::Faulty) => return ExitCode::FAILURE,
             Err(error) => Err(error),

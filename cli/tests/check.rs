@@ -56,6 +56,18 @@ fn check(folder: &Path, args: &[&str], stdin: &str) -> Result<Output> {
     Ok(child.wait_with_output()?)
 }
 
+/// What is said of a definition that adopts by chart.
+fn note(file: &str, plural: &str, of: &str, prefix: &str) -> String {
+    format!(
+        "{file}: {plural}.apps.example.com: note: releases made by hand are instances too: those of {of} \
+         named {prefix}*; adopt: Labels leaves them out"
+    )
+}
+
+fn redis_note(file: &str) -> String {
+    note(file, "redises", "OCIRepository charts/redis", "redis-")
+}
+
 #[track_caller]
 fn says(output: &Output, code: i32, lines: &[&str]) {
     let printed = String::from_utf8_lossy(&output.stdout);
@@ -67,8 +79,12 @@ fn says(output: &Output, code: i32, lines: &[&str]) {
 #[test]
 fn a_sound_definition_is_ok() -> Result<()> {
     let folder = folder(&[("redis.yaml", REDIS)])?;
-    says(&check(folder.path(), &["redis.yaml"], "")?, 0, &["redis.yaml: ok: apps.example.com/v1 Redis (redises)"]);
-    says(&check(folder.path(), &["-"], REDIS)?, 0, &["-: ok: apps.example.com/v1 Redis (redises)"]);
+    let ok = ["redis.yaml: ok: apps.example.com/v1 Redis (redises)", &redis_note("redis.yaml")];
+    says(&check(folder.path(), &["redis.yaml"], "")?, 0, &ok);
+    let ok = ["-: ok: apps.example.com/v1 Redis (redises)", &redis_note("-")];
+    says(&check(folder.path(), &["-"], REDIS)?, 0, &ok);
+    let by_labels = REDIS.replace("{prefix: redis-,", "{prefix: redis-, adopt: Labels,");
+    says(&check(folder.path(), &["-"], &by_labels)?, 0, &ok[..1]);
     Ok(())
 }
 
@@ -81,8 +97,11 @@ fn the_examples_are_sound() -> Result<()> {
         0,
         &[
             "examples/bucket.yaml: ok: apps.example.com/v1alpha1 Bucket (buckets)",
+            &note("examples/bucket.yaml", "buckets", "OCIRepository charts/bucket", "bucket-"),
             "examples/postgres.yaml: ok: apps.example.com/v1alpha1 Postgres (postgreses)",
+            &note("examples/postgres.yaml", "postgreses", "chart postgres of HelmRepository charts/apps", "postgres-"),
             "examples/redis.yaml: ok: apps.example.com/v1alpha1 Redis (redises)",
+            &note("examples/redis.yaml", "redises", "OCIRepository charts/redis", "redis-"),
         ],
     );
     Ok(())
@@ -144,7 +163,9 @@ fn two_definitions_that_ask_for_one_name_are_told() -> Result<()> {
              \"caches.apps.example.com\" in a.yaml too; only one of them can have it",
             "a.yaml: redises.apps.example.com: spec.names.listKind: \"RedisList\" is asked for by \
              ApplicationDefinition \"caches.apps.example.com\" in a.yaml too; only one of them can have it",
+            &redis_note("a.yaml"),
             "a.yaml: ok: apps.example.com/v1 Redis (caches)",
+            &note("a.yaml", "caches", "OCIRepository charts/redis", "cache-"),
             "3 faults",
         ],
     );
@@ -154,7 +175,9 @@ fn two_definitions_that_ask_for_one_name_are_told() -> Result<()> {
         1,
         &[
             "b.yaml: ok: apps.example.com/v1 Redis (redises)",
+            &redis_note("b.yaml"),
             "b.yaml: redises.apps.example.com: metadata.name: \"redises.apps.example.com\" is defined in b.yaml too",
+            &redis_note("b.yaml"),
             "1 fault",
         ],
     );
@@ -167,6 +190,7 @@ fn what_a_change_breaks_is_told() -> Result<()> {
     let folder = folder(&[("new.yaml", &new), ("old.yaml", REDIS)])?;
     let breaks = [
         "new.yaml: ok: apps.example.com/v1 Redis (redises)",
+        &redis_note("new.yaml"),
         "new.yaml: redises.apps.example.com: breaks v1 spec.size: had to be at least 1 and must be at least 2 \
          [hurts stored instances and clients]",
         "new.yaml: redises.apps.example.com: breaks v1 spec.users[*].name: the field is no longer in the schema and is \
@@ -178,7 +202,7 @@ fn what_a_change_breaks_is_told() -> Result<()> {
     says(
         &check(folder.path(), &["old.yaml", "--against", "old.yaml"], "")?,
         0,
-        &["old.yaml: ok: apps.example.com/v1 Redis (redises)"],
+        &["old.yaml: ok: apps.example.com/v1 Redis (redises)", &redis_note("old.yaml")],
     );
     let output = check(folder.path(), &["new.yaml", "--against", "old.yaml", "-o", "json"], "")?;
     assert_eq!(output.status.code(), Some(1));

@@ -27,6 +27,9 @@ pub const CONDITION_READY: &str = "Ready";
 /// The releases there are have the settings of the definition.
 pub const CONDITION_ROLLED_OUT: &str = "RolledOut";
 
+/// Releases made by hand are instances, because they have the chart of the definition.
+pub const CONDITION_ADOPTS: &str = "Adopts";
+
 /// The definition is being deleted and stays while there are instances.
 pub const CONDITION_TERMINATING: &str = "Terminating";
 

@@ -29,6 +29,9 @@ mod watch;
 /// Lists that are the same while nothing changes.
 mod listed;
 
+/// Releases made by hand that are instances.
+mod adoption;
+
 /// Pauses between tries to watch.
 mod patience;
 

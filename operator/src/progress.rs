@@ -2,6 +2,8 @@
 
 use std::{fmt, sync::Arc};
 
+use crate::adoption::Adopted;
+
 /// How far a definition's settings have come.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Progress {
@@ -11,6 +13,8 @@ pub(crate) struct Progress {
     pub total: usize,
     /// Releases that could not be patched when that was tried last; none when there are none.
     pub refused: Option<Refused>,
+    /// Releases without the labels of the kind that are instances all the same.
+    pub adopted: Adopted,
 }
 
 /// Releases that could not be patched.

@@ -16,9 +16,10 @@ use kindsmith_schema::{
     kind::{KindBackend, KindOutline},
 };
 use kube::{Client, ResourceExt};
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
 
 use crate::{
+    adoption,
     listed::List,
     pending::{Failures, Patcher, Pending},
     progress::{Progress, ReleaseName},
@@ -46,6 +47,8 @@ pub(crate) struct Rollouts {
     client: Client,
     releases: Releases,
     bell: Arc<Notify>,
+    /// Rings when there are other kinds.
+    others: Notify,
     state: Mutex<State>,
 }
 
@@ -55,7 +58,7 @@ type Settled = HashMap<String, (Option<String>, Arc<KindOutline>)>;
 impl Rollouts {
     /// Rollouts to releases. `bell` rings when a count changes.
     pub(crate) fn new(client: Client, releases: Releases, bell: Arc<Notify>) -> Arc<Self> {
-        Arc::new(Self { client, releases, bell, state: Mutex::default() })
+        Arc::new(Self { client, releases, bell, others: Notify::new(), state: Mutex::default() })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -65,6 +68,7 @@ impl Rollouts {
     /// Says which kinds there are, the oldest first.
     pub(crate) fn set_kinds(&self, kinds: Vec<(String, Arc<KindOutline>)>) {
         self.state().kinds = Arc::new(kinds);
+        self.others.notify_one();
     }
 
     /// How far definitions have come, by uid; none until releases were seen.
@@ -90,8 +94,16 @@ impl Rollouts {
         let mut settled = Settled::new();
         // What was looked at when there was nothing to be done.
         let mut done: Option<(Kinds, List<WatchedRelease>)> = None;
+        let mut next = Instant::now() + STEP;
         loop {
-            tokio::time::sleep(STEP).await;
+            // Of a new kind is told at once what it adopts, that this is known before it is served.
+            let is_step = tokio::select! {
+                () = tokio::time::sleep_until(next) => true,
+                () = self.others.notified() => false,
+            };
+            if is_step {
+                next = Instant::now() + STEP;
+            }
             let (kinds, releases) = (Arc::clone(&self.state().kinds), self.releases.state());
             if done.as_ref().is_some_and(|done| Arc::ptr_eq(&done.0, &kinds) && Arc::ptr_eq(&done.1, &releases)) {
                 continue;
@@ -100,8 +112,12 @@ impl Rollouts {
             if self.progressed(progress) {
                 self.bell.notify_one();
             }
-            done = pending.is_empty().then_some((kinds, releases));
-            patcher.send(pending).await;
+            if is_step || pending.is_empty() {
+                done = pending.is_empty().then_some((kinds, releases));
+            }
+            if is_step {
+                patcher.send(pending).await;
+            }
         }
     }
 }
@@ -174,6 +190,11 @@ fn assess(
         }
     }
     *settled = still;
+    for (uid, adopted) in adoption::adopted(kinds, releases) {
+        if let Some(progress) = progress.get_mut(&uid) {
+            progress.adopted = adopted;
+        }
+    }
     pending.sort_by(|left, right| (&left.namespace, &left.name).cmp(&(&right.namespace, &right.name)));
     (progress, pending)
 }
@@ -213,7 +234,7 @@ mod tests {
         let kinds = [("u".to_owned(), new)];
         let (mut failures, mut settled) = (Failures::default(), Settled::new());
         let (progress, pending) = assess(&kinds, &releases, &failures, &mut settled);
-        assert_eq!(progress["u"], Progress { updated: 1, total: 3, refused: None });
+        assert_eq!(progress["u"], Progress { updated: 1, total: 3, ..Progress::default() });
         assert_eq!(settled.keys().collect::<Vec<_>>(), ["uid-of-n"]);
         let names: Vec<&str> = pending.iter().map(|it| it.name.as_str()).collect();
         assert_eq!(names, ["x-a", "x-b"]);
@@ -229,12 +250,15 @@ mod tests {
         let (progress, pending) = assess(&kinds, &releases, &failures, &mut settled);
         let first = ReleaseName { namespace: "t".to_owned(), name: "x-b".to_owned() };
         let refused = Some(Refused { count: 1, first, why: "denied".into() });
-        assert_eq!((&progress["u"], pending.len()), (&Progress { updated: 1, total: 3, refused }, 2));
+        assert_eq!(
+            (&progress["u"], pending.len()),
+            (&Progress { updated: 1, total: 3, refused, ..Progress::default() }, 2)
+        );
         let again = assess(&kinds, &releases, &failures, &mut settled);
         assert_eq!(again.0, progress, "the same failure is told in the same way");
         let other = [("u".to_owned(), kind(|release| release["timeout"] = json!("8m")))];
         let (progress, _) = assess(&other, &releases, &Failures::default(), &mut settled);
-        assert_eq!(progress["u"], Progress { updated: 0, total: 3, refused: None });
+        assert_eq!(progress["u"], Progress { updated: 0, total: 3, ..Progress::default() });
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
-use kindsmith_schema::compile::OwnStorage;
+use kindsmith_schema::{compile::OwnStorage, kind::Kind};
 use serde_json::Value;
 
 use crate::manifests;
@@ -31,7 +31,8 @@ With --against, each definition is compared with the one of the same name in OLD
 that can break stored instances or clients is named. What cannot be decided, such as another
 pattern, is named too.
 
-Warns of fields that one version of a kind has and another one loses.
+Warns of fields that one version of a kind has and another one loses. Notes which releases that were
+made by hand are instances too; kindsmith adopt --dry-run finds them.
 
 Prints one line a finding. Ends with 0 when there is none, with 1 when there is one or a file cannot
 be read, and with 2 when the command line is wrong.";
@@ -120,6 +121,16 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Verdict> {
     };
     crate::output::print(&text).context("the report cannot be written")?;
     Ok(if judged.iter().all(Judged::is_sound) { Verdict::Sound } else { Verdict::Faulty })
+}
+
+/// The kinds of the definitions of the paths, as a cluster would serve them; what is wrong, as text, if something is.
+pub(crate) fn kinds(paths: &[PathBuf]) -> anyhow::Result<Result<Vec<Kind>, String>> {
+    let judged = Judge::new(OwnStorage::Absent)?.judge(definitions(paths)?);
+    if judged.iter().all(Judged::is_sound) {
+        return Ok(Ok(judged.into_iter().filter_map(|one| one.kind).collect()));
+    }
+    let faulty: Vec<Judged> = judged.into_iter().filter(|one| !one.is_sound()).collect();
+    Ok(Err(report::text(&faulty)))
 }
 
 /// All definitions of the paths.

@@ -1,6 +1,6 @@
 //! What was found, as lines for people or as JSON.
 
-use kindsmith_schema::kind::Kind;
+use kindsmith_schema::kind::{Kind, KindBackend};
 use serde_json::{Value, json};
 
 use super::judge::Judged;
@@ -17,6 +17,9 @@ pub(super) fn text(judged: &[Judged]) -> String {
         }
         if let Some(kind) = one.kind.as_ref().filter(|_| one.faults.is_empty()) {
             lines.push(format!("{file}: ok: {}", described(kind)));
+        }
+        for note in one.kind.iter().flat_map(notes) {
+            lines.push(format!("{file}: {name}: note: {note}"));
         }
         for lost in one.kind.iter().flat_map(Kind::lost_fields) {
             lines.push(format!("{file}: {name}: warning: {lost}"));
@@ -39,6 +42,13 @@ pub(super) fn text(judged: &[Judged]) -> String {
 fn described(kind: &Kind) -> String {
     let versions: Vec<&str> = kind.served_versions().map(|version| version.name.as_str()).collect();
     format!("{}/{} {} ({})", kind.group, versions.join(","), kind.names.kind, kind.names.plural)
+}
+
+/// What is no fault, and somebody may not expect.
+fn notes(kind: &Kind) -> Option<String> {
+    let KindBackend::Release(template) = &kind.backend else { return None };
+    let releases = template.adopted()?;
+    Some(format!("releases made by hand are instances too: {releases}; adopt: Labels leaves them out"))
 }
 
 /// The same for programs.
@@ -71,6 +81,7 @@ pub(super) fn json(judged: &[Judged]) -> Value {
                 })),
                 "faults": faults,
                 "warnings": one.kind.iter().flat_map(Kind::lost_fields).map(|lost| lost.to_string()).collect::<Vec<_>>(),
+                "notes": one.kind.iter().flat_map(notes).collect::<Vec<_>>(),
                 "breaks": breaks,
             })
         })

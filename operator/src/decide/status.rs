@@ -2,14 +2,16 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kindsmith_crds::{
-    ApplicationDefinitionStatus, CONDITION_ACCEPTED, CONDITION_DISCOVERABLE, CONDITION_NAMES_ACCEPTED, CONDITION_READY,
-    CONDITION_REGISTERED, CONDITION_ROLLED_OUT, CONDITION_SERVED, CONDITION_TERMINATING, RolloutStatus,
+    Adopt, ApplicationDefinitionStatus, CONDITION_ACCEPTED, CONDITION_ADOPTS, CONDITION_DISCOVERABLE,
+    CONDITION_NAMES_ACCEPTED, CONDITION_READY, CONDITION_REGISTERED, CONDITION_ROLLED_OUT, CONDITION_SERVED,
+    CONDITION_TERMINATING, RolloutStatus,
 };
 use kindsmith_schema::kind::KindBackend;
 use serde_json::{Map, Value};
 
 use super::{Action, Cluster, Considered, Surroundings, World, api_services, conditions, replicas, transitions};
 use crate::{
+    adoption::Adopted,
     discoverable::Visible,
     finding::{Finding, Truth},
     inspection::Answer,
@@ -93,6 +95,9 @@ fn status(definition: &Definition, names: &Finding, world: &World) -> Applicatio
     if let Some(progress) = &definition.rollout {
         set(CONDITION_ROLLED_OUT, &rolled_out(progress));
         let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        if let Some(adopt) = definition.adopt() {
+            set(CONDITION_ADOPTS, &adopts(adopt, &progress.adopted));
+        }
         status.rollout = Some(RolloutStatus { updated: count(progress.updated), total: count(progress.total) });
     }
     status.observed_generation = generation;
@@ -176,7 +181,28 @@ fn held(answer: Option<&Answer>) -> Finding {
     }
 }
 
-fn rolled_out(Progress { updated, total, refused }: &Progress) -> Finding {
+/// What tenants are shown that nobody made through the kind. It is told while a kind is not served yet too.
+fn adopts(adopt: Adopt, Adopted { count, first }: &Adopted) -> Finding {
+    if adopt == Adopt::Labels {
+        return Finding::new(Truth::False, "LabelsOnly", "no release that was made by hand is an instance");
+    }
+    if *count == 0 {
+        let message =
+            "no release that was made by hand has the chart and the prefix; one that gets them is an instance";
+        return Finding::new(Truth::False, "NothingToAdopt", message);
+    }
+    let names = first.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let more = count.saturating_sub(first.len());
+    let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+    let are = if *count == 1 { "release made by hand is an instance" } else { "releases made by hand are instances" };
+    let message = format!(
+        "{count} {are}, which tenants with rights on the kind read, change and delete: {names}{more}; adopt: Labels \
+         leaves them out"
+    );
+    Finding::new(Truth::True, "MadeByHand", message)
+}
+
+fn rolled_out(Progress { updated, total, refused, .. }: &Progress) -> Finding {
     let message = format!("updated {updated}/{total}");
     match refused {
         Some(Refused { count, first, why }) => {
@@ -266,6 +292,7 @@ mod tests {
     use std::sync::Arc;
 
     use crate::{
+        adoption::Adopted,
         decide::testing::{WorldBuilder, definition},
         discoverable::Visible,
         group_version::GroupVersion,
@@ -294,7 +321,7 @@ mod tests {
             (119, None, "False Progressing: updated 119/120"),
             (120, None, "True Complete: updated 120/120"),
         ] {
-            let progress = Progress { updated, total: 120, refused };
+            let progress = Progress { updated, total: 120, refused, ..Progress::default() };
             world.progress = Arc::new([("uid-of-redises".to_owned(), progress.clone())].into());
             assert!(!world.settle().is_empty());
             let (status, reason, message) = world.condition("redises", "RolledOut");
@@ -319,6 +346,47 @@ mod tests {
             world.settle();
             let (status, reason, _) = world.condition("redises", "Served");
             assert_eq!(format!("{status} {reason}"), told);
+        }
+    }
+
+    #[test]
+    fn it_is_said_what_is_adopted_and_readiness_does_not_depend_on_it() {
+        let name = |name: &str| ReleaseName { namespace: "team-a".to_owned(), name: name.to_owned() };
+        for (adopt, count, first, told) in [
+            (
+                "Chart",
+                7,
+                vec![name("x-a"), name("x-b")],
+                "True MadeByHand: 7 releases made by hand are instances, which tenants with rights on the kind read, \
+                 change and delete: team-a/x-a, team-a/x-b and 5 more; adopt: Labels leaves them out",
+            ),
+            (
+                "Chart",
+                1,
+                vec![name("x-a")],
+                "True MadeByHand: 1 release made by hand is an instance, which tenants with rights on the kind read, \
+                 change and delete: team-a/x-a; adopt: Labels leaves them out",
+            ),
+            (
+                "Chart",
+                0,
+                vec![],
+                "False NothingToAdopt: no release that was made by hand has the chart and the prefix; one that gets \
+                 them is an instance",
+            ),
+            ("Labels", 0, vec![], "False LabelsOnly: no release that was made by hand is an instance"),
+        ] {
+            let mut redis = definition("redises", "Redis");
+            redis["spec"]["backend"]["helmRelease"]["adopt"] = serde_json::json!(adopt);
+            let mut world = WorldBuilder::registered().define(&redis);
+            world.settle();
+            let ready = world.condition("redises", "Ready");
+            let progress = Progress { adopted: Adopted { count, first }, ..Progress::default() };
+            world.progress = Arc::new([("uid-of-redises".to_owned(), progress)].into());
+            assert!(!world.settle().is_empty());
+            let (status, reason, message) = world.condition("redises", "Adopts");
+            assert_eq!(format!("{status} {reason}: {message}"), told);
+            assert_eq!(world.condition("redises", "Ready"), ready);
         }
     }
 

@@ -3,9 +3,13 @@
 use std::sync::Arc;
 
 use kindsmith_crds::{
-    ApplicationDefinitionStatus, CONDITION_NAMES_ACCEPTED, CONDITION_REGISTERED, CONDITION_SERVED, Names,
+    Adopt, ApplicationDefinitionStatus, CONDITION_NAMES_ACCEPTED, CONDITION_REGISTERED, CONDITION_SERVED, Names,
 };
-use kindsmith_schema::{form::DefinitionForm, groups, kind::KindOutline};
+use kindsmith_schema::{
+    form::DefinitionForm,
+    groups,
+    kind::{KindBackend, KindOutline},
+};
 
 use crate::{
     finding::Truth,
@@ -162,6 +166,14 @@ impl Definition {
     pub(crate) fn served(&self) -> Vec<GroupVersion> {
         let Some(kind) = &self.verdict.kind else { return Vec::new() };
         kind.served_versions().map(|version| GroupVersion::new(&kind.group, &version.name)).collect()
+    }
+
+    /// Which releases are instances besides those that have the labels of the kind; none where there are no releases.
+    pub(crate) fn adopt(&self) -> Option<Adopt> {
+        match &self.verdict.kind.as_ref()?.backend {
+            KindBackend::Release(template) => Some(template.adopt()),
+            KindBackend::Stored => None,
+        }
     }
 
     /// The names of the kind, filled in, as its status reports them.

@@ -111,6 +111,7 @@ async fn what_others_write_to_a_release_is_seen_kept_and_no_conflict() -> Result
     nobodys_change_is_lost(&client).await.context("many writers")?;
     hand_made_releases_come_and_go(&client).await.context("a release made by hand")?;
     values_arrive_as_they_are(&client).await.context("values of any kind")?;
+    what_is_adopted_is_told_before_it_is_served(&client).await.context("a definition that adopts")?;
     labels_alone_make_an_instance(&client).await.context("adopted by labels")?;
     overlapping_prefixes_are_told(&client).await.context("two definitions of one chart")?;
     settings_are_rolled_out(&client).await.context("settings of a definition that changed")
@@ -196,6 +197,58 @@ async fn hand_made_releases_come_and_go(client: &Client) -> Result<()> {
     let event = events.next().await?;
     ensure!(event["type"] == "ADDED" && event["object"]["metadata"]["labels"] == json!({"l": "1"}), "{event}");
     Ok(())
+}
+
+/// The administrator hears which releases made by hand a kind shows, no later than that the kind is served.
+async fn what_is_adopted_is_told_before_it_is_served(client: &Client) -> Result<()> {
+    let definitions = "/apis/kindsmith.dev/v1alpha1/applicationdefinitions";
+    let chart = json!({"kind": "OCIRepository", "name": "early", "namespace": "charts"});
+    let release = json!({"apiVersion": "helm.toolkit.fluxcd.io/v2", "kind": "HelmRelease",
+        "metadata": {"name": "early-hand"}, "spec": {"interval": "5m", "chartRef": chart, "values": {"a": "secret"}}});
+    done(client, "POST", RELEASES, Some(&release)).await?;
+    let loose = done(client, "GET", &format!("{definitions}/looses.apps.example.com"), None).await?;
+    let mut early = json!({"apiVersion": "kindsmith.dev/v1alpha1", "kind": "ApplicationDefinition",
+        "metadata": {"name": "earlies.apps.example.com"}, "spec": loose["spec"]});
+    early["spec"]["names"] = json!({"kind": "Early", "plural": "earlies"});
+    early["spec"]["backend"]["helmRelease"]["prefix"] = json!("early-");
+    early["spec"]["backend"]["helmRelease"]["chartRef"] = chart;
+    let mut events = Events::of(client, definitions, "earlies.apps.example.com").await?;
+    done(client, "POST", definitions, Some(&early)).await?;
+    let condition = |event: &Value, kind: &str| {
+        let conditions = event["object"]["status"]["conditions"].as_array().into_iter().flatten();
+        conditions.clone().find(|it| it["type"] == kind).cloned().unwrap_or_default()
+    };
+    loop {
+        let event = events.next().await?;
+        if condition(&event, "Served")["status"] == "True" {
+            let told = condition(&event, "Adopts");
+            let names = told["message"].as_str().unwrap_or_default();
+            ensure!(told["status"] == "True" && told["reason"] == "MadeByHand", "{told}");
+            ensure!(names.starts_with("1 release ") && names.contains(" default/early-hand;"), "{names}");
+            break;
+        }
+    }
+    let instance = "/apis/apps.example.com/v1alpha1/namespaces/default/earlies/hand";
+    served(client, instance).await?;
+    let path = format!("{definitions}/earlies.apps.example.com");
+    let adopt = json!({"spec": {"backend": {"helmRelease": {"adopt": "Labels"}}}});
+    done(client, "PATCH", &path, Some(&adopt)).await?;
+    loop {
+        let event = events.next().await?;
+        let told = condition(&event, "Adopts");
+        if told["reason"] == "LabelsOnly" {
+            ensure!(told["status"] == "False", "{told}");
+            break;
+        }
+    }
+    wait::until("the release to be hidden", Duration::from_secs(10), || async {
+        let (code, answer) = ask(client, "GET", instance, None).await?;
+        ensure!(code == 404, "{code}: {answer}");
+        Ok(())
+    })
+    .await?;
+    done(client, "DELETE", &path, None).await?;
+    done(client, "DELETE", &format!("{RELEASES}/early-hand"), None).await.map(drop)
 }
 
 /// With `adopt: Labels` a release is an instance as long as it has the labels, whatever its chart.

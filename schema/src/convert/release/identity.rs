@@ -80,6 +80,16 @@ impl ReleaseTemplate {
         self.settings.adopt.unwrap_or_default()
     }
 
+    /// Which releases are instances although they do not have the labels of the kind, in words; none where there are none.
+    #[must_use]
+    pub fn adopted(&self) -> Option<String> {
+        let ChartIdentity { object: (kind, source, chart), namespace } = self.chart_identity()?;
+        let place = namespace.map_or_else(|| format!("{source} of their namespace"), |held| format!("{held}/{source}"));
+        let chart = chart.map(|chart| format!("chart {chart} of ")).unwrap_or_default();
+        let named = &self.settings.prefix;
+        (self.adopt() == Adopt::Chart).then(|| format!("those of {chart}{kind} {place} named {named}*"))
+    }
+
     fn marked(&self, release: &Value) -> Marked {
         let labels = release.pointer("/metadata/labels");
         let label = |key: &str| labels.and_then(|labels| labels.get(key)).and_then(Value::as_str);
