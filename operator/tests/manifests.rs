@@ -4,13 +4,16 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{fs, path::PathBuf};
+use std::{collections::BTreeSet, fs, path::PathBuf};
 
 use kindsmith_operator::{DEFAULT_CA_SECRET, DEFAULT_SERVING_SECRET};
 use serde_json::Value;
 
 /// Where the generated definition is, seen from the manifests.
 const CRD: &str = "../crds/applicationdefinitions.yaml";
+
+/// Where the table of all rights is.
+const SECURITY: &str = "../../docs/security.md";
 
 fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../deploy/manifests")
@@ -22,13 +25,18 @@ fn documents(file: &str) -> Vec<Value> {
 }
 
 fn all() -> Vec<Value> {
-    let mut files: Vec<String> = fs::read_dir(folder())
+    all_in(".")
+}
+
+/// All objects of a folder, seen from the manifests.
+fn all_in(place: &str) -> Vec<Value> {
+    let mut files: Vec<String> = fs::read_dir(folder().join(place))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .filter(|name| name.ends_with(".yaml"))
         .collect();
     files.sort();
-    files.iter().flat_map(|file| documents(file)).collect()
+    files.iter().flat_map(|file| documents(&format!("{place}/{file}"))).collect()
 }
 
 fn find<'a>(all: &'a [Value], kind: &str, name: &str) -> &'a Value {
@@ -114,4 +122,86 @@ fn the_default_install_grants_no_secrets_beyond_our_own() {
         let rules = object["rules"].as_array().into_iter().flatten();
         assert_eq!(rules.filter(|rule| reads_secrets(rule)).count(), 0, "{}", object["metadata"]["name"]);
     }
+}
+
+/// A right: who has it, where, what it is about, and the verbs; as a row of the table in docs/security.md begins.
+type Right = [String; 4];
+
+/// Names of a rule: of numbered ones the first and the last.
+fn names(rule: &Value) -> String {
+    let names: Vec<&str> =
+        rule["resourceNames"].as_array().into_iter().flatten().map(|it| it.as_str().unwrap()).collect();
+    let base = |name: &str| name.trim_end_matches(|letter: char| letter.is_ascii_digit()).to_owned();
+    match &names[..] {
+        [first, .., last] if names.iter().enumerate().all(|(at, name)| *name == format!("{}{at}", base(first))) => {
+            format!(" named {first} to {last}")
+        }
+        [] => String::new(),
+        names => format!(" named {}", names.join(", ")),
+    }
+}
+
+/// The rights that objects give: those of rules, of roles that are filled in, and of roles of others that are bound.
+fn rights(objects: &[Value], place: &str) -> BTreeSet<Right> {
+    let list = |value: &Value| {
+        let texts = value.as_array().into_iter().flatten().map(|it| it.as_str().unwrap());
+        texts.map(|it| if it.is_empty() { "core" } else { it }).collect::<Vec<_>>().join(", ")
+    };
+    let ours = |name: &Value| objects.iter().any(|it| it["rules"].is_array() && it["metadata"]["name"] == *name);
+    let mut found = BTreeSet::new();
+    for object in objects {
+        let who = object["metadata"]["labels"]["app.kubernetes.io/component"].as_str().unwrap_or_default().to_owned();
+        let scope = match object["metadata"]["namespace"].as_str() {
+            Some(namespace) => format!("namespace {namespace}{place}"),
+            None => format!("cluster{place}"),
+        };
+        let mut add = |what: String, verbs: String| found.insert([who.clone(), scope.clone(), what, verbs]);
+        for rule in object["rules"].as_array().into_iter().flatten() {
+            let what = match &rule["nonResourceURLs"] {
+                Value::Null => {
+                    format!("{}: {}{}", list(&rule["apiGroups"]), list(&rule["resources"]), names(rule))
+                }
+                paths => list(paths),
+            };
+            assert!(add(what, list(&rule["verbs"])), "a rule stands twice in {}", object["metadata"]["name"]);
+        }
+        for selector in object["aggregationRule"]["clusterRoleSelectors"].as_array().into_iter().flatten() {
+            let labels = selector["matchLabels"].as_object().unwrap();
+            let labels: Vec<String> =
+                labels.iter().map(|(key, value)| format!("{key}={}", value.as_str().unwrap())).collect();
+            add(format!("what roles with {} grant", labels.join(", ")), "theirs".to_owned());
+        }
+        let role = &object["roleRef"];
+        if role.is_object() && !ours(&role["name"]) {
+            add(
+                format!("what {} {} grants", role["kind"].as_str().unwrap(), role["name"].as_str().unwrap()),
+                "its".to_owned(),
+            );
+        }
+    }
+    found
+}
+
+#[test]
+fn each_right_has_a_row_with_its_reason_and_each_row_is_a_right() {
+    let mut wanted = rights(&all(), "");
+    wanted.extend(rights(&all_in("../optional"), ", optional"));
+    let text = fs::read_to_string(folder().join(SECURITY)).unwrap();
+    let (_, section) = text.split_once("\n## Rights\n").unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    let rows = section.lines().filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |"));
+    let mut told = BTreeSet::new();
+    // The first is the heading.
+    for row in rows.skip(1) {
+        let cells: Vec<String> = row.split(" | ").map(|cell| cell.replace('`', "")).collect();
+        let [who, scope, what, verbs, why] = <[String; 5]>::try_from(cells).unwrap();
+        assert!(why.len() > 10, "{row}: why?");
+        assert!(told.insert([who, scope, what, verbs]), "{row} stands twice");
+    }
+    let lines =
+        |rights: BTreeSet<&Right>| rights.iter().map(|right| format!("| {} |", right.join(" | "))).collect::<Vec<_>>();
+    let missing = lines(wanted.difference(&told).collect());
+    let surplus = lines(told.difference(&wanted).collect());
+    assert!(missing.is_empty() && surplus.is_empty(), "without a row: {missing:#?}; rows without a rule: {surplus:#?}");
+    assert!(wanted.len() > 20, "{wanted:?}");
 }
