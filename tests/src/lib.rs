@@ -55,6 +55,9 @@ pub mod replicated;
 /// `kindsmith dev` as a process.
 pub mod dev;
 
+/// One tenant attacks while another one works.
+pub mod attack;
+
 /// A websocket client that shows everything.
 pub mod websocket;
 

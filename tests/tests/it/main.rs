@@ -39,6 +39,9 @@ mod busy_cluster;
 /// Faults of definitions, of Flux, of the host.
 mod faults;
 
+/// What one tenant feels of another one's attacks.
+mod attacks;
+
 /// Flux is gone, and back.
 mod without_flux;
 
