@@ -122,3 +122,6 @@ mod former_definitions;
 
 /// Killed at any moment: nothing acknowledged is lost.
 mod crash;
+
+/// What it is built of.
+mod dependencies;
