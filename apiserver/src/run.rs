@@ -20,6 +20,7 @@ use crate::{
         build::Backends,
         build::Builder,
         builtin::{self, BuiltinError},
+        foreign::ForeignResources,
         watch::{self as registry_watch, Source},
     },
     replica::{Announcement, ReplicaReport, announce, identity},
@@ -82,7 +83,8 @@ impl StandAlone {
         let kinds = builtin::kinds(&self.forms)?;
         let registry = self.registry;
         let authenticators = Authenticators::client_certificates_only(&self.client_ca_pem)?;
-        let backing = Backing { host: Arc::clone(&host), stored: Some(Arc::clone(&host)), accepted: None };
+        let backing =
+            Backing { host: Arc::clone(&host), stored: Some(Arc::clone(&host)), accepted: None, foreign: None };
         let feeds = start(backing, kinds, &self.forms, &registry, &tasks, &ended);
         let probes = Asked {
             registry: Arc::clone(&registry),
@@ -150,7 +152,9 @@ impl InCluster {
         let registry = Arc::new(Registry::default());
         let accepted = Arc::new(AcceptedGenerations::default());
         tasks.spawn(Arc::clone(&accepted).follow(client.clone(), self.namespace.clone(), ended.clone()));
-        let backing = Backing { host, stored: None, accepted: Some(accepted) };
+        let foreign = Arc::new(ForeignResources::default());
+        tasks.spawn(Arc::clone(&foreign).follow(client.clone(), ended.clone()));
+        let backing = Backing { host, stored: None, accepted: Some(accepted), foreign: Some(foreign) };
         let feeds = start(backing, Vec::new(), &self.forms, &registry, &tasks, &ended);
         let probes = Asked {
             registry: Arc::clone(&registry),
@@ -201,11 +205,12 @@ struct Backing {
     host: Arc<dyn Host>,
     stored: Option<Arc<dyn Host>>,
     accepted: Option<Arc<AcceptedGenerations>>,
+    foreign: Option<Arc<ForeignResources>>,
 }
 
 /// Starts what keeps the registry as the definitions say. Returns the feeds of the definitions.
 fn start(
-    Backing { host, stored, accepted }: Backing,
+    Backing { host, stored, accepted, foreign }: Backing,
     kinds: Vec<kindsmith_schema::kind::Kind>,
     forms: &[DefinitionForm],
     registry: &Arc<Registry>,
@@ -220,7 +225,7 @@ fn start(
         tasks.spawn(run_source(Arc::clone(&host), resource.clone(), Arc::clone(feed), shutdown.clone()));
     }
     let builder = Builder::new(
-        Backends { releases: (host, releases), stored, accepted },
+        Backends { releases: (host, releases), stored, accepted, foreign },
         kinds,
         feeds,
         tasks.clone(),

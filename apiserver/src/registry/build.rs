@@ -4,7 +4,7 @@
 //! caches, so its watches go on.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -21,6 +21,7 @@ use super::{
     Snapshot,
     accepted::AcceptedGenerations,
     compiled::{self, Compiled, Key, State},
+    foreign::ForeignResources,
     snapshot::address,
 };
 use crate::storage::{
@@ -41,6 +42,8 @@ pub struct Backends {
     pub stored: Option<Arc<dyn Host>>,
     /// The generations that were accepted; without them each that compiles is served at once.
     pub accepted: Option<Arc<AcceptedGenerations>>,
+    /// The resources of others, where there are others.
+    pub foreign: Option<Arc<ForeignResources>>,
 }
 
 /// A stored kind's own watch of its host resource.
@@ -88,6 +91,8 @@ pub struct Builder {
     /// By address.
     served: Vec<Arc<ServedKind>>,
     holders: Holders<Kind>,
+    /// The CustomResourceDefinitions that were in the way when the last snapshot was built.
+    in_the_way: BTreeSet<String>,
     tasks: TaskTracker,
     shutdown: CancellationToken,
 }
@@ -116,6 +121,7 @@ impl Builder {
             sources,
             served: Vec::new(),
             holders: Holders::default(),
+            in_the_way: BTreeSet::new(),
             tasks,
             shutdown,
         }
@@ -148,6 +154,23 @@ impl Builder {
     #[must_use]
     pub fn accepted(&self) -> Option<&Arc<AcceptedGenerations>> {
         self.backends.accepted.as_ref()
+    }
+
+    /// The resources of others, where there are others.
+    #[must_use]
+    pub fn foreign(&self) -> Option<&Arc<ForeignResources>> {
+        self.backends.foreign.as_ref()
+    }
+
+    /// The CustomResourceDefinitions that have the address of a kind.
+    fn collisions(&self) -> BTreeSet<String> {
+        let Some(foreign) = self.foreign() else { return BTreeSet::new() };
+        self.compiled.values().filter_map(|compiled| foreign.holder(compiled.kind()?)).collect()
+    }
+
+    /// Reports whether other kinds than before have the address of a CustomResourceDefinition.
+    pub(super) fn has_other_collisions(&self) -> bool {
+        self.collisions() != self.in_the_way
     }
 
     /// Whether what is recorded of a definition is what was when it was compiled.
@@ -192,16 +215,22 @@ impl Builder {
             self.compiled.insert(key, compiled);
         }
         // What could not be read any more.
-        if served.is_empty() { news } else { News::Kinds }
+        if served.is_empty() && !self.has_other_collisions() { news } else { News::Kinds }
     }
 
     /// The next snapshot, of the definitions that are known.
     pub fn build(&mut self, previous: &Snapshot) -> Snapshot {
+        let collisions = self.collisions();
         let good = self.compiled.values().filter_map(|compiled| compiled.kind().cloned());
         let kinds: Vec<Arc<Kind>> = self.builtin.iter().cloned().chain(good).collect();
+        let in_the_way = |kind: &Kind| {
+            Some(format!("{}.{}", kind.names.plural, kind.group)).filter(|name| collisions.contains(name))
+        };
         let may_be_served = |(kind, findings): (&Arc<Kind>, &Findings)| {
             let conflict = findings.names.first().map(ToString::to_string);
             let conflict = conflict.or_else(|| findings.overlap.as_ref().map(ToString::to_string));
+            let conflict =
+                conflict.or_else(|| Some(format!("CustomResourceDefinition {:?} has its plural", in_the_way(kind)?)));
             if let Some(conflict) = &conflict {
                 tracing::warn!(definition = kind.origin.name, conflict, "kind is not served");
             }
@@ -228,6 +257,7 @@ impl Builder {
             Self::retire(&old);
         }
         self.served = served;
+        self.in_the_way = collisions;
         self.end_unused_sources();
         Snapshot::new(self.served.clone(), previous)
     }

@@ -20,6 +20,9 @@ pub mod build;
 /// The generations that the operator has accepted.
 pub mod accepted;
 
+/// Resources that are others'.
+pub mod foreign;
+
 /// Kinds and documents at one moment.
 pub mod snapshot;
 

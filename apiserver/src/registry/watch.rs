@@ -110,7 +110,7 @@ impl View for DefinitionsView {
 /// Builds and swaps a snapshot after each change of the definitions, until the end. Changes that come while a snapshot is
 /// built are taken together into the next one.
 ///
-/// The first snapshot waits for the records of accepted generations, and for the definitions of all forms; but a form that
+/// The first snapshot waits for the records of accepted generations and the names of CustomResourceDefinitions, and for the definitions of all forms; but a form that
 /// the host does not serve has none.
 pub async fn run(sources: Vec<Source>, mut builder: Builder, registry: Arc<Registry>, shutdown: CancellationToken) {
     let changed = Arc::new(Notify::new());
@@ -132,14 +132,25 @@ pub async fn run(sources: Vec<Source>, mut builder: Builder, registry: Arc<Regis
                 None => std::future::pending().await,
             }
         };
+        let foreign = async {
+            match builder.foreign() {
+                Some(foreign) => foreign.changed().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             () = shutdown.cancelled() => return,
             () = changed.notified() => {}
             () = accepted => {}
+            () = foreign => {}
             () = again => {}
         }
         // Before that, what was refused might be taken for the first generation.
         if builder.accepted().is_some_and(|accepted| !accepted.are_known()) {
+            continue;
+        }
+        // Neither is anything served that may be somebody else's.
+        if builder.foreign().is_some_and(|foreign| !foreign.are_known()) {
             continue;
         }
         if !known(&views) {
@@ -151,7 +162,7 @@ pub async fn run(sources: Vec<Source>, mut builder: Builder, registry: Arc<Regis
             tokio::time::sleep_until(rested.max(Instant::now() + COALESCE).into()).await;
         }
         let changes: Vec<Change> = views.iter().flat_map(|(view, feed)| view.changes(feed, &builder)).collect();
-        if changes.is_empty() && !first {
+        if changes.is_empty() && !first && !builder.has_other_collisions() {
             continue;
         }
         let started = Instant::now();

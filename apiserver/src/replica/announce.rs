@@ -4,11 +4,20 @@
 //! Applied when the server knows what it serves, renewed until it ends, deleted then. A replica that was killed
 //! leaves a Lease that nobody renews: who reads it ignores it after its duration and removes it.
 //!
+//! Replicas share Leases of fixed names, as RBAC can restrict rights by names alone: who takes this process over must not be able
+//! to end the Lease by which operators elect their leader. Each write holds for the state that it was made for.
+//!
 //! # Why not EndpointSlices
 //! They know only replicas behind a Service with a selector, refuse loopback addresses, and do not say which process
 //! answers: after a restart the address is the same and the registry is not.
 
-use std::{collections::BTreeMap, env, fs, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    env, fs,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use jiff::Timestamp;
 use k8s_openapi::{
@@ -17,7 +26,7 @@ use k8s_openapi::{
 };
 use kube::{
     Api, Client, ResourceExt as _,
-    api::{DeleteParams, ObjectMeta, Patch, PatchParams, Preconditions},
+    api::{DeleteParams, ObjectMeta, Patch, PatchParams, PostParams, Preconditions},
 };
 use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
@@ -51,8 +60,11 @@ const RETRY_EVERY: Duration = Duration::from_secs(1);
 /// How long one call may take.
 const CALL_DEADLINE: Duration = Duration::from_secs(4);
 
-/// Hexadecimal digits of the hash in the Lease's name.
-const NAME_DIGITS: usize = 16;
+/// How many replicas can be announced at a time; `deploy/manifests` names as many Leases.
+const LEASES_MAX: usize = 16;
+
+/// The longest duration that a Lease of somebody else may claim.
+const LEASE_MAX: Duration = Duration::from_secs(300);
 
 /// What a replica says about itself.
 #[derive(Clone, Debug)]
@@ -76,18 +88,33 @@ pub fn identity() -> String {
 }
 
 impl Announcement {
-    /// One Lease an address: who comes after us on the same address takes it over.
-    fn name(&self) -> String {
-        let hash = format!("{:x}", Sha256::digest(self.address.to_string()));
-        format!("kindsmith-apiserver-{}", hash.get(..NAME_DIGITS).unwrap_or(&hash))
+    /// The Leases in the order in which this replica tries them. Those of different addresses begin at different ones.
+    fn order(&self) -> impl Iterator<Item = usize> + use<> {
+        let hash = Sha256::digest(self.address.to_string());
+        let first = hash.first().copied().map_or(0, usize::from);
+        (0..LEASES_MAX).map(move |step| (first + step) % LEASES_MAX)
     }
 
-    fn lease(&self, acquired: Timestamp, now: Timestamp) -> Lease {
+    /// The Leases that this replica may take, the best first. The one of its address comes first, whoever held it: nobody else is
+    /// there any more. Then come those that are not there, and then those that nobody has renewed for their duration.
+    fn places(&self, found: &HashMap<usize, Lease>, is_abandoned: impl Fn(usize, &Lease) -> bool) -> Vec<usize> {
+        let rank = |place: &usize| match found.get(place) {
+            Some(lease) if lease.annotations().get(ADDRESS_ANNOTATION) == Some(&self.address.to_string()) => Some(0),
+            None => Some(1),
+            Some(lease) if is_abandoned(*place, lease) => Some(2),
+            Some(_) => None,
+        };
+        let mut places: Vec<(i32, usize)> = self.order().filter_map(|place| Some((rank(&place)?, place))).collect();
+        places.sort_by_key(|(rank, _)| *rank);
+        places.into_iter().map(|(_, place)| place).collect()
+    }
+
+    fn lease(&self, place: usize, acquired: Timestamp, now: Timestamp) -> Lease {
         let mut annotations = BTreeMap::from([(ADDRESS_ANNOTATION.to_owned(), self.address.to_string())]);
         annotations.extend(self.certificate.fingerprint().map(|it| (CERTIFICATE_ANNOTATION.to_owned(), it)));
         Lease {
             metadata: ObjectMeta {
-                name: Some(self.name()),
+                name: Some(name(place)),
                 labels: Some([(REPLICA_LABEL.to_owned(), REPLICA_LABEL_VALUE.to_owned())].into()),
                 annotations: Some(annotations),
                 ..ObjectMeta::default()
@@ -103,19 +130,25 @@ impl Announcement {
     }
 }
 
+/// The name of one of the Leases.
+fn name(place: usize) -> String {
+    format!("kindsmith-apiserver-{place}")
+}
+
 /// Announces a replica until `shutdown`, and takes the announcement back.
 pub async fn announce(client: Client, announcement: Announcement, shutdown: CancellationToken) {
-    let leases: Api<Lease> = Api::namespaced(client, &announcement.namespace);
-    let acquired = Timestamp::now();
+    let leases = Api::namespaced(client, &announcement.namespace);
+    let mut announcer =
+        Announcer { leases, announcement, acquired: Timestamp::now(), held: None, seen: HashMap::new() };
     let mut known = false;
     loop {
-        let lease = announcement.lease(acquired, Timestamp::now());
         let pause = tokio::select! {
             () = shutdown.cancelled() => break,
-            written = within(apply(&leases, &lease)) => match written {
+            written = within(announcer.write()) => match written {
                 Ok(()) => {
                     if !known {
-                        tracing::info!(identity = announcement.identity, address = %announcement.address, "announced");
+                        let Announcement { identity, address, .. } = &announcer.announcement;
+                        tracing::info!(identity, %address, "announced");
                     }
                     known = true;
                     RENEW_EVERY.mul_f64(0.75 + rand::random::<f64>() / 4.0)
@@ -131,7 +164,7 @@ pub async fn announce(client: Client, announcement: Announcement, shutdown: Canc
             () = tokio::time::sleep(pause) => {}
         }
     }
-    if let Err(error) = within(take_back(&leases, &announcement)).await {
+    if let Err(error) = within(announcer.take_back()).await {
         tracing::warn!(%error, "the announcement stays until its time is over");
     }
 }
@@ -145,32 +178,98 @@ enum AnnounceError {
     /// The cluster did not answer in time.
     #[error("no answer within {CALL_DEADLINE:?}")]
     Deadline,
+    /// All Leases are held by others.
+    #[error("all {LEASES_MAX} Leases are held by other replicas")]
+    Full,
 }
 
-async fn within<T>(call: impl Future<Output = Result<T, kube::Error>>) -> Result<T, AnnounceError> {
-    Ok(tokio::time::timeout(CALL_DEADLINE, call).await.map_err(|_| AnnounceError::Deadline)??)
+async fn within<T>(call: impl Future<Output = Result<T, AnnounceError>>) -> Result<T, AnnounceError> {
+    tokio::time::timeout(CALL_DEADLINE, call).await.map_err(|_| AnnounceError::Deadline)?
 }
 
-async fn apply(leases: &Api<Lease>, lease: &Lease) -> Result<(), kube::Error> {
-    let params = PatchParams::apply(FIELD_MANAGER).force();
-    leases.patch(&lease.name_any(), &params, &Patch::Apply(lease)).await.map(drop)
-}
-
-/// Deletes the Lease, unless another process has taken it over.
-async fn take_back(leases: &Api<Lease>, announcement: &Announcement) -> Result<(), kube::Error> {
-    let name = announcement.name();
-    let Some(held) = leases.get_opt(&name).await? else { return Ok(()) };
-    if held.spec.as_ref().and_then(|spec| spec.holder_identity.as_deref()) != Some(&announcement.identity) {
-        return Ok(());
+/// None where somebody else was there first, or it is gone.
+fn unless_late<T>(outcome: Result<T, kube::Error>) -> Result<Option<T>, kube::Error> {
+    match outcome {
+        Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(None),
+        outcome => outcome.map(Some),
     }
-    let params = DeleteParams {
-        preconditions: Some(Preconditions { uid: held.uid(), resource_version: held.resource_version() }),
-        ..DeleteParams::default()
-    };
-    match leases.delete(&name, &params).await {
-        // Taken over, or gone.
-        Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()),
-        outcome => outcome.map(drop),
+}
+
+/// A replica, and which Lease it has.
+struct Announcer {
+    leases: Api<Lease>,
+    announcement: Announcement,
+    acquired: Timestamp,
+    /// Which Lease, in which state.
+    held: Option<(usize, Option<String>)>,
+    /// In which state each Lease was seen, and since when: clocks are not compared.
+    seen: HashMap<usize, (Option<String>, Instant)>,
+}
+
+impl Announcer {
+    /// Renews the Lease, or takes one.
+    async fn write(&mut self) -> Result<(), AnnounceError> {
+        if let Some((place, version)) = self.held.take()
+            && let Some(version) = self.replace(place, version).await?
+        {
+            self.held = Some((place, version));
+            return Ok(());
+        }
+        let mut found = HashMap::new();
+        for place in 0..LEASES_MAX {
+            match self.leases.get_opt(&name(place)).await? {
+                Some(lease) => drop(found.insert(place, lease)),
+                None => drop(self.seen.remove(&place)),
+            }
+        }
+        let now = Instant::now();
+        for (place, lease) in &found {
+            let version = lease.resource_version();
+            if self.seen.get(place).is_none_or(|(seen, _)| *seen != version) {
+                self.seen.insert(*place, (version, now));
+            }
+        }
+        let is_abandoned = |place: usize, lease: &Lease| {
+            let seconds = lease.spec.as_ref().and_then(|spec| spec.lease_duration_seconds).unwrap_or(LEASE_SECONDS);
+            let duration = u64::try_from(seconds).map_or(Duration::ZERO, Duration::from_secs).min(LEASE_MAX);
+            self.seen.get(&place).is_some_and(|(_, since)| now.duration_since(*since) > duration)
+        };
+        for place in self.announcement.places(&found, is_abandoned) {
+            let written = match found.get(&place) {
+                None => self.create(place).await?,
+                Some(lease) => self.replace(place, lease.resource_version()).await?,
+            };
+            if let Some(version) = written {
+                self.held = Some((place, version));
+                return Ok(());
+            }
+        }
+        Err(AnnounceError::Full)
+    }
+
+    /// Makes a Lease. Returns its state, unless somebody else has made it.
+    async fn create(&self, place: usize) -> Result<Option<Option<String>>, kube::Error> {
+        let lease = self.announcement.lease(place, self.acquired, Timestamp::now());
+        let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
+        Ok(unless_late(self.leases.create(&params, &lease).await)?.map(|lease| lease.resource_version()))
+    }
+
+    /// Writes over a Lease in a state. Returns the new one, unless it is in another.
+    async fn replace(&self, place: usize, version: Option<String>) -> Result<Option<Option<String>>, kube::Error> {
+        let mut lease = self.announcement.lease(place, self.acquired, Timestamp::now());
+        lease.metadata.resource_version = version;
+        let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        let written = self.leases.patch(&name(place), &params, &Patch::Merge(&lease)).await;
+        Ok(unless_late(written)?.map(|lease| lease.resource_version()))
+    }
+
+    /// Deletes the Lease, unless another process has taken it over.
+    async fn take_back(&self) -> Result<(), AnnounceError> {
+        let Some((place, version)) = &self.held else { return Ok(()) };
+        let preconditions = Preconditions { uid: None, resource_version: version.clone() };
+        let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
+        unless_late(self.leases.delete(&name(*place), &params).await)?;
+        Ok(())
     }
 }
 
@@ -188,18 +287,41 @@ mod tests {
         }
     }
 
+    fn names(places: Vec<usize>) -> Vec<String> {
+        places.into_iter().map(name).collect()
+    }
+
     #[test]
-    fn an_address_has_one_lease_whoever_is_there() {
-        let (one, two) = (announcement("[::1]:8443"), announcement("[::1]:8443"));
-        assert_ne!(one.identity, two.identity);
-        assert_eq!(one.name(), two.name());
-        assert_ne!(one.name(), announcement("127.0.0.1:8443").name());
+    fn a_replica_takes_the_lease_of_its_address_then_a_free_one_then_one_that_nobody_renews() {
+        let (one, two) = (announcement("[::1]:8443"), announcement("10.0.0.7:8443"));
+        let then = Timestamp::UNIX_EPOCH;
+        let never = |_: usize, _: &Lease| false;
+        let all = one.places(&HashMap::new(), never);
+        assert_eq!(all.len(), LEASES_MAX, "each is free");
+        let mut found: HashMap<usize, Lease> = (0..LEASES_MAX).map(|it| (it, two.lease(it, then, then))).collect();
+        assert!(one.places(&found, never).is_empty());
+        assert_eq!(one.places(&found, |place, _| place == 5), [5]);
+        found.remove(&3);
+        assert_eq!(one.places(&found, |place, _| place == 5), [3, 5]);
+        // Another process, on the same address.
+        found.insert(9, announcement("[::1]:8443").lease(9, then, then));
+        assert_eq!(one.places(&found, |place, _| place == 5), [9, 3, 5]);
+    }
+
+    #[test]
+    fn the_manifest_names_the_leases_there_are_and_no_others() {
+        let manifest = include_str!("../../../deploy/manifests/21-apiserver-rbac.yaml");
+        let named = manifest.split(|it: char| !it.is_ascii_alphanumeric() && it != '-');
+        let named: Vec<&str> = named
+            .filter(|word| word.strip_prefix("kindsmith-apiserver-").is_some_and(|rest| rest.parse::<u32>().is_ok()))
+            .collect();
+        assert_eq!(named, names((0..LEASES_MAX).collect()));
     }
 
     #[test]
     fn a_lease_says_who_and_where() {
         let (announcement, then) = (announcement("10.0.0.7:8443"), Timestamp::UNIX_EPOCH);
-        let lease = announcement.lease(then, then);
+        let lease = announcement.lease(0, then, then);
         assert_eq!(lease.annotations()[ADDRESS_ANNOTATION], "10.0.0.7:8443");
         assert!(!lease.annotations().contains_key(CERTIFICATE_ANNOTATION), "it has none yet");
         assert_eq!(lease.labels()[REPLICA_LABEL], "apiserver");

@@ -210,7 +210,72 @@ async fn no_path_leads_out_of_what_was_authorized() -> Result<()> {
     }
     ensure!(differences.is_empty(), "kube-apiserver answers otherwise:\n{}", differences.join("\n"));
     ensure!(call(&release).ok().await? == before, "the victim's release has changed");
-    Ok(())
+    what_is_others_is_not_served(&control_plane, &kindsmith).await
+}
+
+/// A CustomResourceDefinition in the group of somebody else.
+fn foreign_resource(plural: &str, kind: &str) -> Value {
+    let schema = json!({"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}});
+    json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": format!("{plural}.vendor.example.org")},
+        "spec": {"group": "vendor.example.org", "scope": "Namespaced", "names": {"plural": plural, "kind": kind},
+            "versions": [{"name": "v1", "served": true, "storage": true, "schema": schema}]}})
+}
+
+/// A definition of another version in that group.
+fn definition_beside(plural: &str, kind: &str) -> Value {
+    json!({"apiVersion": "kindsmith.dev/v1alpha1", "kind": "ApplicationDefinition",
+        "metadata": {"name": format!("{plural}.vendor.example.org")},
+        "spec": {"group": "vendor.example.org", "scope": "Namespaced", "names": {"plural": plural, "kind": kind},
+            "versions": [{"name": "v9", "served": true, "storage": true, "schema": {"openAPIV3Schema": {"type": "object",
+                "properties": {"spec": {"type": "object"}}}}}],
+            "backend": {"helmRelease": {"prefix": format!("{plural}-"),
+                "chartRef": {"kind": "OCIRepository", "name": plural, "namespace": "charts"}}}}})
+}
+
+/// What others serve in a group is not served by us, by whichever definition requests come in.
+async fn what_is_others_is_not_served(control_plane: &ControlPlane, kindsmith: &Kindsmith) -> Result<()> {
+    let client = control_plane.client().await?;
+    let ways = [control_plane.client().await?, kindsmith.client().await?];
+    let crds = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+    let definitions = "/apis/kindsmith.dev/v1alpha1/applicationdefinitions";
+    let at = |plural: &str| format!("/apis/vendor.example.org/v9/namespaces/default/{plural}");
+    let answers = async |plural: &str, wanted: u16| {
+        for (way, client) in ways.iter().enumerate() {
+            wait::until(&format!("{plural} to answer {wanted}"), Duration::from_secs(20), || async {
+                let (code, message) = ask(client, "GET", &at(plural), None).await?;
+                ensure!(code == wanted, "way {way}: {code} {message}");
+                Ok(())
+            })
+            .await?;
+        }
+        anyhow::Ok(())
+    };
+    let (code, answer) = ask(&client, "POST", crds, Some(&foreign_resource("widgets", "Widget"))).await?;
+    ensure!(code == 201, "{answer}");
+    for (plural, kind) in [("widgets", "Widget"), ("gears", "Gear"), ("cogs", "Cog")] {
+        let (code, answer) = ask(&client, "POST", definitions, Some(&definition_beside(plural, kind))).await?;
+        ensure!(code == 201, "{answer}");
+    }
+    answers("gears", 200).await?;
+    answers("cogs", 200).await?;
+    for client in &ways {
+        for path in [at("widgets"), "/apis/vendor.example.org/v9/widgets".to_owned(), format!("{}/one", at("widgets"))]
+        {
+            let (code, message) = ask(client, "GET", &path, None).await?;
+            ensure!(code == 404, "{path} answered {code} {message}");
+        }
+        let (_, told, _) = send(client, "GET", JSON, "/apis/vendor.example.org/v9", None).await?;
+        ensure!(told.to_string().contains("gears") && !told.to_string().contains("widgets"), "{told}");
+    }
+    // One that comes later takes its plural at once, and gives it back.
+    let (code, answer) = ask(&client, "POST", crds, Some(&foreign_resource("cogs", "Cog"))).await?;
+    ensure!(code == 201, "{answer}");
+    answers("cogs", 404).await?;
+    answers("gears", 200).await?;
+    let (code, answer) = ask(&client, "DELETE", &format!("{crds}/cogs.vendor.example.org"), None).await?;
+    ensure!(code == 200, "{answer}");
+    answers("cogs", 200).await
 }
 
 const RELEASES: &str = "/apis/helm.toolkit.fluxcd.io/v2/namespaces/default/helmreleases";
