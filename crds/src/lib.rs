@@ -35,8 +35,8 @@ pub use names::Names;
 pub use resources::{ResourceSelection, ResourceSelector, Resources};
 pub use status::{
     ApplicationDefinitionStatus, CONDITION_ACCEPTED, CONDITION_ADOPTS, CONDITION_DISCOVERABLE,
-    CONDITION_NAMES_ACCEPTED, CONDITION_READY, CONDITION_REGISTERED, CONDITION_ROLLED_OUT, CONDITION_SERVED,
-    CONDITION_TERMINATING, RolloutStatus,
+    CONDITION_NAMES_ACCEPTED, CONDITION_READY, CONDITION_REGISTERED, CONDITION_RESOURCES_VISIBLE, CONDITION_ROLLED_OUT,
+    CONDITION_SERVED, CONDITION_TERMINATING, RolloutStatus,
 };
 pub use version::{
     PrinterColumn, ScaleSubresource, SelectableField, StatusSubresource, Subresources, Validation, Version,

@@ -30,6 +30,9 @@ pub const CONDITION_ROLLED_OUT: &str = "RolledOut";
 /// Releases made by hand are instances, because they have the chart of the definition.
 pub const CONDITION_ADOPTS: &str = "Adopts";
 
+/// What instances refer to can be seen. There for a definition that selects objects to refer to.
+pub const CONDITION_RESOURCES_VISIBLE: &str = "ResourcesVisible";
+
 /// The definition is being deleted and stays while there are instances.
 pub const CONDITION_TERMINATING: &str = "Terminating";
 

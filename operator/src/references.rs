@@ -3,7 +3,8 @@
 //! Flow: where a definition selects such objects, their metadata is watched; every second, if anything changed, what
 //! each release should refer to is compared with what it holds, and a few releases are patched.
 //! Guarantees: contents are never asked for; nothing is watched that no definition selects; a patch holds for the state
-//! that it was made for; of kinds that were not seen yet the references stay as they are.
+//! that it was made for; of kinds that were not seen yet the references stay as they are. Where the cluster does not let us see a
+//! kind, objects that are selected by name are those that Flux says it made, in `status.inventory` of the release.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -28,7 +29,10 @@ use kube_runtime::{
     reflector::{self, Store},
     watcher,
 };
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::{
+    sync::Notify,
+    task::{AbortHandle, JoinSet},
+};
 
 use crate::{
     listed::List,
@@ -58,13 +62,56 @@ fn strip(object: &mut Seen) {
 fn resource(kind: ResourceKind) -> ApiResource {
     let (group, version) = kind.api_version().split_once('/').unwrap_or(("", kind.api_version()));
     let mut resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind.name()));
-    resource.plural = match kind {
-        ResourceKind::Ingress => "ingresses",
-        ResourceKind::Secret => "secrets",
-        ResourceKind::Service => "services",
-    }
-    .to_owned();
+    resource.plural = kind.plural().to_owned();
     resource
+}
+
+/// Whether the operator sees the objects of a kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Sight {
+    /// All were seen once, at least.
+    Seen,
+    /// The cluster does not let it, in these words.
+    Forbidden(Arc<str>),
+}
+
+/// What is known of each kind that a definition selects; nothing before the cluster has answered.
+pub(crate) type Sights = BTreeMap<ResourceKind, Sight>;
+
+/// What is known of kinds, and who is told when that changes.
+struct Sighted {
+    sights: Mutex<Arc<Sights>>,
+    bell: Arc<Notify>,
+}
+
+impl Sighted {
+    fn sights(&self) -> Arc<Sights> {
+        Arc::clone(&self.sights.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn set(&self, kind: ResourceKind, sight: Option<Sight>) {
+        let mut sights = self.sights.lock().unwrap_or_else(PoisonError::into_inner);
+        if sights.get(&kind) == sight.as_ref() {
+            return;
+        }
+        let held = Arc::make_mut(&mut sights);
+        match sight {
+            Some(sight) => drop(held.insert(kind, sight)),
+            None => drop(held.remove(&kind)),
+        }
+        self.bell.notify_one();
+    }
+}
+
+/// What the cluster says when it does not let us watch.
+fn forbidden(error: &watcher::Error) -> Option<Arc<str>> {
+    let status = match error {
+        watcher::Error::InitialListFailed(kube::Error::Api(status))
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status))
+        | watcher::Error::WatchError(status) => status,
+        _ => return None,
+    };
+    (status.code == 403).then(|| Arc::from(status.message.as_str()))
 }
 
 /// A watch of the metadata of one kind; it ends when it is dropped.
@@ -74,11 +121,11 @@ struct Watch {
 }
 
 impl Watch {
-    fn start(client: &Client, kind: ResourceKind, changes: &Arc<AtomicU64>) -> Self {
+    fn start(client: &Client, kind: ResourceKind, changes: &Arc<AtomicU64>, sighted: &Arc<Sighted>) -> Self {
         let resource = resource(kind);
         let api = Api::<Seen>::all_with(client.clone(), &resource);
         let writer = reflector::store::Writer::new(resource);
-        let (store, changes) = (writer.as_reader(), Arc::clone(changes));
+        let (store, changes, sighted) = (writer.as_reader(), Arc::clone(changes), Arc::clone(sighted));
         let task = tokio::spawn(async move {
             watcher(api, watcher::Config::default())
                 .modify(strip)
@@ -86,9 +133,18 @@ impl Watch {
                 .reflect(writer)
                 .for_each(|event| {
                     match event {
-                        Ok(_) => drop(changes.fetch_add(1, Ordering::Relaxed)),
+                        Ok(event) => {
+                            if !matches!(event, watcher::Event::Init | watcher::Event::InitApply(_)) {
+                                sighted.set(kind, Some(Sight::Seen));
+                            }
+                            changes.fetch_add(1, Ordering::Relaxed);
+                        }
                         Err(error) => {
-                            tracing::warn!(%error, "cannot watch the metadata of {}; trying again", kind.name())
+                            tracing::warn!(%error, "cannot watch the metadata of {}; trying again", kind.name());
+                            if let Some(why) = forbidden(&error) {
+                                sighted.set(kind, Some(Sight::Forbidden(why)));
+                                changes.fetch_add(1, Ordering::Relaxed);
+                            }
                         }
                     }
                     std::future::ready(())
@@ -119,14 +175,21 @@ pub(crate) struct References {
     client: Client,
     releases: Releases,
     kinds: Mutex<List<KindOutline>>,
+    sighted: Arc<Sighted>,
 }
 
 impl References {
-    /// Starts to keep references, where there is a cluster.
-    pub(crate) fn start(client: &Client, stores: &Stores, tasks: &mut JoinSet<&'static str>) -> Option<Arc<Self>> {
+    /// Starts to keep references, where there is a cluster. `bell` rings when other kinds of objects can be seen than before.
+    pub(crate) fn start(
+        client: &Client,
+        stores: &Stores,
+        bell: &Arc<Notify>,
+        tasks: &mut JoinSet<&'static str>,
+    ) -> Option<Arc<Self>> {
         stores.cluster.as_ref()?;
         let (client, releases) = (client.clone(), stores.releases.clone());
-        let references = Arc::new(Self { client, releases, kinds: Mutex::default() });
+        let sighted = Arc::new(Sighted { sights: Mutex::default(), bell: Arc::clone(bell) });
+        let references = Arc::new(Self { client, releases, kinds: Mutex::default(), sighted });
         let keeping = Arc::clone(&references);
         tasks.spawn(async move {
             keeping.run().await;
@@ -137,6 +200,11 @@ impl References {
 
     fn kinds(&self) -> MutexGuard<'_, List<KindOutline>> {
         self.kinds.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is known of the kinds of objects that definitions select.
+    pub(crate) fn sights(&self) -> Arc<Sights> {
+        self.sighted.sights()
     }
 
     /// Says which kinds there are.
@@ -162,9 +230,14 @@ impl References {
             let kinds = Arc::clone(&self.kinds());
             if watched.as_ref().is_none_or(|watched| !Arc::ptr_eq(watched, &kinds)) {
                 let wanted: BTreeSet<ResourceKind> = kinds.iter().filter_map(template).flat_map(selected).collect();
-                watches.retain(|kind, _| wanted.contains(kind));
+                let unwanted: Vec<ResourceKind> =
+                    watches.keys().filter(|kind| !wanted.contains(kind)).copied().collect();
+                for kind in unwanted {
+                    watches.remove(&kind);
+                    self.sighted.set(kind, None);
+                }
                 for kind in wanted {
-                    watches.entry(kind).or_insert_with(|| Watch::start(&self.client, kind, &changes));
+                    watches.entry(kind).or_insert_with(|| Watch::start(&self.client, kind, &changes, &self.sighted));
                 }
                 watched = Some(Arc::clone(&kinds));
             }
@@ -178,8 +251,14 @@ impl References {
             }
             let seen = watches.iter().filter_map(|(kind, watch)| Some((*kind, by_namespace(watch.objects()?))));
             let objects: Objects = seen.collect();
-            let complete = objects.len() == watches.len();
-            let pending = assess(&kinds, &releases, &objects, &mut settled);
+            let forbidden: BTreeSet<ResourceKind> = self
+                .sights()
+                .iter()
+                .filter(|(kind, sight)| matches!(sight, Sight::Forbidden(_)) && !objects.contains_key(kind))
+                .map(|(kind, _)| *kind)
+                .collect();
+            let complete = objects.len() + forbidden.len() == watches.len();
+            let pending = assess(&kinds, &releases, Seeing { objects: &objects, forbidden: &forbidden }, &mut settled);
             if !complete {
                 settled.clear();
             }
@@ -188,6 +267,14 @@ impl References {
             patcher.send(pending).await;
         }
     }
+}
+
+/// What was seen.
+#[derive(Clone, Copy)]
+struct Seeing<'s> {
+    objects: &'s Objects,
+    /// Kinds that the cluster does not let us see.
+    forbidden: &'s BTreeSet<ResourceKind>,
 }
 
 /// The revisions of releases that refer to what they should or are no instances, by uid. It holds while the kinds and all that can be
@@ -218,7 +305,7 @@ fn by_namespace(objects: Vec<Arc<Seen>>) -> HashMap<String, Vec<Arc<Seen>>> {
 fn assess(
     kinds: &[Arc<KindOutline>],
     releases: &[Arc<WatchedRelease>],
-    objects: &Objects,
+    Seeing { objects, forbidden }: Seeing<'_>,
     settled: &mut Settled,
 ) -> Vec<Pending> {
     let templates: Vec<(&ReleaseTemplate, bool)> =
@@ -248,7 +335,14 @@ fn assess(
         let mut wanted: BTreeSet<Reference> = BTreeSet::new();
         for kind in template.selected_kinds() {
             let Some(of_kind) = objects.get(&kind) else {
-                wanted.extend(template.references(&object).into_iter().filter(|held| held.kind == kind));
+                // Flux may have told what it made: that names it, and labels are told by a look alone.
+                let made = release.status.as_ref().and_then(|status| status.made.as_ref());
+                let made_here = made.into_iter().flatten().filter(|it| it.kind == kind && it.namespace == namespace);
+                let by_name = made_here.filter(|it| selectors.select_by_name(kind, &it.name));
+                wanted.extend(by_name.map(|it| Reference { kind, name: it.name.clone() }));
+                if made.is_none() || !forbidden.contains(&kind) {
+                    wanted.extend(template.references(&object).into_iter().filter(|held| held.kind == kind));
+                }
                 continue;
             };
             let here = of_kind.get(&namespace).into_iter().flatten();
@@ -289,6 +383,12 @@ mod tests {
         Arc::new(object)
     }
 
+    /// Nothing is forbidden.
+    fn seeing(objects: &Objects) -> Seeing<'_> {
+        static NOTHING: BTreeSet<ResourceKind> = BTreeSet::new();
+        Seeing { objects, forbidden: &NOTHING }
+    }
+
     fn secrets(names: &[(&str, &str)]) -> HashMap<String, Vec<Arc<Seen>>> {
         let one = |(namespace, name): &(&str, &str)| {
             let metadata = json!({"metadata": {"name": name, "namespace": namespace}});
@@ -307,7 +407,7 @@ mod tests {
             [release(&kind, "one", None), release(&kind, "two", Some(held)), release(&kind, "three", Some(held))];
         let seen = secrets(&[("t", "x-one-b"), ("t", "x-one-a"), ("t", "x-two-a"), ("other", "x-three-a"), ("t", "y")]);
         let mut settled = Settled::new();
-        let pending = assess(&kinds, &releases, &[(ResourceKind::Secret, seen)].into(), &mut settled);
+        let pending = assess(&kinds, &releases, seeing(&[(ResourceKind::Secret, seen)].into()), &mut settled);
         let text = |pending: &Pending| pending.patch["metadata"]["annotations"]["kindsmith.dev/resources"].clone();
         let found: Vec<(&str, Value)> = pending.iter().map(|it| (it.name.as_str(), text(it))).collect();
         let wanted = json!(r#"[["Secret","x-one-a"],["Secret","x-one-b"]]"#);
@@ -318,13 +418,44 @@ mod tests {
         changed.metadata.resource_version = Some("2".to_owned());
         changed.metadata.annotations = None;
         let objects: Objects = [(ResourceKind::Secret, secrets(&[("t", "x-two-a")]))].into();
-        let pending = assess(&kinds, &[Arc::new(changed)], &objects, &mut settled);
+        let pending = assess(&kinds, &[Arc::new(changed)], seeing(&objects), &mut settled);
         assert_eq!((pending.len(), settled.len()), (1, 0));
         // One of another chart, whose name alone is like that of an instance, is looked into once too.
         let mut foreign = (*releases[0]).clone();
         foreign.spec = Default::default();
-        assert_eq!(assess(&kinds, &[Arc::new(foreign)], &objects, &mut settled).len(), 0);
+        assert_eq!(assess(&kinds, &[Arc::new(foreign)], seeing(&objects), &mut settled).len(), 0);
         assert_eq!(settled.keys().collect::<Vec<_>>(), ["uid-of-one"]);
+    }
+
+    #[test]
+    fn what_flux_made_is_referred_to_by_name_where_nothing_may_be_seen() {
+        let kind = kind(&json!({
+            "secrets": {"include": [{"resourceNames": ["{{ .release }}-a", "{{ .release }}-b"]}, {"matchLabels": {"a": "b"}}],
+                "exclude": [{"resourceNames": ["{{ .release }}-b"], "matchLabels": {"internal": "true"}}]}}));
+        let kinds = [Arc::clone(&kind)];
+        let with = |held: Option<&str>, status: Value| {
+            let mut release = (*release(&kind, "one", held)).clone();
+            release.status = serde_json::from_value(status).unwrap();
+            [Arc::new(release)]
+        };
+        let entry = |id: &str| json!({"id": id, "v": "v1"});
+        let inventory = json!({"history": [{}], "inventory": {"entries": [
+            entry("t_x-one-a__Secret"), entry("t_x-one-b__Secret"), entry("t_other__Secret"), entry("u_x-one-a__Secret"),
+            entry("t_x-one-a_apps_Deployment"), entry("t_x-one-a_example.org_Secret"), entry("nonsense"), 7]}});
+        let forbidden: BTreeSet<ResourceKind> = [ResourceKind::Secret].into();
+        let found = |releases: &[Arc<WatchedRelease>], forbidden: &BTreeSet<ResourceKind>| {
+            let seeing = Seeing { objects: &Objects::new(), forbidden };
+            let pending = assess(&kinds, releases, seeing, &mut Settled::new());
+            pending.first().map(|it| it.patch["metadata"]["annotations"]["kindsmith.dev/resources"].clone())
+        };
+        // One that may be excluded by its labels is not shown.
+        assert_eq!(found(&with(None, inventory.clone()), &forbidden), Some(json!(r#"[["Secret","x-one-a"]]"#)));
+        let held = Some(r#"[["Secret","x-one-a"],["Secret","x-one-gone"]]"#);
+        assert_eq!(found(&with(held, inventory.clone()), &forbidden), Some(json!(r#"[["Secret","x-one-a"]]"#)));
+        assert_eq!(found(&with(held, inventory), &BTreeSet::new()), None, "nobody has looked yet");
+        for silent in [json!({}), json!({"inventory": 7}), json!({"inventory": null}), Value::Null] {
+            assert_eq!(found(&with(held, silent), &forbidden), None, "an older Flux says nothing");
+        }
     }
 
     #[test]
@@ -332,8 +463,8 @@ mod tests {
         let selecting = json!({"secrets": {"include": [{"resourceNames": ["{{ .release }}-a"]}]}});
         let (with, without) = (kind(&selecting), kind(&json!({})));
         let releases = [release(&with, "one", Some(r#"[["Secret","x-one-a"]]"#))];
-        assert_eq!(assess(&[with], &releases, &Objects::new(), &mut Settled::new()).len(), 0);
-        let pending = assess(&[without], &releases, &Objects::new(), &mut Settled::new());
+        assert_eq!(assess(&[with], &releases, seeing(&Objects::new()), &mut Settled::new()).len(), 0);
+        let pending = assess(&[without], &releases, seeing(&Objects::new()), &mut Settled::new());
         assert_eq!(pending[0].patch["metadata"]["annotations"], json!({"kindsmith.dev/resources": null}));
     }
 }

@@ -1,4 +1,4 @@
-//! The HelmReleases of the cluster, without their values and statuses.
+//! The HelmReleases of the cluster, without their values, and of their statuses what Flux made.
 //!
 //! Nothing else waits for them, as Flux may not be there. What is decided from them waits until all were seen: a
 //! release that was not seen yet is not a release that is gone.
@@ -9,9 +9,10 @@ use futures::{
     FutureExt as _,
     future::{BoxFuture, Shared},
 };
+use kindsmith_schema::convert::release::ResourceKind;
 use kube::{
     Client,
-    api::{ApiResource, GroupVersionKind, NotUsed, Object},
+    api::{ApiResource, GroupVersionKind, Object},
 };
 use serde::{
     Deserialize, Deserializer, Serialize,
@@ -33,8 +34,49 @@ pub(crate) fn resource() -> ApiResource {
     ApiResource::from_gvk(&GroupVersionKind::gvk(GROUP_VERSION.0, GROUP_VERSION.1, "HelmRelease"))
 }
 
-/// What is kept of a release: values, status and what kubectl remembers are large, and not looked at.
-pub(crate) type WatchedRelease = Object<ReleaseSettings, NotUsed>;
+/// What is kept of a release: values, most of the status and what kubectl remembers are large, and not looked at.
+pub(crate) type WatchedRelease = Object<ReleaseSettings, ReleaseStatus>;
+
+/// What is kept of the status of a release.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+pub(crate) struct ReleaseStatus {
+    /// What Flux made of the kinds that instances may refer to; none where it does not say (helm-controller before 1.5).
+    #[serde(rename(deserialize = "inventory"), default, deserialize_with = "made", skip_serializing)]
+    pub made: Option<Vec<Made>>,
+}
+
+/// An object that Flux made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Made {
+    /// Its kind.
+    pub kind: ResourceKind,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+}
+
+/// Reads an inventory. One that cannot be read is none: it must not hide the releases.
+fn made<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<Made>>, D::Error> {
+    let inventory = Value::deserialize(deserializer)?;
+    let entries = inventory.get("entries").and_then(Value::as_array);
+    Ok(entries.map(|entries| entries.iter().filter_map(|entry| Made::read(entry.get("id")?.as_str()?)).collect()))
+}
+
+impl Made {
+    /// Reads the id of an entry: namespace, name, group and kind (github.com/fluxcd/cli-utils, pkg/object/objmetadata.go).
+    /// Underscores are in no name of these kinds.
+    fn read(id: &str) -> Option<Self> {
+        let parts: Vec<&str> = id.split('_').collect();
+        let [namespace, name, group, kind] = parts.as_slice() else { return None };
+        let is_meant = |it: &ResourceKind| {
+            let of_kind = it.api_version().split_once('/').map_or("", |(group, _)| group);
+            it.name() == *kind && of_kind == *group
+        };
+        let kind = ResourceKind::ALL.into_iter().find(is_meant)?;
+        Some(Self { kind, namespace: (*namespace).to_owned(), name: (*name).to_owned() })
+    }
+}
 
 /// The spec of a release without its values, which are skipped while it is read: every change of every release of the
 /// cluster is read here, and most of each is values and status.
@@ -86,7 +128,6 @@ impl<'de> Visitor<'de> for Settings {
 /// Takes away what nobody here reads of what was read.
 pub(crate) fn strip(release: &mut WatchedRelease) {
     release.metadata.managed_fields = None;
-    release.status = None;
 }
 
 /// All releases, as far as they were seen.

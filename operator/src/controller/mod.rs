@@ -96,7 +96,7 @@ async fn act(client: Client, config: OperatorConfig, shutdown: CancellationToken
         rolling_out.run().await;
         "rollouts"
     });
-    let references = References::start(&client, &stores, &mut watches);
+    let references = References::start(&client, &stores, &bell, &mut watches);
     let discoverable = stores.cluster.as_ref().map(|_| Discoverable::new(client.clone(), Arc::clone(&bell)));
     if let Some(discoverable) = discoverable.clone() {
         watches.spawn(async move {

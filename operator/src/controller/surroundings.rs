@@ -75,18 +75,10 @@ impl Controller {
             self.following.replicas.as_ref().map(|replicas| replicas.living().into_iter().map(Into::into).collect());
         let records = Arc::clone(&stores.records);
         let visible = self.following.discoverable.as_ref().map(|it| it.visible());
+        let sights = self.following.references.as_ref().map(|it| it.sights()).unwrap_or_default();
+        let roles = stores.roles.all();
         (
-            Cluster {
-                api_services,
-                crds,
-                releases,
-                bundle,
-                service,
-                replicas,
-                records,
-                roles: stores.roles.all(),
-                visible,
-            },
+            Cluster { api_services, crds, releases, bundle, service, replicas, records, roles, visible, sights },
             state,
             write.into_iter().chain(trip).collect(),
         )

@@ -172,6 +172,7 @@ fn same_to_all(before: &Cluster, now: &Cluster) -> bool {
         && before.service == now.service
         && before.crds == now.crds
         && before.releases == now.releases
+        && before.sights == now.sights
         && api_services::are_same(&before.api_services, &now.api_services)
 }
 

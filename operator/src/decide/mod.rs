@@ -65,7 +65,8 @@ use k8s_openapi::{
 };
 
 use crate::{
-    discoverable::Visible, finding::Finding, judge::Definition, listed::List, records::Records, release_schema::Backend,
+    discoverable::Visible, finding::Finding, judge::Definition, listed::List, records::Records, references::Sights,
+    release_schema::Backend,
 };
 
 /// Where kube-apiserver finds the API server.
@@ -100,6 +101,8 @@ pub(crate) struct Cluster {
     pub visible: Option<Arc<Visible>>,
     /// The ClusterRoles of ours.
     pub roles: List<ClusterRole>,
+    /// Which objects can be seen that instances are to refer to.
+    pub sights: Arc<Sights>,
 }
 
 /// How kinds come to be served.

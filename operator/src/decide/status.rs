@@ -1,12 +1,14 @@
 //! What each definition is told: its conditions, the names it is served under, the versions it may be stored in.
 
+use std::{collections::BTreeSet, sync::Arc};
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kindsmith_crds::{
     Adopt, ApplicationDefinitionStatus, CONDITION_ACCEPTED, CONDITION_ADOPTS, CONDITION_DISCOVERABLE,
-    CONDITION_NAMES_ACCEPTED, CONDITION_READY, CONDITION_REGISTERED, CONDITION_ROLLED_OUT, CONDITION_SERVED,
-    CONDITION_TERMINATING, RolloutStatus,
+    CONDITION_NAMES_ACCEPTED, CONDITION_READY, CONDITION_REGISTERED, CONDITION_RESOURCES_VISIBLE, CONDITION_ROLLED_OUT,
+    CONDITION_SERVED, CONDITION_TERMINATING, RolloutStatus,
 };
-use kindsmith_schema::kind::KindBackend;
+use kindsmith_schema::{convert::release::ResourceKind, kind::KindBackend};
 use serde_json::{Map, Value};
 
 use super::{Action, Cluster, Considered, Surroundings, World, api_services, conditions, replicas, transitions};
@@ -17,6 +19,7 @@ use crate::{
     inspection::Answer,
     judge::{Definition, Deletion},
     progress::{Progress, Refused},
+    references::{Sight, Sights},
     release_schema::Backend,
 };
 
@@ -100,6 +103,14 @@ fn status(definition: &Definition, names: &Finding, world: &World) -> Applicatio
         }
         status.rollout = Some(RolloutStatus { updated: count(progress.updated), total: count(progress.total) });
     }
+    if let Surroundings::Registered(cluster) = &world.surroundings {
+        let selected = selected(definition);
+        if selected.is_empty() {
+            status.conditions.retain(|condition| condition.type_ != CONDITION_RESOURCES_VISIBLE);
+        } else if let Some(found) = resources_visible(&selected, &cluster.sights) {
+            conditions::set(&mut status.conditions, CONDITION_RESOURCES_VISIBLE, &found, generation, world.now);
+        }
+    }
     status.observed_generation = generation;
     if accepted.holds() && names.holds() {
         status.accepted_names = definition.names();
@@ -120,6 +131,35 @@ fn has_backend(definition: &Definition, cluster: &Cluster) -> bool {
     let of_releases =
         definition.verdict.kind.as_ref().is_some_and(|kind| matches!(kind.backend, KindBackend::Release(_)));
     !of_releases || cluster.releases == Backend::Served
+}
+
+/// The kinds of objects that instances are to refer to.
+fn selected(definition: &Definition) -> BTreeSet<ResourceKind> {
+    match definition.verdict.kind.as_ref().map(|kind| &kind.backend) {
+        Some(KindBackend::Release(template)) => template.selected_kinds(),
+        Some(KindBackend::Stored) | None => BTreeSet::new(),
+    }
+}
+
+/// Whether the operator sees what it is to refer to; none while the cluster has not answered.
+fn resources_visible(selected: &BTreeSet<ResourceKind>, sights: &Sights) -> Option<Finding> {
+    let forbidden = selected.iter().filter_map(|kind| match sights.get(kind) {
+        Some(Sight::Forbidden(why)) => Some((kind.plural(), why)),
+        _ => None,
+    });
+    let forbidden: Vec<(&str, &Arc<str>)> = forbidden.collect();
+    let Some((_, why)) = forbidden.first() else {
+        let seen = selected.iter().all(|kind| sights.get(kind) == Some(&Sight::Seen));
+        return seen.then(|| Finding::new(Truth::True, "Visible", "what instances refer to is seen"));
+    };
+    let plurals: Vec<&str> = forbidden.iter().map(|(plural, _)| *plural).collect();
+    let message = format!(
+        "the operator may not list and watch {} in all namespaces, so status.resources of instances has of these what Flux reports \
+         by name in status.inventory of their releases, and no more; the ClusterRole kindsmith-operator-resources grants it: apply \
+         deploy/optional/operator-resources-rbac.yaml. The cluster says: {why}",
+        plurals.join(", ")
+    );
+    Some(Finding::new(Truth::False, "Forbidden", message))
 }
 
 /// Whether clients find the kind in each of its versions.
@@ -291,12 +331,15 @@ fn with_resource_version(status: &Value, resource_version: Option<&str>) -> Valu
 mod tests {
     use std::sync::Arc;
 
+    use kindsmith_schema::convert::release::ResourceKind;
+
     use crate::{
         adoption::Adopted,
         decide::testing::{WorldBuilder, definition},
         discoverable::Visible,
         group_version::GroupVersion,
         progress::{Progress, Refused, ReleaseName},
+        references::Sight,
         release_schema::Backend,
     };
 
@@ -388,6 +431,48 @@ mod tests {
             assert_eq!(format!("{status} {reason}: {message}"), told);
             assert_eq!(world.condition("redises", "Ready"), ready);
         }
+    }
+
+    #[test]
+    fn the_right_that_is_missing_to_see_what_is_referred_to_is_told() {
+        let mut object = definition("redises", "Redis");
+        object["spec"]["backend"]["helmRelease"]["resources"] = serde_json::json!({
+            "secrets": {"include": [{"resourceNames": ["a"]}]}, "services": {"include": [{"resourceNames": ["a"]}]}});
+        let mut world = WorldBuilder::registered().define(&object);
+        let found = |world: &WorldBuilder| {
+            let conditions = world.objects[0]["status"]["conditions"].as_array().cloned().unwrap_or_default();
+            let found = conditions.into_iter().find(|it| it["type"] == "ResourcesVisible");
+            found.map(|it| (it["status"].clone(), it["reason"].clone(), it["message"].to_string()))
+        };
+        world.settle();
+        assert_eq!(found(&world), None, "the cluster has not answered");
+        let forbidden = || Sight::Forbidden("secrets is forbidden".into());
+        for (sights, wanted) in [
+            ([(ResourceKind::Secret, Sight::Seen), (ResourceKind::Service, Sight::Seen)], ("True", "Visible", "")),
+            (
+                [(ResourceKind::Secret, forbidden()), (ResourceKind::Service, Sight::Seen)],
+                ("False", "Forbidden", "secrets in"),
+            ),
+            (
+                [(ResourceKind::Secret, forbidden()), (ResourceKind::Service, forbidden())],
+                ("False", "Forbidden", "secrets, services in"),
+            ),
+        ] {
+            world.cluster().sights = Arc::new(sights.into());
+            world.settle();
+            let (status, reason, message) = found(&world).unwrap();
+            assert_eq!((status, reason), (wanted.0.into(), wanted.1.into()));
+            assert!(message.contains(wanted.2), "{message}");
+            assert_eq!(
+                message.contains("deploy/optional/operator-resources-rbac.yaml"),
+                wanted.0 == "False",
+                "{message}"
+            );
+        }
+        world.objects[0]["spec"]["backend"]["helmRelease"]["resources"] = serde_json::Value::Null;
+        world.objects[0]["metadata"]["generation"] = 2.into();
+        world.settle();
+        assert_eq!(found(&world), None, "nothing is selected any more");
     }
 
     #[test]

@@ -115,6 +115,7 @@ impl WorldBuilder {
             records: Records::new(Arc::default()),
             roles: Arc::default(),
             visible: None,
+            sights: Arc::default(),
         };
         Self { cluster: Some(cluster), ..Self::stand_alone() }
     }

@@ -4,8 +4,8 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kindsmith_crds::{
-    CONDITION_ACCEPTED, CONDITION_NAMES_ACCEPTED, CONDITION_READY, CONDITION_ROLLED_OUT, CONDITION_SERVED,
-    CONDITION_TERMINATING,
+    CONDITION_ACCEPTED, CONDITION_NAMES_ACCEPTED, CONDITION_READY, CONDITION_RESOURCES_VISIBLE, CONDITION_ROLLED_OUT,
+    CONDITION_SERVED, CONDITION_TERMINATING,
 };
 use kindsmith_schema::field::print::control_escape;
 
@@ -66,7 +66,9 @@ fn severity(before: Option<&Condition>, after: &Condition) -> Option<Severity> {
     // Another reason for the same refusal is news to whoever mends it.
     let other = before.is_some_and(|before| before.reason != after.reason);
     match (after.type_.as_str(), after.status.as_str()) {
-        (CONDITION_ACCEPTED | CONDITION_NAMES_ACCEPTED, "False") if moved || other => Some(Severity::Warning),
+        (CONDITION_ACCEPTED | CONDITION_NAMES_ACCEPTED | CONDITION_RESOURCES_VISIBLE, "False") if moved || other => {
+            Some(Severity::Warning)
+        }
         // One that is new is not served yet, which is no fault.
         (CONDITION_SERVED, "False") if before.is_some_and(|before| before.status == "True") => Some(Severity::Warning),
         // While settings are brought to releases there is nothing to act on.

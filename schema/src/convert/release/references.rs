@@ -53,6 +53,16 @@ impl ResourceKind {
         }
     }
 
+    /// The plural in paths.
+    #[must_use]
+    pub fn plural(self) -> &'static str {
+        match self {
+            Self::Ingress => "ingresses",
+            Self::Secret => "secrets",
+            Self::Service => "services",
+        }
+    }
+
     fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
@@ -84,6 +94,16 @@ impl Selectors {
         };
         let Some(selection) = self.kinds.get(&kind) else { return false };
         selection.include.iter().any(fits) && !selection.exclude.iter().any(fits)
+    }
+
+    /// Whether an object of which the name alone is known is one to refer to for certain, whatever its labels.
+    #[must_use]
+    pub fn select_by_name(&self, kind: ResourceKind, name: &str) -> bool {
+        let has_name = |selector: &ResourceSelector| selector.resource_names.iter().any(|wanted| wanted == name);
+        let Some(selection) = self.kinds.get(&kind) else { return false };
+        let may_be_excluded = |selector: &ResourceSelector| selector.resource_names.is_empty() || has_name(selector);
+        selection.include.iter().any(|selector| selector.match_labels.is_empty() && has_name(selector))
+            && !selection.exclude.iter().any(may_be_excluded)
     }
 }
 
