@@ -31,7 +31,7 @@ pub enum CertificateSource {
 }
 
 /// Loads the serving certificate whenever its source changes, until `shutdown`.
-pub(crate) async fn follow(
+pub async fn follow(
     source: CertificateSource,
     client: Client,
     namespace: String,

@@ -14,7 +14,7 @@ use http_body::Body as _;
 use hyper::{body::Incoming, upgrade::OnUpgrade};
 
 use crate::{
-    authn::{Authenticators, AuthnError, UserInfo},
+    authn::{Audience, Authenticators, AuthnError, UserInfo},
     authz::{Attributes, Authorizer, MASTERS, Requester, Requirement},
     encode::{response, status::ApiError},
     endpoints::{
@@ -112,7 +112,8 @@ impl Chain {
         let query = parts.uri.query().map(str::to_owned);
         let peer = parts.extensions.get::<Arc<Peer>>().cloned();
         let peer = peer.ok_or_else(|| ApiError::Internal("the connection is not known".to_owned()))?;
-        let user = self.authenticators.authenticate(&mut parts, &peer).await.map_err(|error| {
+        let audience = self.audience(&target);
+        let user = self.authenticators.authenticate(&mut parts, &peer, audience).await.map_err(|error| {
             // Counted with all answers, and not told one by one: anybody can cause it.
             tracing::debug!(%error, address = %peer.address, "request refused");
             match error {
@@ -130,6 +131,14 @@ impl Chain {
         tokio::time::timeout(deadline, rest).await.unwrap_or_else(|_| {
             Err(ApiError::Timeout("request did not complete within the allotted timeout".to_owned()))
         })
+    }
+
+    /// Whom tokens of a request are meant for: who asks for the report has one that nobody else takes.
+    fn audience(&self, target: &Target) -> Audience {
+        match target {
+            Target::NonResource { path } if self.report.is_some() && path == REPORT_PATH => Audience::Replica,
+            _ => Audience::Cluster,
+        }
     }
 
     /// A place among the requests in flight, after k8s.io/apiserver/pkg/server/filters/maxinflight.go. Watches last and

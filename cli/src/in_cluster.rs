@@ -13,8 +13,7 @@ use clap::Args;
 use kindsmith_apiserver::{certificate_source::CertificateSource, run::InCluster, server::ShutdownTimes};
 use kindsmith_operator::{
     CertificateKeeper, DEFAULT_CA_SECRET, DEFAULT_SERVING_SECRET, Leadership, OperatorConfig, Registration,
-    certificates::Lifetimes,
-    metrics::{self, Metrics},
+    ReplicaToken, certificates::Lifetimes, metrics::Metrics,
 };
 use kindsmith_schema::form::DefinitionForm;
 use kube::{
@@ -23,6 +22,8 @@ use kube::{
 };
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+
+use crate::operator_endpoints::Endpoints;
 
 #[derive(Args)]
 struct ClusterArguments {
@@ -81,7 +82,11 @@ pub(crate) struct OperatorArguments {
     /// The CA bundle of certificates that are kept in files
     #[arg(long, value_name = "FILE", required_if_eq("certificates", "files"))]
     ca_bundle_file: Option<PathBuf>,
-    /// Where /metrics and /healthz are served; nowhere without it
+    /// A file with a token of the audience kindsmith-apiserver, and of no other, to ask replicas of the apiserver with; read
+    /// each time, as a projected volume replaces it. Without it, one of the ServiceAccount kindsmith-operator is asked for
+    #[arg(long, value_name = "FILE")]
+    replica_token_file: Option<PathBuf>,
+    /// Where /metrics, /healthz and /readyz are served, with TLS; nowhere without it
     #[arg(long, value_name = "ADDR")]
     metrics_listen: Option<SocketAddr>,
     /// Whether to act only while holding the Lease kindsmith-operator, so that one of several operators acts at a time
@@ -138,11 +143,7 @@ fn duration(text: &str) -> anyhow::Result<Duration> {
 
 /// A client of the cluster that the flags name.
 pub(crate) async fn client(kubeconfig: Option<&PathBuf>) -> anyhow::Result<Client> {
-    connected(config(kubeconfig).await?)
-}
-
-fn connected(config: Config) -> anyhow::Result<Client> {
-    Client::try_from(config).context("the cluster's client cannot be set up")
+    Client::try_from(config(kubeconfig).await?).context("the cluster's client cannot be set up")
 }
 
 /// The cluster that the flags name, and who we are there.
@@ -202,8 +203,7 @@ pub(crate) fn until_signal() -> anyhow::Result<CancellationToken> {
 /// Runs the operator until it is told to stop.
 pub(crate) async fn operator(arguments: OperatorArguments) -> anyhow::Result<()> {
     let shutdown = until_signal()?;
-    let access = config(arguments.cluster.kubeconfig.as_ref()).await?;
-    let client = connected(access.clone())?;
+    let client = client(arguments.cluster.kubeconfig.as_ref()).await?;
     let metrics = Arc::new(Metrics::default());
     let listening = match arguments.metrics_listen {
         None => None,
@@ -233,16 +233,26 @@ pub(crate) async fn operator(arguments: OperatorArguments) -> anyhow::Result<()>
         },
         lifetimes,
         metrics: Arc::clone(&metrics),
-        replica_access: Some(access),
+        replica_token: Some(arguments.replica_token_file.map_or(ReplicaToken::Requested, ReplicaToken::File)),
         leadership: if arguments.leader_elect {
             Leadership::elected(&env::var("HOSTNAME").unwrap_or_else(|_| "kindsmith-operator".to_owned()))
         } else {
             Leadership::Alone
         },
     };
+    let endpoints = listening.map(|listener| Endpoints {
+        listener,
+        metrics,
+        client: client.clone(),
+        certificate: match config.certificates {
+            CertificateKeeper::Files { .. } => None,
+            _ => Some((config.namespace.clone(), config.serving_secret.clone())),
+        },
+        names: vec![format!("{}.{}.svc", config.service, config.namespace)],
+    });
     let telling = async {
-        match listening {
-            Some(listener) => metrics::serve(listener, metrics, shutdown.clone()).await.context("metrics stopped"),
+        match endpoints {
+            Some(endpoints) => endpoints.run(shutdown.clone()).await.context("metrics stopped"),
             None => Ok(()),
         }
     };

@@ -14,6 +14,9 @@ mod dev;
 /// `kindsmith operator` and `kindsmith apiserver`.
 mod in_cluster;
 
+/// Probes and metrics of the operator.
+mod operator_endpoints;
+
 /// `kindsmith certs`.
 mod certs;
 

@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use kindsmith_schema::form::DefinitionForm;
 
-use crate::{certificates::Lifetimes, metrics::Metrics};
+use crate::{certificates::Lifetimes, metrics::Metrics, replicas::ReplicaToken};
 
 /// The Secret of the serving certificate, unless configured.
 pub const DEFAULT_SERVING_SECRET: &str = "kindsmith-serving-cert";
@@ -35,8 +35,8 @@ pub struct OperatorConfig {
     pub lifetimes: Lifetimes,
     /// Where figures are told.
     pub metrics: Arc<Metrics>,
-    /// As whom replicas of the API server are asked what they serve; without it they are not asked.
-    pub replica_access: Option<kube::Config>,
+    /// What replicas of the API server are asked with what they serve; without it they are not asked.
+    pub replica_token: Option<ReplicaToken>,
     /// Whether other operators are to be waited for.
     pub leadership: Leadership,
 }
@@ -99,7 +99,7 @@ impl OperatorConfig {
             certificates: CertificateKeeper::Operator,
             lifetimes: Lifetimes::default(),
             metrics: Arc::default(),
-            replica_access: None,
+            replica_token: None,
             leadership: Leadership::Alone,
         }
     }

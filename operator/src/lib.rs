@@ -116,3 +116,4 @@ pub use config::{
 pub use controller::run;
 pub use election::LEADER_LEASE;
 pub use error::OperatorError;
+pub use replicas::{OPERATOR_ACCOUNT, REPLICA_AUDIENCE, ReplicaToken};

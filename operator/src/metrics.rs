@@ -1,15 +1,7 @@
 //! What the operator tells Prometheus: when certificates end and are renewed, how far a rotation is, who answers.
 
-use std::{fmt, io, sync::Arc, sync::Mutex, sync::PoisonError, time::Duration};
+use std::{fmt, sync::Arc, sync::Mutex, sync::PoisonError};
 
-use http::{Method, Request, Response, StatusCode, header};
-use http_body_util::Full;
-use hyper::{
-    body::{Bytes, Incoming},
-    server::conn::http1,
-    service::service_fn,
-};
-use hyper_util::rt::{TokioIo, TokioTimer};
 use jiff::Timestamp;
 use prometheus_client::{
     collector::Collector,
@@ -17,22 +9,8 @@ use prometheus_client::{
     metrics::{MetricType, gauge::ConstGauge},
     registry::Registry,
 };
-use tokio::{net::TcpListener, sync::Semaphore, time::timeout};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::certificates::{Described, Stage};
-
-/// Connections at once.
-const CONNECTIONS_MAX: usize = 16;
-
-/// How long a connection may last.
-const CONNECTION_MAX: Duration = Duration::from_secs(120);
-
-/// How long the header of a request may take.
-const HEADER_MAX: Duration = Duration::from_secs(10);
-
-/// The pause after a connection could not be accepted.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -61,7 +39,11 @@ impl Metrics {
         *self.figures.lock().unwrap_or_else(PoisonError::into_inner) = Some(figures);
     }
 
-    fn expose(self: &Arc<Self>, accept: &str) -> Result<(&'static str, String), fmt::Error> {
+    /// Returns the media type that a client accepts, and all figures in it.
+    ///
+    /// # Errors
+    /// Never at present.
+    pub fn expose(self: &Arc<Self>, accept: &str) -> Result<(&'static str, String), fmt::Error> {
         let mut registry = Registry::default();
         registry.register_collector(Box::new(Look(Arc::clone(self))));
         let mut body = String::new();
@@ -120,73 +102,6 @@ impl Collector for Look {
         }
         Ok(())
     }
-}
-
-/// Serves `/metrics` and `/healthz` until `shutdown`.
-///
-/// # Errors
-/// Never at present; a connection that cannot be accepted is logged.
-pub async fn serve(listener: TcpListener, metrics: Arc<Metrics>, shutdown: CancellationToken) -> io::Result<()> {
-    let (connections, room) = (TaskTracker::new(), Arc::new(Semaphore::new(CONNECTIONS_MAX)));
-    loop {
-        let accepted = async {
-            let permit = Arc::clone(&room).acquire_owned().await.map_err(io::Error::other)?;
-            Ok::<_, io::Error>((listener.accept().await?.0, permit))
-        };
-        let (stream, permit) = tokio::select! {
-            () = shutdown.cancelled() => break,
-            accepted = accepted => match accepted {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    tracing::warn!(%error, "a connection for metrics cannot be accepted");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                    continue;
-                }
-            },
-        };
-        let (metrics, ended) = (Arc::clone(&metrics), shutdown.clone());
-        connections.spawn(async move {
-            let service = service_fn(|request| std::future::ready(Ok::<_, fmt::Error>(answer(&metrics, &request))));
-            let mut server = http1::Builder::new();
-            server.timer(TokioTimer::new()).header_read_timeout(HEADER_MAX);
-            let served = timeout(CONNECTION_MAX, server.serve_connection(TokioIo::new(stream), service));
-            tokio::select! {
-                () = ended.cancelled() => {}
-                served = served => if let Ok(Err(error)) = served {
-                    tracing::debug!(%error, "a connection for metrics ended");
-                }
-            }
-            drop(permit);
-        });
-    }
-    connections.close();
-    connections.wait().await;
-    Ok(())
-}
-
-fn answer(metrics: &Arc<Metrics>, request: &Request<Incoming>) -> Response<Full<Bytes>> {
-    let plain = |code, text: &str| respond(code, "text/plain; charset=utf-8", text.to_owned());
-    if request.method() != Method::GET {
-        return plain(StatusCode::METHOD_NOT_ALLOWED, "only GET is served here\n");
-    }
-    match request.uri().path() {
-        "/healthz" | "/livez" => plain(StatusCode::OK, "ok"),
-        "/metrics" => {
-            let accept = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
-            match metrics.expose(accept.unwrap_or_default()) {
-                Ok((content_type, body)) => respond(StatusCode::OK, content_type, body),
-                Err(_) => plain(StatusCode::INTERNAL_SERVER_ERROR, "metrics cannot be written down\n"),
-            }
-        }
-        _ => plain(StatusCode::NOT_FOUND, "here are /metrics and /healthz\n"),
-    }
-}
-
-fn respond(code: StatusCode, content_type: &'static str, body: String) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(body.into()));
-    *response.status_mut() = code;
-    response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(content_type));
-    response
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
-use kindsmith_operator::{DEFAULT_CA_SECRET, DEFAULT_SERVING_SECRET};
+use kindsmith_operator::{DEFAULT_CA_SECRET, DEFAULT_SERVING_SECRET, OPERATOR_ACCOUNT, REPLICA_AUDIENCE};
 use serde_json::Value;
 
 /// Where the generated definition is, seen from the manifests.
@@ -92,6 +92,21 @@ fn the_service_reaches_the_api_server() {
     let args: Vec<String> = serde_json::from_value(args).unwrap();
     assert!(args.contains(&format!("--service-port={}", port["port"])), "{args:?}");
     assert!(args.contains(&format!("--service={}", service["metadata"]["name"].as_str().unwrap())), "{args:?}");
+}
+
+#[test]
+fn the_operator_asks_replicas_with_a_token_that_nobody_else_takes() {
+    let all = all();
+    let pod = &find(&all, "Deployment", "kindsmith-operator")["spec"]["template"]["spec"];
+    assert_eq!(pod["serviceAccountName"], OPERATOR_ACCOUNT);
+    let volume = &pod["volumes"][0];
+    let token = &volume["projected"]["sources"][0]["serviceAccountToken"];
+    assert_eq!(token["audience"], REPLICA_AUDIENCE);
+    let mount = &pod["containers"][0]["volumeMounts"][0];
+    assert_eq!(mount["name"], volume["name"]);
+    let file = format!("{}/{}", mount["mountPath"].as_str().unwrap(), token["path"].as_str().unwrap());
+    let args: Vec<String> = serde_json::from_value(pod["containers"][0]["args"].clone()).unwrap();
+    assert!(args.contains(&format!("--replica-token-file={file}")), "{args:?}");
 }
 
 #[test]

@@ -193,6 +193,18 @@ impl ControlPlane {
         Ok(path)
     }
 
+    /// A file with a token of an hour for a service account, for an audience.
+    ///
+    /// # Errors
+    /// There is no such account, or the file cannot be written.
+    pub async fn token_of_account(&self, namespace: &str, name: &str, audience: &str) -> Result<PathBuf> {
+        let args = ["create", "token", name, "--namespace", namespace, "--duration=1h", "--audience", audience];
+        let token = self.kubectl(args).ok().await?;
+        let path = self.folder().join(format!("{namespace}-{name}.{audience}.token"));
+        fs::write(&path, token.trim()).with_context(|| format!("writing {}", path.display()))?;
+        Ok(path)
+    }
+
     /// The port of 127.0.0.1 that kube-apiserver listens on.
     pub fn port(&self) -> u16 {
         self.ports.apiserver

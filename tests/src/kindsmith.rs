@@ -45,6 +45,27 @@ apiVersion: v1
 kind: Service
 metadata: {name: kindsmith-apiserver, namespace: kindsmith-system}
 spec: {type: ExternalName, externalName: localhost}
+---
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: kindsmith-operator, namespace: kindsmith-system}
+";
+
+/// The right to ask replicas, as `deploy/manifests` gives it with all others. The operator asks them as its account, also where
+/// it is the administrator elsewhere.
+const ASKS_REPLICAS: &str = "
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: asks-replicas}
+rules:
+- {nonResourceURLs: [/kindsmith/registry], verbs: [get]}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: asks-replicas}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: asks-replicas}
+subjects:
+- {kind: ServiceAccount, name: kindsmith-operator, namespace: kindsmith-system}
 ";
 
 /// Kindsmith, running on a control plane; its processes end when it is dropped.
@@ -56,6 +77,7 @@ pub struct Kindsmith {
     apiserver: Mutex<Option<Process>>,
     launch: Launch,
     port: u16,
+    operator_port: u16,
     flags: Vec<String>,
 }
 
@@ -74,15 +96,22 @@ pub(crate) struct Launch {
 pub struct Accounts {
     /// The operator's.
     pub operator: PathBuf,
+    /// The file with the token that the operator asks replicas with.
+    pub replica_token: PathBuf,
     /// The apiserver's.
     pub apiserver: PathBuf,
 }
 
-/// Builds the program if it must, and installs what it needs to begin: CRDs, the namespace and the Service.
+/// Builds the program if it must, and installs what it needs to begin: CRDs, the namespace, the Service, and the operator's
+/// account with what it may as the administrator.
 pub(crate) async fn install(control_plane: &ControlPlane) -> Result<Launch> {
+    install_with(control_plane, &format!("{OBJECTS}---{ASKS_REPLICAS}")).await
+}
+
+async fn install_with(control_plane: &ControlPlane, objects: &str) -> Result<Launch> {
     let program = tokio::task::spawn_blocking(program::obtain).await.context("waiting for kindsmith")??;
     control_plane.install_crds(&program::workspace().join("deploy/crds")).await?;
-    control_plane.apply(OBJECTS).await?;
+    control_plane.apply(objects).await?;
     Ok(Launch {
         guard: control_plane.binary().clone(),
         program,
@@ -111,6 +140,9 @@ impl Launch {
         let mut line = self.guard.command("guard");
         line.arg(&self.program).arg(command).arg("--kubeconfig").arg(kubeconfig);
         line.args(["--namespace", NAMESPACE]).args(args);
+        if let Some(accounts) = self.accounts.as_ref().filter(|_| command == "operator") {
+            line.arg("--replica-token-file").arg(&accounts.replica_token);
+        }
         Process::start(&format!("kindsmith {name}"), &mut line, &self.log(name))
     }
 
@@ -164,13 +196,14 @@ impl Kindsmith {
     /// # Errors
     /// As [`Kindsmith::start`].
     pub async fn start_as(control_plane: &ControlPlane, accounts: Accounts) -> Result<Kindsmith> {
-        let launch = Launch { accounts: Some(accounts), ..install(control_plane).await? };
+        let launch = Launch { accounts: Some(accounts), ..install_with(control_plane, OBJECTS).await? };
         Self::launched(launch, Vec::new()).await
     }
 
     async fn launched(launch: Launch, flags: Vec<String>) -> Result<Kindsmith> {
         let (operator, apiserver) = (Mutex::new(None), Mutex::new(None));
-        let kindsmith = Kindsmith { operator, apiserver, launch, port: ports::free()?, flags };
+        let (port, operator_port) = (ports::free()?, ports::free()?);
+        let kindsmith = Kindsmith { operator, apiserver, launch, port, operator_port, flags };
         kindsmith.start_operator()?;
         kindsmith.start_apiserver().await?;
         Ok(kindsmith)
@@ -195,6 +228,11 @@ impl Kindsmith {
         self.port
     }
 
+    /// The port of 127.0.0.1 where the operator serves probes and metrics.
+    pub fn operator_port(&self) -> u16 {
+        self.operator_port
+    }
+
     /// The `kindsmith` binary.
     pub fn program(&self) -> &Path {
         self.launch.program()
@@ -217,7 +255,9 @@ impl Kindsmith {
     pub fn start_operator(&self) -> Result<()> {
         let port = self.port.to_string();
         // One that was killed is started anew, and would wait for its own Lease to expire.
-        let args = ["--service", SERVICE, "--service-port", &port, "--leader-elect=false"];
+        let mut args = vec!["--service", SERVICE, "--service-port", &port, "--leader-elect=false"];
+        let listen = format!("127.0.0.1:{}", self.operator_port);
+        args.extend(["--metrics-listen", &listen]);
         start(&self.operator, || self.process("operator", &args))
     }
 

@@ -37,7 +37,7 @@ mod tests;
 
 pub use config::{AuthenticationConfig, ConfigError};
 use token::ReviewError;
-pub use token::TokenReviews;
+pub use token::{Audience, TokenReviews};
 pub use watch::watch_authentication_config;
 
 /// The group of everybody who was recognised.
@@ -103,11 +103,16 @@ impl Authenticators {
         matches!(verified, Some(Ok(name)) if config.allows_front_proxy(&name))
     }
 
-    /// Says who asks, and takes credentials and names off the request.
+    /// Says who asks, and takes credentials and names off the request. A token counts where it is meant for the audience.
     ///
     /// # Errors
     /// When credentials were shown and none is believed, and when too many credentials come at once.
-    pub async fn authenticate(&self, parts: &mut Parts, peer: &Peer) -> Result<UserInfo, AuthnError> {
+    pub async fn authenticate(
+        &self,
+        parts: &mut Parts,
+        peer: &Peer,
+        audience: Audience,
+    ) -> Result<UserInfo, AuthnError> {
         let config = self.config.load_full();
         let named = front_proxy::take_headers(&mut parts.headers, &config);
         let authorization = parts.headers.remove(header::AUTHORIZATION);
@@ -138,7 +143,7 @@ impl Authenticators {
             .filter(|token| !token.is_empty());
         if let Some(token) = token {
             match &self.tokens {
-                Some(tokens) => match tokens.review(token, peer.address.ip()).await {
+                Some(tokens) => match tokens.review(token, audience, peer.address.ip()).await {
                     Ok(user) => return Ok(authenticated(user)),
                     Err(ReviewError::Busy) => return Err(AuthnError::Busy),
                     Err(error) => failures.push(error.to_string()),

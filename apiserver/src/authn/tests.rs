@@ -74,7 +74,7 @@ async fn ask(
         let name: HeaderName = name.parse().unwrap();
         parts.headers.append(name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
     }
-    let user = cluster.authenticators.authenticate(&mut parts, &peer).await;
+    let user = cluster.authenticators.authenticate(&mut parts, &peer, Audience::Cluster).await;
     let refused = |error| match error {
         AuthnError::Unauthorized(_) => "401".to_owned(),
         AuthnError::Busy => "429".to_owned(),
@@ -110,6 +110,28 @@ async fn headers_of_a_user_are_taken_off_and_not_believed() {
     let shown = certificate(&cluster.users, "bob", Holds::Now);
     assert_eq!(ask(&cluster, vec![shown], &NAMED).await, ("bob".to_owned(), true));
     assert_eq!(ask(&cluster, Vec::new(), &NAMED).await, (ANONYMOUS.to_owned(), true));
+}
+
+#[tokio::test]
+async fn who_is_no_front_proxy_names_nobody_and_a_front_proxy_names_a_user() {
+    let cluster = cluster(r#"["front-proxy-client"]"#);
+    let impostors = [
+        certificate(&ca("proxies"), "front-proxy-client", Holds::Now),
+        certificate(&ca("front-proxy-client"), "front-proxy-client", Holds::Now),
+    ];
+    for impostor in impostors {
+        assert_eq!(ask(&cluster, vec![impostor], &NAMED).await, ("401".to_owned(), true));
+    }
+    // One of the users' CA is the user it names, whatever it is called.
+    let user = certificate(&cluster.users, "front-proxy-client", Holds::Now);
+    assert_eq!(ask(&cluster, vec![user], &NAMED).await.0, "front-proxy-client");
+    // Groups without a user, and a user without a name, are nobody's.
+    let masters = ("x-remote-group", "system:masters");
+    for headers in [&[masters][..], &[("x-remote-user", ""), masters], &[("x-remote-uid", "1"), masters]] {
+        let proxy = certificate(&cluster.proxies, "front-proxy-client", Holds::Now);
+        let (user, stripped) = ask(&cluster, vec![proxy], headers).await;
+        assert!(["401", ANONYMOUS].contains(&user.as_str()) && stripped, "{headers:?} got {user}");
+    }
 }
 
 #[rstest]
@@ -150,7 +172,7 @@ async fn what_a_front_proxy_says_of_a_user_is_read() {
         request.headers_mut().append(name, HeaderValue::from_static(value));
     }
     let mut parts = request.into_parts().0;
-    let user = cluster.authenticators.authenticate(&mut parts, &peer).await.unwrap();
+    let user = cluster.authenticators.authenticate(&mut parts, &peer, Audience::Cluster).await.unwrap();
     assert_eq!(user.groups, ["dev", AUTHENTICATED]);
     assert_eq!(user.extra, [("scopes/a".to_owned(), vec!["read".to_owned()])].into());
 }
@@ -167,7 +189,7 @@ async fn names_are_read_as_go_passes_them_on_and_none_is_dropped() {
         for (name, value) in headers {
             parts.headers.append(*name, HeaderValue::from_bytes(value).unwrap());
         }
-        cluster.authenticators.authenticate(&mut parts, &peer).await
+        cluster.authenticators.authenticate(&mut parts, &peer, Audience::Cluster).await
     };
     let user: (_, &[u8]) = ("x-remote-user", "müller".as_bytes());
     let group: (_, &[u8]) = ("x-remote-group", "équipe".as_bytes());

@@ -11,7 +11,7 @@ use crate::{
     server::{Body, ServingCertificate},
 };
 
-/// Where a replica is asked. Who asks needs `get` on this path (`nonResourceURLs`).
+/// Where a replica is asked. Who asks needs `get` on this path (`nonResourceURLs`), and a token of an audience of its own.
 pub const REPORT_PATH: &str = "/kindsmith/registry";
 
 /// The parameter with which a client says which registry it knows already: it is then told that and no definitions.

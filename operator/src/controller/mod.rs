@@ -110,13 +110,13 @@ async fn act(client: Client, config: OperatorConfig, shutdown: CancellationToken
         inspecting.run().await;
         "inspections"
     });
-    let replicas = stores.cluster.as_ref().zip(config.replica_access.clone()).map(|(stores, access)| {
+    let replicas = stores.cluster.as_ref().zip(config.replica_token.clone()).map(|(stores, token)| {
         let leases = Leases {
             store: stores.leases.clone(),
             changed: Arc::clone(&stores.leases_changed),
             namespace: config.namespace.clone(),
         };
-        Replicas::new(client.clone(), access, &config.service, leases, Arc::clone(&bell))
+        Replicas::new(client.clone(), token, &config.service, leases, Arc::clone(&bell))
     });
     if let Some(replicas) = replicas.clone() {
         watches.spawn(async move {

@@ -1,7 +1,7 @@
 //! One question to one replica: a TLS connection of its own, one request.
 //!
 //! The name in the certificate must be the Service's, the issuer must be in the bundle: what kube-aggregator checks.
-//! Credentials are sent after that alone.
+//! The token is sent after that alone, and it is worth nothing elsewhere ([`super::credential`]).
 
 use std::{
     collections::BTreeMap,
@@ -9,18 +9,11 @@ use std::{
     time::Duration,
 };
 
-use futures::{
-    TryFutureExt,
-    future::{BoxFuture, ready},
-};
-use http::{Request, Response, StatusCode, header};
+use futures::TryFutureExt;
+use http::{HeaderValue, Request, StatusCode, header};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::Bytes;
 use hyper_util::rt::TokioIo;
-use kube::{
-    Config,
-    client::{ConfigExt, middleware::AuthLayer},
-};
 use rustls::{
     ClientConfig, DigitallySignedStruct, Error as TlsError, RootCertStore, SignatureScheme,
     client::{
@@ -33,9 +26,8 @@ use rustls_pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject};
 use serde::Deserialize;
 use tokio::{net::TcpStream, task::AbortHandle, time::timeout};
 use tokio_rustls::TlsConnector;
-use tower::{BoxError, Layer, ServiceExt, service_fn};
 
-use super::{Answer, Fault, roster::Question};
+use super::{Answer, Fault, credential::Tokens, roster::Question};
 use crate::certificates::Parsed;
 
 /// How long a question may take, all in all.
@@ -49,10 +41,9 @@ const PATH: &str = "/kindsmith/registry";
 
 /// As whom replicas are asked, and which name they must prove.
 pub(super) struct Access {
-    config: Config,
     host: String,
     server_name: ServerName<'static>,
-    authorization: Option<AuthLayer>,
+    tokens: Tokens,
 }
 
 /// What a replica says, as it stands in JSON.
@@ -66,31 +57,11 @@ struct Report {
 }
 
 impl Access {
-    /// With the credentials of `config`; replicas must prove to be `<service>.<namespace>.svc`.
-    pub(super) fn new(mut config: Config, service: &str, namespace: &str) -> Result<Self, Fault> {
-        let credentials = |error: &dyn std::fmt::Display| Fault::Credentials(error.to_string());
+    /// Asks with these tokens; replicas must prove to be `<service>.<namespace>.svc`.
+    pub(super) fn new(tokens: Tokens, service: &str, namespace: &str) -> Result<Self, Fault> {
         let host = format!("{service}.{namespace}.svc");
-        let server_name = ServerName::try_from(host.clone()).map_err(|error| credentials(&error))?;
-        let authorization = config.auth_layer().map_err(|error| credentials(&error))?;
-        // The verifier is set with the bundle; nothing else of the cluster's own TLS settings is for replicas.
-        config.root_cert = Some(Vec::new());
-        config.accept_invalid_certs = false;
-        Ok(Self { config, host, server_name, authorization })
-    }
-
-    /// TLS settings to ask with while replicas are verified against that bundle.
-    pub(super) fn settings(&self, bundle: &[u8]) -> Result<Settings, Fault> {
-        let credentials = |error: &dyn std::fmt::Display| Fault::Credentials(error.to_string());
-        let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(CertificateDer::pem_slice_iter(bundle).filter_map(Result::ok));
-        if roots.is_empty() {
-            return Err(Fault::NoBundle);
-        }
-        let provider = Arc::new(aws_lc_rs::default_provider());
-        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build();
-        let verifier = verifier.map_err(|error| credentials(&error))?;
-        let config = self.config.rustls_client_config().map_err(|error| credentials(&error))?;
-        Ok(Settings { config, verifier })
+        let server_name = ServerName::try_from(host.clone()).map_err(|error| Fault::Settings(error.to_string()))?;
+        Ok(Self { host, server_name, tokens })
     }
 }
 
@@ -99,6 +70,29 @@ impl Access {
 pub(super) struct Settings {
     config: ClientConfig,
     verifier: Arc<WebPkiServerVerifier>,
+}
+
+impl Settings {
+    /// TLS settings to ask with while replicas are verified against that bundle.
+    pub(super) fn new(bundle: &[u8]) -> Result<Self, Fault> {
+        let settings = |error: &dyn std::fmt::Display| Fault::Settings(error.to_string());
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(CertificateDer::pem_slice_iter(bundle).filter_map(Result::ok));
+        if roots.is_empty() {
+            return Err(Fault::NoBundle);
+        }
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider)).build();
+        let verifier = verifier.map_err(|error| settings(&error))?;
+        let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        let config = config.map_err(|error| settings(&error))?;
+        // Nobody's client certificate: who we are is told by the token alone.
+        let mut config = config.with_webpki_verifier(Arc::clone(&verifier)).with_no_client_auth();
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        // A handshake that resumed an earlier one would show no certificate.
+        config.resumption = rustls::client::Resumption::disabled();
+        Ok(Self { config, verifier })
+    }
 }
 
 /// Verifies, and remembers what it saw.
@@ -159,10 +153,16 @@ impl Drop for Ending {
 
 /// Asks a replica.
 pub(super) async fn ask(access: &Access, settings: &Settings, question: &Question) -> Result<Answer, Fault> {
-    timeout(DEADLINE, converse(access, settings, question)).await.unwrap_or(Err(Fault::Deadline))
+    let authorization = access.tokens.authorization().await?;
+    timeout(DEADLINE, converse(access, settings, question, authorization)).await.unwrap_or(Err(Fault::Deadline))
 }
 
-async fn converse(access: &Access, settings: &Settings, question: &Question) -> Result<Answer, Fault> {
+async fn converse(
+    access: &Access,
+    settings: &Settings,
+    question: &Question,
+    authorization: HeaderValue,
+) -> Result<Answer, Fault> {
     let connection = TcpStream::connect(question.address).await.map_err(|error| Fault::Connect(error.to_string()))?;
     let witness = Arc::new(Witness {
         verifier: Arc::clone(&settings.verifier),
@@ -170,9 +170,6 @@ async fn converse(access: &Access, settings: &Settings, question: &Question) -> 
         refused: OnceLock::new(),
     });
     let mut config = settings.config.clone();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    // A handshake that resumed an earlier one would show no certificate.
-    config.resumption = rustls::client::Resumption::disabled();
     config.dangerous().set_certificate_verifier(Arc::clone(&witness) as Arc<dyn ServerCertVerifier>);
     let connector = TlsConnector::from(Arc::new(config));
     let handshake = connector.connect(access.server_name.clone(), connection).await;
@@ -188,7 +185,7 @@ async fn converse(access: &Access, settings: &Settings, question: &Question) -> 
         Some(Err(error)) => return Err(Fault::Handshake(error.to_string())),
         None => return Err(Fault::Handshake("no certificate was shown".to_owned())),
     };
-    let report = request(access, TokioIo::new(connection), question).await?;
+    let report = request(access, TokioIo::new(connection), question, authorization).await?;
     if report.identity != question.identity {
         return Err(Fault::Other(report.identity));
     }
@@ -206,6 +203,7 @@ async fn request(
     access: &Access,
     connection: TokioIo<tokio_rustls::client::TlsStream<TcpStream>>,
     question: &Question,
+    authorization: HeaderValue,
 ) -> Result<Report, Fault> {
     let failed = |error: &dyn std::fmt::Display| Fault::Connect(error.to_string());
     let (mut sender, driver) =
@@ -216,9 +214,9 @@ async fn request(
     let request = Request::get(target)
         .header(header::HOST, &access.host)
         .header(header::ACCEPT, "application/json")
+        .header(header::AUTHORIZATION, authorization)
         .body(Empty::<Bytes>::new())
         .map_err(|error| failed(&error))?;
-    let request = authorized(access, request).await?;
     let answer = sender.send_request(request).await.map_err(|error| failed(&error))?;
     if answer.status() != StatusCode::OK {
         return Err(Fault::Status(answer.status().as_u16()));
@@ -226,16 +224,4 @@ async fn request(
     let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await;
     let body = body.map_err(|error| Fault::Malformed(error.to_string()))?.to_bytes();
     serde_json::from_slice(&body).map_err(|error| Fault::Malformed(error.to_string()))
-}
-
-/// Puts our credentials on a request.
-fn authorized(
-    access: &Access,
-    request: Request<Empty<Bytes>>,
-) -> BoxFuture<'static, Result<Request<Empty<Bytes>>, Fault>> {
-    let Some(layer) = &access.authorization else { return Box::pin(ready(Ok(request))) };
-    // The layer wants a service: this one gives the request back as it would be sent.
-    let echo = service_fn(|request| ready(Ok::<_, BoxError>(Response::new(request))));
-    let credentials = |error: BoxError| Fault::Credentials(error.to_string());
-    Box::pin(layer.layer(echo).oneshot(request).map_ok(Response::into_body).map_err(credentials))
 }

@@ -8,7 +8,7 @@ use std::{
 use jiff::Timestamp;
 use k8s_openapi::{ByteString, api::coordination::v1::Lease};
 use kube::{
-    Api, Client, Config,
+    Api, Client,
     api::{DeleteParams, Preconditions},
 };
 use kube_runtime::reflector::Store;
@@ -17,6 +17,7 @@ use tokio::{sync::Notify, task::JoinSet, time::sleep_until};
 use super::{
     Answer, Fault, ReplicaState,
     ask::{Access, Settings, ask},
+    credential::{ReplicaToken, Tokens},
     roster::{Dead, News, Question, Roster},
 };
 use crate::{call::within, error::ActionError};
@@ -64,9 +65,16 @@ enum Done {
 }
 
 impl Replicas {
-    /// Replicas behind a Service, asked with the credentials of `config`.
-    pub(crate) fn new(client: Client, config: Config, service: &str, leases: Leases, bell: Arc<Notify>) -> Arc<Self> {
-        let access = Access::new(config, service, &leases.namespace);
+    /// Replicas behind a Service, asked with a token from there.
+    pub(crate) fn new(
+        client: Client,
+        token: ReplicaToken,
+        service: &str,
+        leases: Leases,
+        bell: Arc<Notify>,
+    ) -> Arc<Self> {
+        let tokens = Tokens::new(client.clone(), &leases.namespace, token);
+        let access = Access::new(tokens, service, &leases.namespace);
         Arc::new(Self {
             client,
             namespace: leases.namespace,
@@ -161,11 +169,7 @@ impl Replicas {
         if settings.0 == bundle {
             return;
         }
-        let made = match (&self.access, &bundle) {
-            (Ok(access), Some(bundle)) => access.settings(&bundle.0),
-            (Err(fault), _) => Err(fault.clone()),
-            (Ok(_), None) => Err(Fault::NoBundle),
-        };
+        let made = bundle.as_ref().map_or(Err(Fault::NoBundle), |bundle| Settings::new(&bundle.0));
         *settings = (bundle, made);
     }
 

@@ -7,7 +7,8 @@
 //!
 //! # Guarantees
 //! - A replica is asked over a TLS connection of its own, verified against the bundle that kube-aggregator is given:
-//!   the fingerprint is that of a real handshake, and credentials go to nobody else.
+//!   the fingerprint is that of a real handshake, and the token goes to nobody else. It is good for this question alone,
+//!   since whoever writes a Lease decides where it goes.
 //! - A Lease that was not renewed for its duration counts no longer. That is judged by when we saw it change, so clocks
 //!   need not agree.
 //! - The bell rings when an answer changes, and not otherwise.
@@ -18,9 +19,13 @@ mod roster;
 /// One question to one replica.
 mod ask;
 
+/// The token to ask with.
+mod credential;
+
 /// The loop around them.
 mod follow;
 
+pub use credential::{OPERATOR_ACCOUNT, REPLICA_AUDIENCE, ReplicaToken};
 pub(crate) use follow::{Basis, Leases, Replicas};
 
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
@@ -93,7 +98,10 @@ pub(crate) enum Fault {
     /// It did not answer in time.
     #[error("no answer in time")]
     Deadline,
-    /// Our own credentials cannot be used.
-    #[error("our credentials cannot be used: {0}")]
+    /// There is no token to ask with.
+    #[error("there is no token to ask it with: {0}")]
     Credentials(String),
+    /// TLS cannot be set up.
+    #[error("TLS cannot be set up: {0}")]
+    Settings(String),
 }

@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 use kindsmith_tests::{ControlPlane, Kindsmith};
 
-use crate::main_job::apply_definitions;
+use crate::{credentials::nothing_of_worth_is_sent, main_job::apply_definitions};
 
 const ROLE: &str = "
 apiVersion: rbac.authorization.k8s.io/v1
@@ -72,5 +72,5 @@ async fn rbac_holds_for_each_kind_and_names_are_not_taken_on_trust() -> Result<(
     ensure!(code == 403 && body.contains("system:anonymous"), "forged headers got {code} {body}");
     let (code, _) = raw(port, &[("Authorization", "Bearer nonsense")]).await?;
     ensure!(code == 401, "a token that nobody issued got {code}");
-    Ok(())
+    nothing_of_worth_is_sent(&control_plane, &kindsmith).await
 }

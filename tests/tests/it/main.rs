@@ -27,6 +27,9 @@ mod definition_life;
 /// Who may do what.
 mod access;
 
+/// What the operator is asked, and what it sends.
+mod credentials;
+
 /// What keeps a tenant from what is another's.
 mod borders;
 

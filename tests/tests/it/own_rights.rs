@@ -4,27 +4,42 @@ use std::{fs, path::Path, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use kindsmith_tests::{Accounts, ControlPlane, Kindsmith, NAMESPACE, program, wait};
+use kube::Client;
 use serde_json::json;
 
 use crate::{
+    credentials::{metrics_are_for_who_may_read_them, nothing_of_worth_is_sent},
     main_job::{apply_definitions, use_kinds},
     releases::{REDISES, RELEASES, done, served},
 };
 
 /// Their namespace, and what RBAC has of them.
-const MANIFESTS: [&str; 4] = [
-    "manifests/00-namespace.yaml",
-    "manifests/20-operator-rbac.yaml",
-    "manifests/21-apiserver-rbac.yaml",
-    "optional/operator-resources-rbac.yaml",
-];
+const MANIFESTS: [&str; 3] =
+    ["manifests/00-namespace.yaml", "manifests/20-operator-rbac.yaml", "manifests/21-apiserver-rbac.yaml"];
+
+/// What is applied where a definition needs it.
+const OPTIONAL: &str = "optional/operator-resources-rbac.yaml";
+
+/// What is in the log until that is applied.
+const MISSED: &str = "cannot watch the metadata of";
 
 const DEFINITION: &str = "/apis/kindsmith.dev/v1alpha1/applicationdefinitions/redises.apps.example.com";
 
 /// Lines of a log in which something was not allowed.
 fn refused(log: &Path) -> Result<Vec<String>> {
     let text = fs::read_to_string(log).with_context(|| format!("reading {}", log.display()))?;
-    Ok(text.lines().filter(|line| line.to_lowercase().contains("forbidden")).map(str::to_owned).collect())
+    let is_refusal = |line: &&str| line.to_lowercase().contains("forbidden") && !line.contains(MISSED);
+    Ok(text.lines().filter(is_refusal).map(str::to_owned).collect())
+}
+
+/// Whether the apiserver's account may do something with a Lease of that name.
+async fn may_with_lease(client: &Client, verb: &str, name: &str) -> Result<bool> {
+    let review = json!({"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": {
+        "user": format!("system:serviceaccount:{NAMESPACE}:kindsmith-apiserver"),
+        "resourceAttributes": {"namespace": NAMESPACE, "verb": verb, "group": "coordination.k8s.io", "resource": "leases",
+            "name": name}}});
+    let review = done(client, "POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", Some(&review)).await?;
+    Ok(review["status"]["allowed"] == true)
 }
 
 #[tokio::test]
@@ -32,14 +47,26 @@ async fn the_manifests_grant_all_that_is_needed() -> Result<()> {
     // The role to read instances is filled in by a controller of Kubernetes.
     let control_plane = ControlPlane::builder().controller_manager().start().await?;
     control_plane.install_flux_crds().await?;
-    for name in MANIFESTS {
+    let manifest = |name: &str| {
         let path = program::workspace().join("deploy").join(name);
-        control_plane.apply(&fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?).await?;
+        fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))
+    };
+    for name in MANIFESTS {
+        control_plane.apply(&manifest(name)?).await?;
     }
     let accounts = Accounts {
         operator: control_plane.kubeconfig_of_account(NAMESPACE, "kindsmith-operator").await?,
+        // As the kubelet puts it into the pod.
+        replica_token: control_plane.token_of_account(NAMESPACE, "kindsmith-operator", "kindsmith-apiserver").await?,
         apiserver: control_plane.kubeconfig_of_account(NAMESPACE, "kindsmith-apiserver").await?,
     };
+    let client = control_plane.client().await?;
+    for (name, wanted) in [("kindsmith-apiserver-0", true), ("kindsmith-operator", false), ("other", false)] {
+        for verb in ["get", "patch", "update", "delete"] {
+            let may = may_with_lease(&client, verb, name).await?;
+            ensure!(may == (wanted && verb != "update"), "the apiserver may {verb} the Lease {name}: {may}");
+        }
+    }
     let kindsmith = Kindsmith::start_as(&control_plane, accounts).await?;
     let call = |args: &[&str]| control_plane.kubectl(args.iter().copied());
     apply_definitions(&call).await?;
@@ -47,7 +74,6 @@ async fn the_manifests_grant_all_that_is_needed() -> Result<()> {
     use_kinds(&call).await?;
 
     // What the operator does besides: it waits for all conditions, rolls settings out, refers to Secrets, rotates.
-    let client = control_plane.client().await?;
     served(&client, REDISES).await?;
     call(&["wait", "--for=condition=Ready", "--timeout=60s", "applicationdefinitions", "--all"]).ok().await?;
     let redis = json!({"apiVersion": "apps.example.com/v1alpha1", "kind": "Redis",
@@ -65,6 +91,20 @@ async fn the_manifests_grant_all_that_is_needed() -> Result<()> {
         Ok(())
     })
     .await?;
+    let said = async |status: &str, part: &str| {
+        wait::until(&format!("ResourcesVisible to be {status}"), Duration::from_secs(30), || async {
+            let definition = done(&client, "GET", DEFINITION, None).await?;
+            let conditions = definition["status"]["conditions"].as_array().cloned().unwrap_or_default();
+            let found = conditions.iter().find(|it| it["type"] == "ResourcesVisible").context("it is not said")?;
+            let is_said = found["status"] == status && found["message"].to_string().contains(part);
+            ensure!(is_said, "it says {found}");
+            Ok(())
+        })
+        .await
+    };
+    said("False", "apply deploy/optional/operator-resources-rbac.yaml").await?;
+    control_plane.apply(&manifest(OPTIONAL)?).await?;
+    said("True", "").await?;
     wait::until("the Secret to be referred to", Duration::from_secs(30), || async {
         let redis = done(&client, "GET", &format!("{REDISES}/kept"), None).await?;
         let resources = &redis["status"]["resources"];
@@ -102,6 +142,8 @@ async fn the_manifests_grant_all_that_is_needed() -> Result<()> {
     for reason in ["Ready", "CertificateIssued"] {
         ensure!(events.split_whitespace().any(|held| held == reason), "the Events say {events}");
     }
+    metrics_are_for_who_may_read_them(&control_plane, &kindsmith).await?;
+    nothing_of_worth_is_sent(&control_plane, &kindsmith).await?;
     let refused = [refused(&kindsmith.operator_log())?, refused(&kindsmith.apiserver_log())?].concat();
     ensure!(refused.is_empty(), "something was not allowed:\n{}", refused.join("\n"));
     Ok(())

@@ -30,12 +30,9 @@ use kube::{
 };
 use serde_json::json;
 use sha2::{Digest, Sha256};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-    time::sleep,
-};
+use tokio::time::sleep;
 
+use crate::credentials::metrics;
 use traffic::Traffic;
 
 /// The variable that says how long the rotation runs.
@@ -61,7 +58,8 @@ async fn certificates_rotate_under_load_and_nobody_notices() -> Result<()> {
     let control_plane = ControlPlane::start().await?;
     control_plane.install_flux_crds().await?;
     let (leaf, ca) = (format!("{LEAF_SECONDS}s"), format!("{CA_SECONDS}s"));
-    let telling = format!("127.0.0.1:{}", ports::free()?);
+    let metrics_port = ports::free()?;
+    let telling = format!("127.0.0.1:{metrics_port}");
     let flags = ["--certificate-lifetime", &leaf, "--ca-lifetime", &ca, "--metrics-listen", &telling];
     let kindsmith = Replicated::start(&control_plane, 2, &flags).await?;
     let definition = program::workspace().join("deploy/examples/redis.yaml");
@@ -106,7 +104,7 @@ async fn certificates_rotate_under_load_and_nobody_notices() -> Result<()> {
     ensure!(leaves >= least_leaves, "{leaves} serving certificates are fewer than {least_leaves}");
     ensure!(authorities >= least_authorities, "{authorities} authorities are fewer than {least_authorities}");
 
-    let metrics = metrics(&telling).await?;
+    let metrics = metrics(&control_plane, metrics_port).await?;
     for line in ["rotation_stage{stage=\"settled\"}", "replicas{state=\"answering\"} 2", "{certificate=\"serving\"}"] {
         ensure!(metrics.contains(line), "{line} is not in\n{metrics}");
     }
@@ -125,16 +123,6 @@ async fn certificates_rotate_under_load_and_nobody_notices() -> Result<()> {
     kindsmith.stop_apiserver(0)?;
     ensure!(leases.list(&ListParams::default()).await?.items.len() == 1, "one that has ended has none");
     Ok(())
-}
-
-/// What the operator tells Prometheus.
-async fn metrics(address: &str) -> Result<String> {
-    let mut stream = TcpStream::connect(address).await.context("connecting to the operator")?;
-    stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: operator\r\nconnection: close\r\n\r\n").await?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.context("reading metrics")?;
-    ensure!(answer.starts_with("HTTP/1.1 200"), "the answer is {answer}");
-    Ok(answer)
 }
 
 /// A log without the sequences that colour it.

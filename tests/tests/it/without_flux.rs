@@ -39,6 +39,7 @@ async fn what_is_gone_is_empty_and_what_cannot_be_read_is_not() -> Result<()> {
     }
     let accounts = Accounts {
         operator: control_plane.kubeconfig_of_account(NAMESPACE, "kindsmith-operator").await?,
+        replica_token: control_plane.token_of_account(NAMESPACE, "kindsmith-operator", "kindsmith-apiserver").await?,
         apiserver: control_plane.kubeconfig_of_account(NAMESPACE, "kindsmith-apiserver").await?,
     };
     let _kindsmith = Kindsmith::start_as(&control_plane, accounts).await?;

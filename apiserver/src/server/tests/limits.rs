@@ -210,6 +210,24 @@ async fn who_cancels_at_once_ends_no_connection_but_an_own_one() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tls_before_1_2_is_refused() {
+    let (_, server) = plain(Limits::default(), Duration::ZERO).await;
+    for minor in 0..=2 {
+        // A ClientHello (RFC 4346, section 7.4.1.2) with one cipher suite, which all versions know.
+        let hello = [&[3, minor][..], &[7; 32], &[0, 0, 2, 0, 0x2f, 1, 0]].concat();
+        let length = |bytes: &[u8]| u8::try_from(bytes.len()).unwrap();
+        let message = [&[1, 0, 0, length(&hello)][..], &hello].concat();
+        let record = [&[0x16, 3, 1, 0, length(&message)][..], &message].concat();
+        let mut stream = tokio::net::TcpStream::connect(server.address).await.unwrap();
+        stream.write_all(&record).await.unwrap();
+        let mut answer = Vec::new();
+        let ended = tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut answer)).await;
+        assert!(ended.is_ok(), "the connection goes on");
+        assert!(answer.first().is_none_or(|kind| *kind == 0x15), "no alert: {answer:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_two_servers_could_read_differently_is_no_request() {
     let (issued, server) = plain(Limits::default(), Duration::ZERO).await;
     let long = "a".repeat(70_000);

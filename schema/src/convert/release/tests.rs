@@ -91,6 +91,39 @@ fn what_others_put_on_the_release_stays() {
 }
 
 #[test]
+fn what_an_instance_says_means_nothing_to_flux_and_nothing_to_us() {
+    let template = template();
+    let mut evil = instance();
+    for key in [
+        "kindsmith.dev/kind",
+        "kindsmith.dev/resources",
+        "kindsmith.dev/release-settings",
+        "helm.toolkit.fluxcd.io/name",
+        "reconcile.fluxcd.io/requestedAt",
+        "reconcile.fluxcd.io/forceAt",
+        "sharding.fluxcd.io/key",
+    ] {
+        evil["metadata"]["labels"][key] = json!("evil");
+        evil["metadata"]["annotations"][key] = json!("evil");
+    }
+    for member in ["chartRef", "values", "valuesFrom", "status", "suspend"] {
+        evil[member] = json!({"name": "evil"});
+    }
+    let honest = template.create(&instance());
+    let of_others = |release: &Value| {
+        let mut release = release.clone();
+        for map in ["labels", "annotations"] {
+            let held = release["metadata"][map].as_object_mut().unwrap();
+            held.retain(|key, _| !key.starts_with("apps.example.com-"));
+        }
+        release
+    };
+    for release in [template.create(&evil), template.put(&evil, honest.clone())] {
+        assert_eq!(of_others(&release), of_others(&honest));
+    }
+}
+
+#[test]
 fn labels_decide_what_an_instance_is_and_the_chart_for_those_without() {
     let template = template();
     let made = template.create(&instance());
