@@ -53,8 +53,15 @@ impl Answer {
 /// A body, whatever its format.
 pub(super) fn body(bytes: &[u8]) -> Value {
     serde_json::from_slice(bytes)
-        .or_else(|_| yaml(bytes).ok_or(()))
+        .or_else(|_| events(bytes).ok_or(()))
+        .or_else(|()| yaml(bytes).ok_or(()))
         .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(bytes).into_owned()))
+}
+
+/// The events of a watch that has ended, one a line.
+fn events(bytes: &[u8]) -> Option<Value> {
+    let lines = std::str::from_utf8(bytes).ok()?.lines().map(serde_json::from_str::<Value>);
+    lines.collect::<Result<Vec<_>, _>>().ok().filter(|events| !events.is_empty()).map(Value::from)
 }
 
 /// A body in YAML that is more than a word.

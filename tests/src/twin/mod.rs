@@ -4,6 +4,9 @@
 //! says whether the answers mean the same. What must differ (uids, times, revisions) is matched one to one instead of
 //! ignored: a uid that stood for another object before is a difference.
 
+/// The kind, as the two sides define it.
+pub mod definition;
+
 /// What is asked: steps, and the strategies that make random ones.
 pub mod plan;
 
@@ -15,6 +18,9 @@ pub mod likeness;
 
 /// Differences that are meant.
 pub mod known;
+
+/// The kind on both sides, and changes of its definition.
+pub mod ground;
 
 /// Both sides, and what was seen of them.
 pub mod pair;

@@ -5,23 +5,15 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use http::Request;
-use kube::Client;
 use serde_json::{Value, json};
 
 use super::answer::Answer;
+use super::definition::{Backend, Schemas};
+use super::ground::{Ground, Side};
 use super::known;
 use super::likeness::{Likeness, report};
-use super::plan::{Ask, Body, Step, may_be_stale, merge};
+use super::plan::{Ask, Body, Raw, Step, may_be_stale, merge};
 use super::watching::Watching;
-
-/// One side: where the kind is served.
-#[derive(Clone)]
-pub struct Side {
-    /// A client for it.
-    pub client: Client,
-    /// The kind's group there.
-    pub group: String,
-}
 
 /// What one side said last.
 #[derive(Debug, Clone, Default)]
@@ -31,8 +23,8 @@ struct Seen {
 }
 
 /// Both sides of a sequence, in a namespace of its own.
-pub struct Pair {
-    sides: [Side; 2],
+pub struct Pair<'a> {
+    ground: &'a Ground,
     seen: [Seen; 2],
     namespace: String,
     likeness: Likeness,
@@ -46,23 +38,24 @@ pub struct Pair {
 /// How often a read that may be stale is asked again, and after how long.
 const STALE_READS: (usize, Duration) = (20, Duration::from_millis(50));
 
-impl Pair {
+impl<'a> Pair<'a> {
     /// Both sides, with the namespace in both.
     ///
     /// # Errors
     /// A side does not take the namespace.
-    pub async fn new(ours: &Side, theirs: &Side, namespace: &str) -> Result<Pair> {
-        let sides = [ours.clone(), theirs.clone()];
-        for side in &sides {
+    pub async fn new(ground: &'a Ground, namespace: &str) -> Result<Self> {
+        ground.change(&[]).await?;
+        for side in &ground.sides {
             let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
             let request = Request::post("/api/v1/namespaces").header("content-type", "application/json");
             let answer = Answer::to(&side.client, request.body(object.to_string().into_bytes())?).await?;
             anyhow::ensure!(matches!(answer.code, 201 | 409), "a namespace gave {}: {}", answer.code, answer.body);
         }
-        let likeness = Likeness::new(&ours.group, &theirs.group);
+        let [Side { group: ours, .. }, Side { group: theirs, .. }] = &ground.sides;
+        let likeness = Likeness::new(ours, theirs);
         let namespace = namespace.to_owned();
         Ok(Pair {
-            sides,
+            ground,
             seen: Default::default(),
             namespace,
             likeness,
@@ -83,6 +76,13 @@ impl Pair {
                 self.watch(version, query, accept).await?;
                 Ok(None)
             }
+            Step::Change(changes) => {
+                // A custom resource ends its watches when its definition changes.
+                let found = self.end_watches().await;
+                self.ground.change(changes).await?;
+                Ok(found.into_iter().next())
+            }
+            Step::Raw(raw) => self.raw(raw).await,
         }
     }
 
@@ -91,16 +91,62 @@ impl Pair {
     /// # Errors
     /// There are none so far.
     pub async fn finish(mut self) -> Result<(usize, Vec<String>)> {
+        let found = self.end_watches().await;
+        Ok((self.requests, found))
+    }
+
+    async fn end_watches(&mut self) -> Vec<String> {
         let mut found = Vec::new();
         for (what, ours, theirs) in std::mem::take(&mut self.watches) {
             Watching::settle(&ours, &theirs).await;
             let (ours, theirs) = (ours.end(), theirs.end());
-            let differences = self.likeness.differences(&ours, &theirs);
+            let differences = self.differences(&ours, &theirs);
             if !differences.is_empty() {
                 found.push(report(&what, &differences, &ours, &theirs));
             }
         }
-        Ok((self.requests, found))
+        found
+    }
+
+    /// What differs but for what is meant to, by the backend.
+    fn differences(&mut self, ours: &Answer, theirs: &Answer) -> Vec<String> {
+        let definition = &self.ground.definition;
+        if definition.backend == Backend::Store {
+            return self.likeness.differences(ours, theirs);
+        }
+        let (mut ours, mut theirs) = (ours.clone(), theirs.clone());
+        without_release_status(&mut ours.body);
+        // kube-apiserver says it of every answer, also of those that it only passes on.
+        let mut says_cache_control = false;
+        ours.headers.retain(|(name, _)| *name != "cache-control" || !std::mem::replace(&mut says_cache_control, true));
+        if definition.schemas != Schemas::One {
+            without_generation(&mut ours.body);
+            without_generation(&mut theirs.body);
+        }
+        self.likeness.differences(&ours, &theirs)
+    }
+
+    async fn raw(&mut self, raw: &Raw) -> Result<Option<String>> {
+        let mut answers = Vec::new();
+        for side in 0..2 {
+            let mut request = Request::builder().method(raw.method).uri(self.fill(side, Some("a"), &raw.path));
+            for (name, value) in &raw.headers {
+                request = request.header(*name, self.fill(side, None, value));
+            }
+            let request = request.body(self.fill(side, Some("a"), raw.body).into_bytes())?;
+            answers.push(Answer::to(&self.ground.sides[side].client, request).await?);
+        }
+        self.requests += 1;
+        let (Some(theirs), Some(ours)) = (answers.pop(), answers.pop()) else { return Ok(None) };
+        let differences = self.differences(&ours, &theirs);
+        if differences.is_empty() {
+            self.remember(&raw.path, ours, theirs);
+            return Ok(None);
+        }
+        if known::reason(&ours, &theirs).is_some() {
+            return Ok(None);
+        }
+        Ok(Some(report(&format!("{raw:?}"), &differences, &ours, &theirs)))
     }
 
     async fn ask(&mut self, ask: &Ask) -> Result<Option<String>> {
@@ -112,9 +158,9 @@ impl Pair {
             }
             let (ours, theirs) = tokio::try_join!(self.send(0, ask), self.send(1, ask))?;
             self.requests += 1;
-            let differences = self.likeness.differences(&ours, &theirs);
+            let differences = self.differences(&ours, &theirs);
             if differences.is_empty() {
-                self.remember(ask, ours, theirs);
+                self.remember(&ask.query, ours, theirs);
                 return Ok(None);
             }
             if let Some(reason) = known::reason(&ours, &theirs) {
@@ -126,12 +172,12 @@ impl Pair {
         Ok(last)
     }
 
-    fn remember(&mut self, ask: &Ask, ours: Answer, theirs: Answer) {
+    fn remember(&mut self, query: &str, ours: Answer, theirs: Answer) {
         if !matches!(ours.code, 200 | 201) {
             return;
         }
         for (seen, answer) in self.seen.iter_mut().zip([ours, theirs]) {
-            if answer.body["kind"] == "Twin" && !ask.query.contains("dryRun") {
+            if answer.body["kind"] == "Twin" && !query.contains("dryRun") {
                 let name = super::plan::NAMES.into_iter().find(|name| answer.body["metadata"]["name"] == *name);
                 if let Some(name) = name {
                     seen.objects.entry(name).or_default().push(answer.body);
@@ -168,11 +214,11 @@ impl Pair {
             request = request.header("content-type", ask.content_type);
         }
         let request = request.body(fill(&body).into_bytes())?;
-        Answer::to(&self.sides[side].client, request).await.with_context(|| format!("{} {path}", ask.method))
+        Answer::to(&self.ground.sides[side].client, request).await.with_context(|| format!("{} {path}", ask.method))
     }
 
     fn collection(&self, side: usize, version: &str) -> String {
-        format!("/apis/{}/{version}/namespaces/{}/twins", self.sides[side].group, self.namespace)
+        format!("/apis/{}/{version}/namespaces/{}/twins", self.ground.sides[side].group, self.namespace)
     }
 
     /// Puts what this side knows in the place of tokens.
@@ -182,7 +228,7 @@ impl Pair {
             let object = seen.len().checked_sub(back).and_then(|index| seen.get(index));
             object.and_then(|object| object["metadata"][field].as_str()).unwrap_or("1").to_owned()
         };
-        text.replace("{group}", &self.sides[side].group)
+        text.replace("{group}", &self.ground.sides[side].group)
             .replace("{ns}", &self.namespace)
             .replace("{uid}", &field(1, "uid"))
             .replace("{rv}", &field(1, "resourceVersion"))
@@ -196,17 +242,59 @@ impl Pair {
             let mut query = self.fill(side, None, query);
             if query.contains("{list}") {
                 let request = Request::get(self.collection(side, version)).body(Vec::new())?;
-                let list = Answer::to(&self.sides[side].client, request).await?;
+                let list = Answer::to(&self.ground.sides[side].client, request).await?;
                 query = query.replace("{list}", list.body["metadata"]["resourceVersion"].as_str().unwrap_or_default());
             }
             let path = format!("{}?watch=true&timeoutSeconds=300&{query}", self.collection(side, version));
             let request = Request::get(path.trim_end_matches('&')).header("accept", accept).body(Vec::new())?;
-            opened.push(Watching::open(&self.sides[side].client, request).await?);
+            opened.push(Watching::open(&self.ground.sides[side].client, request).await?);
         }
         self.requests += 1;
         if let (Some(theirs), Some(ours)) = (opened.pop(), opened.pop()) {
             self.watches.push((format!("watch {version}?{query} as {accept}"), ours, theirs));
         }
         Ok(())
+    }
+}
+
+/// Without what a release that Flux does not see says of itself: the `observedGeneration` of -1 that a cluster gives it at
+/// first, and the condition that its values do not fit the schema. Such values are served as they are, as a custom resource
+/// is, and it is told.
+fn without_release_status(value: &mut Value) {
+    each_object(value, &|object| {
+        let Some(status) = object.get_mut("status").and_then(Value::as_object_mut) else { return };
+        if status.get("observedGeneration") == Some(&json!(-1)) {
+            status.remove("observedGeneration");
+        }
+        if let Some(conditions) = status.get_mut("conditions").and_then(Value::as_array_mut) {
+            conditions.retain(|condition| condition["type"] != "ValuesValid");
+            if conditions.is_empty() {
+                status.remove("conditions");
+            }
+        }
+        if status.is_empty() {
+            object.remove("status");
+        }
+    });
+}
+
+/// Without generations: that of a release counts when the values change, in the shape of the storage version, and that of a
+/// custom resource when it changes in the version of the request.
+fn without_generation(value: &mut Value) {
+    each_object(value, &|object| {
+        if let Some(generation) = object.get_mut("metadata").and_then(|metadata| metadata.get_mut("generation")) {
+            *generation = json!(0);
+        }
+    });
+}
+
+fn each_object(value: &mut Value, change: &impl Fn(&mut serde_json::Map<String, Value>)) {
+    match value {
+        Value::Object(members) => {
+            change(members);
+            members.values_mut().for_each(|member| each_object(member, change));
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| each_object(item, change)),
+        _ => {}
     }
 }

@@ -9,9 +9,17 @@ use proptest::{collection::vec, option, prelude::*, sample::select};
 use serde_json::{Value, json};
 
 mod apply;
+mod changes;
+mod odd;
+mod rich;
 mod scale;
 mod versions;
 
+use super::definition::Change;
+
+pub use changes::sequence as changes_sequence;
+pub use odd::sequence as odd_sequence;
+pub use rich::sequence as rich_sequence;
 pub use versions::sequence as versions_sequence;
 
 /// One thing to ask of both sides.
@@ -28,6 +36,34 @@ pub enum Step {
         /// The `Accept` header.
         accept: &'static str,
     },
+    /// Changes the definition on both sides: to what it was at first, and these changes.
+    Change(Vec<Change>),
+    /// One request, with a path of its own.
+    Raw(Raw),
+}
+
+/// A request with tokens, beside what an [`Ask`] can say.
+#[derive(Clone)]
+pub struct Raw {
+    /// The method.
+    pub method: &'static str,
+    /// The path and the query.
+    pub path: String,
+    /// The headers.
+    pub headers: Vec<(&'static str, &'static str)>,
+    /// The body.
+    pub body: &'static str,
+}
+
+/// As a report has it.
+impl fmt::Debug for Raw {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{} {}", self.method, self.path)?;
+        for (name, value) in &self.headers {
+            write!(out, " {name}={value}")?;
+        }
+        write!(out, " body={}", self.body)
+    }
 }
 
 /// As a report has it.
@@ -35,6 +71,8 @@ impl fmt::Debug for Step {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Ask(ask) => ask.fmt(out),
+            Self::Change(changes) => write!(out, "CHANGE {changes:?}"),
+            Self::Raw(raw) => raw.fmt(out),
             Self::Watch { version, query, accept } => write!(out, "WATCH {version}?{query} accept={accept}"),
         }
     }

@@ -12,6 +12,9 @@ mod main_job;
 /// Ours and theirs, asked the same.
 mod twin;
 
+/// Odd requests, from a table.
+mod answers;
+
 /// YAML as Go reads it.
 mod yaml;
 

@@ -12,6 +12,11 @@ const VERSIONS: [&str; 2] = [VERSION, "v1beta1"];
 
 /// A sequence of steps in both versions.
 pub fn sequence() -> impl Strategy<Value = Vec<Step>> {
+    vec(step(), 1..40)
+}
+
+/// A step in one of the versions.
+pub(super) fn step() -> impl Strategy<Value = Step> {
     let ask = prop_oneof![
         6 => create().boxed(),
         4 => get().boxed(),
@@ -22,14 +27,13 @@ pub fn sequence() -> impl Strategy<Value = Vec<Step>> {
         6 => apply::apply().boxed(),
         1 => delete().boxed(),
     ];
-    let step = prop_oneof![
+    prop_oneof![
         30 => (ask, version(), fields()).prop_map(|(ask, version, fields)| Step::Ask(in_version(ask, version, &fields))),
         1 => (watch(), version()).prop_map(|(step, version)| match step {
             Step::Watch { query, accept, .. } => Step::Watch { version, query, accept },
-            ask @ Step::Ask(_) => ask,
+            other => other,
         }),
-    ];
-    vec(step, 1..40)
+    ]
 }
 
 fn version() -> impl Strategy<Value = &'static str> {
@@ -65,10 +69,11 @@ fn fields() -> impl Strategy<Value = Value> {
 }
 
 /// The request in a version, with fields of versions in its spec, if it has one.
-fn in_version(ask: Ask, version: &'static str, fields: &Value) -> Ask {
+pub(super) fn in_version(ask: Ask, version: &'static str, fields: &Value) -> Ask {
     let own = format!("{{group}}/{version}");
     let settle = |object: &mut Value| {
-        if object.get("apiVersion").is_some_and(|held| *held == format!("{{group}}/{VERSION}")) {
+        let held = object.get("apiVersion").and_then(Value::as_str).and_then(|held| held.strip_prefix("{group}/"));
+        if held.is_some_and(|held| held == VERSION || held == ask.version) {
             object["apiVersion"] = json!(own);
         }
         if let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut) {
