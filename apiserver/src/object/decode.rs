@@ -137,6 +137,14 @@ pub fn object(
             summary(body)
         )));
     }
+    let api_version = api_version_of(&decoded.object);
+    if api_version.matches('/').count() > 1 {
+        return Err(ApiError::BadRequest(format!(
+            "the object provided is unrecognized (must be of type {}): unexpected GroupVersion string: {api_version} ({})",
+            expected.kind,
+            summary(body)
+        )));
+    }
     Ok(decoded)
 }
 

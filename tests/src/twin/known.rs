@@ -3,7 +3,8 @@
 use super::answer::Answer;
 
 /// Where Go's decoder speaks: what follows is about its own types.
-const GO_DECODER: [&str; 4] = ["json parse error: ", "error decoding patch: ", "couldn't get version/kind", "yaml: "];
+const GO_DECODER: [&str; 5] =
+    ["json parse error: ", "error decoding patch: ", "couldn't get version/kind", "yaml: ", "json: cannot unmarshal"];
 
 /// Why two answers may differ, if they may.
 #[must_use]

@@ -1,6 +1,7 @@
 //! Odd requests from a table: a kind of ours answers as its twin does.
 
 use anyhow::{Context as _, Result};
+use kindsmith_tests::twin::definition::Backend;
 use kindsmith_tests::twin::ground::Ground;
 use kindsmith_tests::twin::pair::Pair;
 use kindsmith_tests::twin::plan::{Raw, Step};
@@ -16,6 +17,13 @@ pub(crate) async fn differences(ground: &Ground, namespace: &str) -> Result<(usi
     let mut pair = Pair::new(ground, namespace).await?;
     let mut found = Vec::new();
     for line in TABLE.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        // The status of a release is Flux': `/status` has `get` alone, discovery says so, and there is a status at once, which
+        // another version does not know.
+        let is_of_status = ["/status", "<< {\"apiVersion\":\"{group}/v9\"}"].iter().any(|text| line.contains(text))
+            || ["^", "^/"].iter().any(|text| line.ends_with(text));
+        if ground.definition.backend == Backend::Release && is_of_status && !line.contains("GET ~") {
+            continue;
+        }
         let request = read(line).with_context(|| format!("reading {line:?}"))?;
         found.extend(pair.step(&Step::Raw(request)).await?);
     }

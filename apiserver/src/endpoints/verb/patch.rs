@@ -92,6 +92,9 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
     let change = |current: &Value| {
         let mut object = current.clone();
         let mut complaints = sent.change(&mut object)?;
+        if context.typing() == Typing::Custom && decode::kind_of(&object).is_empty() {
+            return Err(fault(&object, &format!("Object 'Kind' is missing in '{object}'")));
+        }
         context.refuse_oversize(&object, Some(current))?;
         let unknown = context.read_typed(&mut object).map_err(|text| fault(&object, &text))?;
         let shown = if unknown.is_empty() {
