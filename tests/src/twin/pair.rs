@@ -163,7 +163,9 @@ impl<'a> Pair<'a> {
             let (ours, theirs) = tokio::try_join!(self.send(0, ask), self.send(1, ask))?;
             self.requests += 1;
             let differences = self.differences(&ours, &theirs);
+            let may_have_lost = self.may_have_lost(ask, &theirs);
             if differences.is_empty() {
+                self.has_parted = may_have_lost;
                 self.remember(&ask.query, ours, theirs);
                 return Ok(None);
             }
@@ -178,6 +180,13 @@ impl<'a> Pair<'a> {
             last = Some(report(&format!("{ask:?}"), &differences, &ours, &theirs));
         }
         Ok(last)
+    }
+
+    /// Whether an object may have lost fields that the version of a deletion lacks, as finalizers keep it: ours keeps them,
+    /// since who holds a finalizer may need them.
+    fn may_have_lost(&self, ask: &Ask, theirs: &Answer) -> bool {
+        let has_versions = matches!(self.ground.definition.schemas, Schemas::Two | Schemas::Changing);
+        has_versions && ask.method == "DELETE" && theirs.body["kind"] == "Twin"
     }
 
     /// Whether a write through one of several versions left the owners of a custom resource as they were, because
