@@ -185,6 +185,27 @@ fn two_definitions_that_ask_for_one_name_are_told() -> Result<()> {
 }
 
 #[test]
+fn kinds_that_may_ask_for_one_name_of_a_release_are_told() -> Result<()> {
+    let cache = REDIS
+        .replace("redises", "caches")
+        .replace("kind: Redis", "kind: Cache")
+        .replace("prefix: redis-", "prefix: redis-cache-, adopt: Labels")
+        .replace("name: redis,", "name: cache,");
+    let folder = folder(&[("cache.yaml", &cache), ("redis.yaml", REDIS)])?;
+    let output = check(folder.path(), &["cache.yaml", "redis.yaml"], "")?;
+    let told = String::from_utf8(output.stdout)?;
+    assert_eq!(output.status.code(), Some(0), "{told}");
+    for (file, definition, prefixes) in [
+        ("cache.yaml: caches.apps.example.com", "redises.apps.example.com", r#""redis-cache-" overlaps with "redis-""#),
+        ("redis.yaml: redises.apps.example.com", "caches.apps.example.com", r#""redis-" overlaps with "redis-cache-""#),
+    ] {
+        let note = format!("{file}: note: prefix {prefixes} of ApplicationDefinition \"{definition}\"");
+        assert!(told.lines().any(|line| line.starts_with(&note)), "{note} is not in {told}");
+    }
+    Ok(())
+}
+
+#[test]
 fn what_a_change_breaks_is_told() -> Result<()> {
     let new = REDIS.replace("minimum: 1", "minimum: 2").replace("{name: {type: string}}", "{}");
     let folder = folder(&[("new.yaml", &new), ("old.yaml", REDIS)])?;

@@ -5,7 +5,7 @@ use kindsmith_crds::{ApplicationDefinition, GROUP, VERSION};
 use kindsmith_schema::{
     compatibility::{Break, compare_kinds},
     compile::{OwnStorage, compile},
-    convert::release::overlaps,
+    convert::release::{Collision, collisions, overlaps},
     cozystack,
     field::{FieldError, FieldPath},
     form::{DefinitionError, DefinitionForm},
@@ -38,11 +38,14 @@ pub(super) struct Judged {
     pub(super) file: String,
     /// `metadata.name`; may be empty.
     pub(super) name: String,
+    form: DefinitionForm,
     /// The kind, when it compiles.
     pub(super) kind: Option<Kind>,
     pub(super) faults: Vec<Fault>,
     /// What it takes away from those who use the old definition.
     pub(super) breaks: Vec<Break>,
+    /// Another kind among these whose releases may ask for the same names.
+    pub(super) collision: Option<Collision>,
 }
 
 impl Judged {
@@ -107,6 +110,14 @@ impl Judge {
         for (index, fault) in faults {
             judged[index].faults.push(fault);
         }
+        // Cozystack keeps the names of its releases apart itself, where prefixes do not.
+        let own_form = |it: &&mut Judged| it.form == DefinitionForm::Kindsmith && it.faults.is_empty();
+        let mut told: Vec<&mut Judged> = judged.iter_mut().filter(own_form).collect();
+        let kinds: Vec<&Kind> = told.iter().filter_map(|one| one.kind.as_ref()).collect();
+        let found = collisions(&kinds);
+        for (one, collision) in told.iter_mut().filter(|one| one.kind.is_some()).zip(found) {
+            one.collision = collision;
+        }
         judged
     }
 
@@ -117,17 +128,19 @@ impl Judge {
         if let Some(fields) = object.as_object_mut() {
             fields.remove("status");
         }
-        match self.compile(object) {
-            Ok(kind) => Judged { file, name, kind: Some(kind), faults: Vec::new(), breaks: Vec::new() },
-            Err(faults) => Judged { file, name, kind: None, faults, breaks: Vec::new() },
-        }
+        let form = if is_cozystack(&object) { DefinitionForm::Cozystack } else { DefinitionForm::Kindsmith };
+        let (kind, faults) = match self.compile(object) {
+            Ok(kind) => (Some(kind), Vec::new()),
+            Err(faults) => (None, faults),
+        };
+        Judged { file, name, form, kind, faults, breaks: Vec::new(), collision: None }
     }
 
     fn compile(&self, mut object: Value) -> Result<Kind, Vec<Fault>> {
         let wanted = format!("{GROUP}/{VERSION}");
         let api_version = object["apiVersion"].as_str().unwrap_or_default();
         let whole = |message: String| vec![Fault { field: String::new(), message }];
-        if api_version == format!("{}/{}", cozystack::GROUP, cozystack::VERSION) {
+        if is_cozystack(&object) {
             return DefinitionForm::Cozystack.compile(&object, self.storage).map_err(|error| match error {
                 DefinitionError::Faulty(faults) => faults.into_iter().map(Fault::from).collect(),
                 DefinitionError::Unreadable(message) => whole(message),
@@ -152,6 +165,11 @@ impl Judge {
             serde_json::from_value(object).map_err(|error| whole(error.to_string()))?;
         compile(&definition, self.storage).map_err(|errors| errors.into_iter().map(Fault::from).collect())
     }
+}
+
+/// Whether a definition says that it is Cozystack's.
+fn is_cozystack(object: &Value) -> bool {
+    object["apiVersion"] == format!("{}/{}", cozystack::GROUP, cozystack::VERSION)
 }
 
 /// Compares definitions with old ones of the same name.

@@ -18,7 +18,7 @@ pub(super) fn text(judged: &[Judged]) -> String {
         if let Some(kind) = one.kind.as_ref().filter(|_| one.faults.is_empty()) {
             lines.push(format!("{file}: ok: {}", described(kind)));
         }
-        for note in one.kind.iter().flat_map(notes) {
+        for note in notes(one) {
             lines.push(format!("{file}: {name}: note: {note}"));
         }
         for lost in one.kind.iter().flat_map(Kind::lost_fields) {
@@ -45,10 +45,14 @@ fn described(kind: &Kind) -> String {
 }
 
 /// What is no fault, and somebody may not expect.
-fn notes(kind: &Kind) -> Option<String> {
-    let KindBackend::Release(template) = &kind.backend else { return None };
-    let releases = template.adopted()?;
-    Some(format!("releases made by hand are instances too: {releases}; adopt: Labels leaves them out"))
+fn notes(one: &Judged) -> Vec<String> {
+    let adopted = one.kind.as_ref().and_then(|kind| match &kind.backend {
+        KindBackend::Release(template) => template.adopted(),
+        KindBackend::Stored => None,
+    });
+    let adopted = adopted
+        .map(|releases| format!("releases made by hand are instances too: {releases}; adopt: Labels leaves them out"));
+    adopted.into_iter().chain(one.collision.as_ref().map(ToString::to_string)).collect()
 }
 
 /// The same for programs.
@@ -81,7 +85,7 @@ pub(super) fn json(judged: &[Judged]) -> Value {
                 })),
                 "faults": faults,
                 "warnings": one.kind.iter().flat_map(Kind::lost_fields).map(|lost| lost.to_string()).collect::<Vec<_>>(),
-                "notes": one.kind.iter().flat_map(notes).collect::<Vec<_>>(),
+                "notes": notes(one),
                 "breaks": breaks,
             })
         })
