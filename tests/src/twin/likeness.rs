@@ -89,7 +89,8 @@ impl Likeness {
             (Value::String(ours), Value::String(theirs)) => {
                 let (left, right) = (self.neutral(ours, &self.groups.0), self.neutral(theirs, &self.groups.1));
                 let is_error = at.ends_with(".message") && are_reordered(&left, &right);
-                if left != right && !is_error && !(is_age(&left) && is_age(&right)) && !are_same_errors(&left, &right) {
+                let alike = is_error || is_age(&left) && is_age(&right) || are_same_errors(&left, &right);
+                if left != right && !alike {
                     found.push(format!("{at}: ours {left:?}, theirs {right:?}"));
                 }
             }
