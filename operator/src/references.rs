@@ -430,7 +430,7 @@ mod tests {
     #[test]
     fn what_flux_made_is_referred_to_by_name_where_nothing_may_be_seen() {
         let kind = kind(&json!({
-            "secrets": {"include": [{"resourceNames": ["{{ .release }}-a", "{{ .release }}-b"]}, {"matchLabels": {"a": "b"}}],
+            "secrets": {"include": [{"resourceNames": ["{{ .release }}-a", "{{ .release }}-b"]}, {"matchLabels": {"a": "{{ .name }}"}}],
                 "exclude": [{"resourceNames": ["{{ .release }}-b"], "matchLabels": {"internal": "true"}}]}}));
         let kinds = [Arc::clone(&kind)];
         let with = |held: Option<&str>, status: Value| {
