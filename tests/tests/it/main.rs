@@ -15,6 +15,9 @@ mod twin;
 /// Odd requests, from a table.
 mod answers;
 
+/// What is told besides the first fault.
+mod alike;
+
 /// YAML as Go reads it.
 mod yaml;
 
