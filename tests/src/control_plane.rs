@@ -200,7 +200,9 @@ impl ControlPlane {
     pub async fn token_of_account(&self, namespace: &str, name: &str, audience: &str) -> Result<PathBuf> {
         let args = ["create", "token", name, "--namespace", namespace, "--duration=1h", "--audience", audience];
         let token = self.kubectl(args).ok().await?;
-        let path = self.folder().join(format!("{namespace}-{name}.{audience}.token"));
+        // An audience may be a URL.
+        let named = audience.replace(|letter: char| !letter.is_ascii_alphanumeric(), "-");
+        let path = self.folder().join(format!("{namespace}-{name}.{named}.token"));
         fs::write(&path, token.trim()).with_context(|| format!("writing {}", path.display()))?;
         Ok(path)
     }
