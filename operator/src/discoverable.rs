@@ -182,30 +182,37 @@ impl Discoverable {
         visible.fault = None;
         visible.unreadable.clear();
         for (group_version, url) in documents(&index) {
-            if !missing.contains(&group_version) || read.urls.get(&group_version) == Some(&url) {
+            if !missing.contains(&group_version) {
                 continue;
             }
-            match document::resources(&self.client, &group_version, &url).await {
-                Ok(found) => {
-                    visible.documents.retain(|(other, _)| *other != group_version);
-                    visible.documents.extend(found.into_iter().map(|plural| (group_version.clone(), plural)));
-                    read.urls.insert(group_version, url);
-                }
-                Err(error) => {
-                    tracing::warn!(%group_version, %error, "a document of OpenAPI v3 cannot be read; trying again");
-                    visible.unreadable.insert(group_version, error.to_string().into());
-                }
-            }
+            let known = read.by_group_version.get(&group_version).filter(|(read, _)| *read == url);
+            let found = match known {
+                Some((_, found)) => found.clone(),
+                None => match document::resources(&self.client, &group_version, &url).await {
+                    Ok(found) => {
+                        read.by_group_version.insert(group_version.clone(), (url, found.clone()));
+                        found
+                    }
+                    Err(error) => {
+                        tracing::warn!(%group_version, %error, "a document of OpenAPI v3 cannot be read; trying again");
+                        visible.unreadable.insert(group_version, error.to_string().into());
+                        continue;
+                    }
+                },
+            };
+            visible.documents.retain(|(other, _)| *other != group_version);
+            visible.documents.extend(found.into_iter().map(|plural| (group_version.clone(), plural)));
         }
-        read.urls.retain(|group_version, _| wanted.iter().any(|(other, _)| other == group_version));
+        read.by_group_version.retain(|group_version, _| wanted.iter().any(|(other, _)| other == group_version));
         Ok(visible)
     }
 }
 
-/// The documents that were read, by their URLs, which have a hash.
+/// The documents that were read last.
 #[derive(Default)]
 struct Documents {
-    urls: HashMap<GroupVersion, String>,
+    /// The URL of each, which has a hash, and the resources that it has paths for: also those that nobody wanted then.
+    by_group_version: HashMap<GroupVersion, (String, BTreeSet<String>)>,
 }
 
 /// What matters here of an APIGroupDiscoveryList.
