@@ -2,8 +2,9 @@
 //! be read from the first byte to the last.
 //!
 //! Flow: the controller says what should be found; while something is missing kube-apiserver is asked again and again,
-//! with longer and longer pauses; what is found wakes the controller. Nobody is asked while nothing is missing. A document
-//! is read once for each hash that kube-apiserver's index has of it.
+//! with longer and longer pauses; what is found wakes the controller. Nobody is asked while nothing is missing. The
+//! hash of a document in the index is of no account: kube-apiserver renews it once a minute, and passes requests for the document
+//! on at once.
 //!
 //! OpenAPI v2 is not asked for: kube-apiserver would merge all groups of the cluster into one document for us alone. It is
 //! made of the same parts, each of which is proven where it is made.
@@ -12,7 +13,7 @@
 //! fetch discovery and the index from us, serve them from memory, and pass requests for a document on.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -117,7 +118,6 @@ impl Discoverable {
     /// Asks until the task is ended.
     pub(crate) async fn run(self: Arc<Self>) {
         let mut pause = PAUSE_MIN;
-        let mut read = Documents::default();
         loop {
             let is_missing = {
                 let state = self.state();
@@ -129,7 +129,7 @@ impl Discoverable {
                 continue;
             }
             let began = Instant::now();
-            if self.found(self.look(&mut read).await) {
+            if self.found(self.look().await) {
                 pause = PAUSE_MIN;
             }
             let took = began.elapsed();
@@ -165,8 +165,8 @@ impl Discoverable {
         is_read
     }
 
-    /// Reads discovery, the index, and of what is missing the documents that were not read yet as they are now.
-    async fn look(&self, read: &mut Documents) -> Result<Visible, ActionError> {
+    /// Reads discovery, the index, and the documents of what is missing.
+    async fn look(&self) -> Result<Visible, ActionError> {
         let ask = |path: &str, accept: &str| http::Request::get(path).header("Accept", accept).body(Vec::new());
         let groups = ask("/apis", AGGREGATED).map_err(|error| ActionError::Ask(error.to_string()))?;
         let groups: Groups = within(self.client.request(groups), ActionError::Discover).await?;
@@ -185,34 +185,19 @@ impl Discoverable {
             if !missing.contains(&group_version) {
                 continue;
             }
-            let known = read.by_group_version.get(&group_version).filter(|(read, _)| *read == url);
-            let found = match known {
-                Some((_, found)) => found.clone(),
-                None => match document::resources(&self.client, &group_version, &url).await {
-                    Ok(found) => {
-                        read.by_group_version.insert(group_version.clone(), (url, found.clone()));
-                        found
-                    }
-                    Err(error) => {
-                        tracing::warn!(%group_version, %error, "a document of OpenAPI v3 cannot be read; trying again");
-                        visible.unreadable.insert(group_version, error.to_string().into());
-                        continue;
-                    }
-                },
-            };
-            visible.documents.retain(|(other, _)| *other != group_version);
-            visible.documents.extend(found.into_iter().map(|plural| (group_version.clone(), plural)));
+            match document::resources(&self.client, &group_version, &url).await {
+                Ok(found) => {
+                    visible.documents.retain(|(other, _)| *other != group_version);
+                    visible.documents.extend(found.into_iter().map(|plural| (group_version.clone(), plural)));
+                }
+                Err(error) => {
+                    tracing::warn!(%group_version, %error, "a document of OpenAPI v3 cannot be read; trying again");
+                    visible.unreadable.insert(group_version, error.to_string().into());
+                }
+            }
         }
-        read.by_group_version.retain(|group_version, _| wanted.iter().any(|(other, _)| other == group_version));
         Ok(visible)
     }
-}
-
-/// The documents that were read last.
-#[derive(Default)]
-struct Documents {
-    /// The URL of each, which has a hash, and the resources that it has paths for: also those that nobody wanted then.
-    by_group_version: HashMap<GroupVersion, (String, BTreeSet<String>)>,
 }
 
 /// What matters here of an APIGroupDiscoveryList.

@@ -144,7 +144,10 @@ async fn the_manifests_grant_all_that_is_needed() -> Result<()> {
     }
     metrics_are_for_who_may_read_them(&control_plane, &kindsmith).await?;
     nothing_of_worth_is_sent(&control_plane, &kindsmith).await?;
-    let refused = [refused(&kindsmith.operator_log())?, refused(&kindsmith.apiserver_log())?].concat();
+    let mut refused = [refused(&kindsmith.operator_log())?, refused(&kindsmith.apiserver_log())?].concat();
+    // What only the optional manifest lets the operator do, it was told so above.
+    let optional = ["secrets", "services"].map(|resource| format!("cannot list resource \\\"{resource}\\\""));
+    refused.retain(|line| !optional.iter().any(|words| line.contains(words)));
     ensure!(refused.is_empty(), "something was not allowed:\n{}", refused.join("\n"));
     Ok(())
 }
