@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// When a piece is large enough.
-const PIECE_BYTES: usize = 64 * 1024;
+pub(super) const PIECE_BYTES: usize = 64 * 1024;
 
 /// How a list is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

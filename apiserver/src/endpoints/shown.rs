@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{
-    pieces::Coding,
+    pieces::{Coding, PIECE_BYTES},
     represent::{Item, ListMeta, encode, item_tree, list_tree},
 };
 use crate::{
@@ -21,9 +21,6 @@ use crate::{
     request::{Format, Pretty, Representation},
     storage::projection::Projection,
 };
-
-/// When a piece is large enough.
-const PIECE_BYTES: usize = 64 * 1024;
 
 /// What surrounds the objects of a list, and how each of them stands in it.
 struct Frame {

@@ -46,6 +46,27 @@ pub fn shape(
     Ok(dropped)
 }
 
+/// Shapes an object as [`shape`] does where it is of the kind and the version that are expected. What is not is refused later:
+/// of an object in another version what is unknown is told, and of another kind nothing.
+///
+/// # Errors
+/// An embedded resource that cannot be read.
+pub fn shape_as_sent(
+    object: &mut Value,
+    shown: Option<&Value>,
+    kind: &Kind,
+    version: &KindVersion,
+    expected: Expected<'_>,
+) -> Result<Vec<String>, Box<FieldError>> {
+    if decode::check_api_version(object, expected).is_err() {
+        unknown_by_own_version(object, kind, expected)
+    } else if decode::is_kind(object, expected) {
+        shape(object, shown, kind, version)
+    } else {
+        Ok(Vec::new())
+    }
+}
+
 /// What is unknown in an object of our kind that is in another version than the request's path, and is refused for that:
 /// the version that it names says so, and of one that there is not every field is unknown. Sorted as by [`shape`].
 ///

@@ -5,17 +5,16 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use futures::StreamExt as _;
 use kindsmith_schema::succession::{AcceptedGeneration, RECORD_LABEL};
 use kube::{
     Api, Client,
     api::{ApiResource, DynamicObject, GroupVersionKind},
 };
-use kube_runtime::{WatchStreamExt as _, watcher};
+use kube_runtime::watcher;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::patience::patience;
+use super::following::{follow, is_forbidden};
 
 /// Records of one definition, by revision.
 type Revisions = BTreeMap<i64, Arc<AcceptedGeneration>>;
@@ -71,19 +70,12 @@ impl AcceptedGenerations {
     pub async fn follow(self: Arc<Self>, client: Client, namespace: String, shutdown: CancellationToken) {
         let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("apps", "v1", "ControllerRevision"));
         let api = Api::<DynamicObject>::namespaced_with(client, &namespace, &resource);
-        let mut events = watcher(api, watcher::Config::default().labels(RECORD_LABEL)).backoff(patience()).boxed();
         let mut listed = HashMap::new();
-        loop {
-            let event = tokio::select! {
-                () = shutdown.cancelled() => return,
-                event = events.next() => event,
-            };
-            match event {
-                None => return,
-                Some(Ok(event)) => self.take(event, &mut listed),
-                Some(Err(error)) => self.failed(&error),
-            }
-        }
+        let tell = |event| match event {
+            Ok(event) => self.take(event, &mut listed),
+            Err(error) => self.failed(&error),
+        };
+        follow(api, watcher::Config::default().labels(RECORD_LABEL), shutdown, tell).await;
     }
 
     pub(super) fn take(&self, event: watcher::Event<DynamicObject>, listed: &mut HashMap<String, Revisions>) {
@@ -112,12 +104,8 @@ impl AcceptedGenerations {
     }
 
     fn failed(&self, error: &watcher::Error) {
-        let is_forbidden = match error {
-            watcher::Error::InitialListFailed(kube::Error::Api(status)) => status.code == 403,
-            _ => false,
-        };
         let mut held = self.held();
-        if is_forbidden && held.known == Known::Pending {
+        if is_forbidden(error) && held.known == Known::Pending {
             tracing::error!(%error, "the records of accepted generations cannot be read; changes are served at once");
             held.known = Known::Forbidden;
             drop(held);

@@ -9,17 +9,16 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use futures::StreamExt as _;
 use kindsmith_schema::kind::Kind;
 use kube::{
     Api, Client,
     api::{ApiResource, DynamicObject, GroupVersionKind, PartialObjectMeta},
 };
-use kube_runtime::{WatchStreamExt as _, watcher};
+use kube_runtime::watcher;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::patience::patience;
+use super::following::{follow, is_forbidden};
 
 /// A CustomResourceDefinition, of which the metadata alone is asked for: its name says all.
 type Seen = PartialObjectMeta<DynamicObject>;
@@ -65,19 +64,12 @@ impl ForeignResources {
     pub async fn follow(self: Arc<Self>, client: Client, shutdown: CancellationToken) {
         let kind = GroupVersionKind::gvk("apiextensions.k8s.io", "v1", "CustomResourceDefinition");
         let api = Api::<Seen>::all_with(client, &ApiResource::from_gvk(&kind));
-        let mut events = watcher(api, watcher::Config::default()).backoff(patience()).boxed();
         let mut listed = HashSet::new();
-        loop {
-            let event = tokio::select! {
-                () = shutdown.cancelled() => return,
-                event = events.next() => event,
-            };
-            match event {
-                None => return,
-                Some(Ok(event)) => self.take(event, &mut listed),
-                Some(Err(error)) => self.failed(&error),
-            }
-        }
+        let tell = |event| match event {
+            Ok(event) => self.take(event, &mut listed),
+            Err(error) => self.failed(&error),
+        };
+        follow(api, watcher::Config::default(), shutdown, tell).await;
     }
 
     fn take(&self, event: watcher::Event<Seen>, listed: &mut HashSet<String>) {
@@ -107,12 +99,8 @@ impl ForeignResources {
     }
 
     fn failed(&self, error: &watcher::Error) {
-        let is_forbidden = match error {
-            watcher::Error::InitialListFailed(kube::Error::Api(status)) => status.code == 403,
-            _ => false,
-        };
         let mut held = self.held();
-        if is_forbidden && !held.is_known {
+        if is_forbidden(error) && !held.is_known {
             // To serve nothing would be worse: the operator looks at them too.
             tracing::error!(%error, "CustomResourceDefinitions cannot be read; it is left to the operator what is served");
             held.is_known = true;

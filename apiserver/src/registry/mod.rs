@@ -17,6 +17,9 @@ mod compiled;
 /// Builds the next snapshot out of the definitions and the current one.
 pub mod build;
 
+/// Watches that last.
+mod following;
+
 /// The generations that the operator has accepted.
 pub mod accepted;
 

@@ -28,6 +28,9 @@ pub mod source;
 /// Objects as they are held.
 pub mod packed;
 
+/// Status objects, for what a host finds itself.
+mod status;
+
 /// Texts by name.
 pub mod texts;
 

@@ -46,13 +46,7 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
             .map(|path| decode::unknown_field(&path)),
     );
     admit::check_reserved(&object, context.projection.kind())?;
-    let dropped = if decode::check_api_version(&object, expected).is_err() {
-        admit::unknown_by_own_version(&object, context.projection.kind(), expected)
-    } else if decode::is_kind(&object, expected) {
-        admit::shape(&mut object, None, context.projection.kind(), version)
-    } else {
-        Ok(Vec::new())
-    };
+    let dropped = admit::shape_as_sent(&mut object, None, context.projection.kind(), version, expected);
     let dropped = dropped.map_err(|error| decode::fault(&object, expected, &context.body, &error.to_string()))?;
     complaints.extend(dropped.iter().map(|path| format!("unknown field \"{path}\"")));
     context.judge_complaints(complaints, options.field_validation, |text| {

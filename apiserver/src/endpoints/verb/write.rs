@@ -11,7 +11,6 @@ use crate::{
     object::{
         admit,
         admitted::{Admitted, leave_out_flux_finalizers},
-        decode,
         metadata::{
             self,
             owners::{self, Noticed},
@@ -136,13 +135,7 @@ async fn round(
         let before = shown.unwrap_or_else(|| object.clone());
         let (kind, expected) = (context.projection.kind(), context.expected());
         // A patch may name another version or kind, which is refused below.
-        let dropped = if decode::check_api_version(&object, expected).is_err() {
-            admit::unknown_by_own_version(&object, kind, expected)
-        } else if decode::is_kind(&object, expected) {
-            admit::shape(&mut object, Some(&read.instance), kind, version)
-        } else {
-            Ok(Vec::new())
-        };
+        let dropped = admit::shape_as_sent(&mut object, Some(&read.instance), kind, version, expected);
         let dropped = dropped.map_err(|error| fault(&before, &error.to_string()))?;
         complaints.extend(dropped.iter().map(|path| format!("unknown field \"{path}\"")));
         context.judge_complaints(complaints, options.field_validation, |text| fault(&before, &text))?;

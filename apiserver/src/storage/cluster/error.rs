@@ -20,16 +20,6 @@ pub(super) fn modified(resource: &HostResource, object: &Value) -> Box<Status> {
     Box::new(serde_json::from_value(status).unwrap_or_default())
 }
 
-/// The answer about an object that is not there.
-pub(super) fn not_found(resource: &HostResource, name: &str) -> Box<Status> {
-    let (plural, group) = (&resource.plural, &resource.group);
-    let message = format!("{plural}.{group} {} not found", quoted(name));
-    let details = json!({"name": name, "group": group, "kind": plural});
-    let status =
-        json!({"status": "Failure", "reason": "NotFound", "code": 404, "message": message, "details": details});
-    Box::new(serde_json::from_value(status).unwrap_or_default())
-}
-
 /// The reason that the client gives to an answer that is no Status.
 const NO_STATUS: &str = "Failed to parse error data";
 

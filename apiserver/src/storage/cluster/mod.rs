@@ -15,9 +15,12 @@ use kube::{Client, core::Status};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::host::{
-    DeleteOptions, Deleted, Host, HostError, HostEvent, HostList, HostResource, Key, ListAt, Persistence, Progress,
-    Propagation, WriteOptions, WriteTarget, encoded, key_of,
+use super::{
+    host::{
+        DeleteOptions, Deleted, Host, HostError, HostEvent, HostList, HostResource, Key, ListAt, Persistence, Progress,
+        Propagation, WriteOptions, WriteTarget, encoded, key_of,
+    },
+    status,
 };
 use crate::request::{Name, Namespace};
 
@@ -43,7 +46,7 @@ mod url;
 mod tests;
 
 use difference::Patch;
-use error::{host_error, modified, not_found};
+use error::{host_error, modified};
 use initial::Streamed;
 use unreadable::Page;
 use url::Url;
@@ -195,7 +198,7 @@ impl Host for Cluster {
         match self.call(resource, Method::GET, url, None).await {
             Err(said @ HostError::NotServed(_)) => {
                 self.nothing_of(resource, said).await?;
-                Err(HostError::Status(not_found(resource, name.as_str())))
+                Err(status::not_found(resource, name.as_str()))
             }
             read => read,
         }

@@ -22,7 +22,7 @@ use super::{
         DeleteOptions, Deleted, Host, HostError, HostEvent, HostList, HostResource, ListAt, Progress, WriteOptions,
         WriteTarget,
     },
-    private,
+    private, status,
 };
 use crate::request::{Name, Namespace};
 
@@ -34,9 +34,6 @@ mod semantics;
 
 /// How large an object may be.
 mod size;
-
-/// Status objects as kube-apiserver gives them.
-mod status;
 
 /// The thread that writes.
 mod writer;

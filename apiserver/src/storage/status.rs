@@ -1,4 +1,4 @@
-//! Status objects as kube-apiserver gives them, for errors of the embedded host.
+//! Status objects as kube-apiserver gives them, for what a host finds itself.
 
 use kindsmith_schema::field::print::quoted;
 use kube::core::{
