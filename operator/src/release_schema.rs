@@ -43,9 +43,10 @@ impl WatchedReleaseSchema {
 
     /// Whether the cluster serves releases in the version in which they are kept.
     pub(crate) fn backend(&self) -> Backend {
-        let versions = self.crd.state().first().and_then(|crd| crd.data.pointer("/spec/versions").cloned());
+        let crd = self.crd.state().into_iter().next();
+        let versions = crd.as_ref().and_then(|crd| crd.data.pointer("/spec/versions")?.as_array());
         let is_served = |version: &Value| version["name"] == RELEASE_VERSION && version["served"] == true;
-        match versions.as_ref().and_then(Value::as_array).is_some_and(|versions| versions.iter().any(is_served)) {
+        match versions.is_some_and(|versions| versions.iter().any(is_served)) {
             true => Backend::Served,
             false => Backend::NotServed,
         }
