@@ -137,6 +137,26 @@ pub enum Body {
     Seen(Value),
 }
 
+impl Body {
+    /// The body with what it sends of an object changed, if it sends one.
+    fn settled(self, settle: impl Fn(&mut Value)) -> Self {
+        match self {
+            Self::None => Self::None,
+            Self::Text(text) => Self::Text(match serde_json::from_str::<Value>(&text) {
+                Ok(mut object @ Value::Object(_)) => {
+                    settle(&mut object);
+                    object.to_string()
+                }
+                _ => text,
+            }),
+            Self::Seen(mut change) => {
+                settle(&mut change);
+                Self::Seen(change)
+            }
+        }
+    }
+}
+
 /// The objects' names.
 pub const NAMES: [&str; 4] = ["a", "b", "c", "d"];
 

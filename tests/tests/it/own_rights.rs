@@ -42,24 +42,31 @@ async fn may_with_lease(client: &Client, verb: &str, name: &str) -> Result<bool>
     Ok(review["status"]["allowed"] == true)
 }
 
+/// A file below `deploy`.
+fn manifest(name: &str) -> Result<String> {
+    let path = program::workspace().join("deploy").join(name);
+    fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))
+}
+
+/// The accounts of both processes, with the rights that the manifests give them.
+pub(crate) async fn accounts(control_plane: &ControlPlane) -> Result<Accounts> {
+    for name in MANIFESTS {
+        control_plane.apply(&manifest(name)?).await?;
+    }
+    Ok(Accounts {
+        operator: control_plane.kubeconfig_of_account(NAMESPACE, "kindsmith-operator").await?,
+        // As the kubelet puts it into the pod.
+        replica_token: control_plane.token_of_account(NAMESPACE, "kindsmith-operator", "kindsmith-apiserver").await?,
+        apiserver: control_plane.kubeconfig_of_account(NAMESPACE, "kindsmith-apiserver").await?,
+    })
+}
+
 #[tokio::test]
 async fn the_manifests_grant_all_that_is_needed() -> Result<()> {
     // The role to read instances is filled in by a controller of Kubernetes.
     let control_plane = ControlPlane::builder().controller_manager().start().await?;
     control_plane.install_flux_crds().await?;
-    let manifest = |name: &str| {
-        let path = program::workspace().join("deploy").join(name);
-        fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))
-    };
-    for name in MANIFESTS {
-        control_plane.apply(&manifest(name)?).await?;
-    }
-    let accounts = Accounts {
-        operator: control_plane.kubeconfig_of_account(NAMESPACE, "kindsmith-operator").await?,
-        // As the kubelet puts it into the pod.
-        replica_token: control_plane.token_of_account(NAMESPACE, "kindsmith-operator", "kindsmith-apiserver").await?,
-        apiserver: control_plane.kubeconfig_of_account(NAMESPACE, "kindsmith-apiserver").await?,
-    };
+    let accounts = accounts(&control_plane).await?;
     let client = control_plane.client().await?;
     for (name, wanted) in [("kindsmith-apiserver-0", true), ("kindsmith-operator", false), ("other", false)] {
         for verb in ["get", "patch", "update", "delete"] {

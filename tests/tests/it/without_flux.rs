@@ -1,13 +1,14 @@
 //! A cluster from which Flux was taken: what is gone is said to be gone, and what cannot be read is not.
 
-use std::{fs, time::Duration};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use kindsmith_tests::{Accounts, ControlPlane, Kindsmith, NAMESPACE, program, wait};
+use kindsmith_tests::{ControlPlane, Kindsmith, wait};
 use serde_json::{Value, json};
 
 use crate::{
     main_job::apply_definitions,
+    own_rights::accounts,
     releases::{REDISES, ask, done, served},
 };
 
@@ -33,15 +34,7 @@ async fn count(client: &kube::Client) -> Result<Result<usize, (u16, Value)>> {
 async fn what_is_gone_is_empty_and_what_cannot_be_read_is_not() -> Result<()> {
     let control_plane = ControlPlane::builder().controller_manager().start().await?;
     control_plane.install_flux_crds().await?;
-    for name in ["00-namespace.yaml", "20-operator-rbac.yaml", "21-apiserver-rbac.yaml"] {
-        let path = program::workspace().join("deploy/manifests").join(name);
-        control_plane.apply(&fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?).await?;
-    }
-    let accounts = Accounts {
-        operator: control_plane.kubeconfig_of_account(NAMESPACE, "kindsmith-operator").await?,
-        replica_token: control_plane.token_of_account(NAMESPACE, "kindsmith-operator", "kindsmith-apiserver").await?,
-        apiserver: control_plane.kubeconfig_of_account(NAMESPACE, "kindsmith-apiserver").await?,
-    };
+    let accounts = accounts(&control_plane).await?;
     let _kindsmith = Kindsmith::start_as(&control_plane, accounts).await?;
     let call = |args: &[&str]| control_plane.kubectl(args.iter().copied());
     apply_definitions(&call).await?;

@@ -41,21 +41,7 @@ fn with_spec(ask: Ask, spec: &Value) -> Ask {
             object["spec"] = spec.clone();
         }
     };
-    let body = match ask.body {
-        Body::None => Body::None,
-        Body::Text(text) => Body::Text(match serde_json::from_str::<Value>(&text) {
-            Ok(mut object @ Value::Object(_)) => {
-                settle(&mut object);
-                object.to_string()
-            }
-            _ => text,
-        }),
-        Body::Seen(mut change) => {
-            settle(&mut change);
-            Body::Seen(change)
-        }
-    };
-    Ask { body, ..ask }
+    Ask { body: ask.body.settled(settle), ..ask }
 }
 
 /// What the closed schema takes, and more.

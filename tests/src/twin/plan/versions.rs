@@ -80,21 +80,7 @@ pub(super) fn in_version(ask: Ask, version: &'static str, fields: &Value) -> Ask
             spec.extend(fields.as_object().cloned().unwrap_or_default());
         }
     };
-    let body = match ask.body {
-        Body::None => Body::None,
-        Body::Text(text) => Body::Text(match serde_json::from_str::<Value>(&text) {
-            Ok(mut object @ Value::Object(_)) => {
-                settle(&mut object);
-                object.to_string()
-            }
-            _ => text,
-        }),
-        Body::Seen(mut change) => {
-            settle(&mut change);
-            Body::Seen(change)
-        }
-    };
-    Ask { version, body, ..ask }
+    Ask { version, body: ask.body.settled(settle), ..ask }
 }
 
 /// Patches about the fields that versions differ in.
