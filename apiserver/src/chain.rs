@@ -14,7 +14,7 @@ use http_body::Body as _;
 use hyper::{body::Incoming, upgrade::OnUpgrade};
 
 use crate::{
-    authn::{Audience, Authenticators, AuthnError, UserInfo},
+    authn::{Audience, Authenticators, UserInfo},
     authz::{Attributes, Authorizer, MASTERS, Requester, Requirement},
     encode::{response, status::ApiError},
     endpoints::{
@@ -116,10 +116,7 @@ impl Chain {
         let user = self.authenticators.authenticate(&mut parts, &peer, audience).await.map_err(|error| {
             // Counted with all answers, and not told one by one: anybody can cause it.
             tracing::debug!(%error, address = %peer.address, "request refused");
-            match error {
-                AuthnError::Unauthorized(_) => ApiError::Unauthorized,
-                AuthnError::Busy => ApiError::TooManyRequests { message: error.to_string(), retry_after: 1 },
-            }
+            ApiError::from(error)
         })?;
         let deadline = request_deadline(query.as_deref(), REQUEST_DEADLINE)
             .map_err(|error| ApiError::BadRequest(error.message))?;

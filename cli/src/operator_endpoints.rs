@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use http::{HeaderName, Method, Request, Response, StatusCode, header, request::Parts};
 use hyper::body::Incoming;
 use kindsmith_apiserver::{
-    authn::{Audience, Authenticators, AuthnError, TokenReviews},
+    authn::{Audience, Authenticators, TokenReviews},
     authz::{Attributes, Authorizer, Requester, SubjectAccessReviews},
     certificate_source::{CertificateSource, follow},
     encode::{response, status::ApiError},
@@ -110,11 +110,7 @@ impl Served {
     async fn permit(&self, parts: &mut Parts) -> Result<(), ApiError> {
         let peer = parts.extensions.get::<Arc<Peer>>().cloned();
         let peer = peer.ok_or_else(|| ApiError::Internal("the connection is not known".to_owned()))?;
-        let user = self.authenticators.authenticate(parts, &peer, Audience::Cluster).await;
-        let user = user.map_err(|error| match error {
-            AuthnError::Unauthorized(_) => ApiError::Unauthorized,
-            AuthnError::Busy => ApiError::TooManyRequests { message: error.to_string(), retry_after: 1 },
-        })?;
+        let user = self.authenticators.authenticate(parts, &peer, Audience::Cluster).await?;
         let requester = Requester { user, authorizer: Arc::clone(&self.authorizer) };
         requester.refuse_impersonation(&parts.headers)?;
         let verb = parts.method.as_str().to_ascii_lowercase();

@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use arc_swap::ArcSwap;
 use http::{header, request::Parts};
 
-use crate::server::Peer;
+use crate::{encode::status::ApiError, server::Peer};
 
 /// Chains of certificates.
 mod chain;
@@ -71,6 +71,15 @@ pub enum AuthnError {
     /// So many credentials of the peer's address are looked at already that these have to wait.
     #[error("too many credentials at once")]
     Busy,
+}
+
+impl From<AuthnError> for ApiError {
+    fn from(error: AuthnError) -> Self {
+        match error {
+            AuthnError::Unauthorized(_) => Self::Unauthorized,
+            AuthnError::Busy => Self::TooManyRequests { message: error.to_string(), retry_after: 1 },
+        }
+    }
 }
 
 /// Recognises users.
