@@ -1,7 +1,11 @@
 //! Releases made by hand that are instances of kinds: those that a definition shows to tenants although nobody made them
 //! through it.
 
-use std::{cell::OnceCell, collections::BTreeMap, sync::Arc};
+use std::{
+    cell::OnceCell,
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use kindsmith_crds::Adopt;
 use kindsmith_schema::{
@@ -52,11 +56,12 @@ pub(crate) fn adopted(
     if by_chart.is_empty() {
         return BTreeMap::new();
     }
+    // All kinds of a form have the same labels.
+    let marks: BTreeSet<(&str, &str)> =
+        by_chart.iter().map(|(_, template)| (template.marks.kind.as_str(), template.marks.group.as_str())).collect();
     let is_marked = |release: &WatchedRelease| {
         let labels = release.labels();
-        by_chart.iter().any(|(_, template)| {
-            labels.contains_key(&template.marks.kind) && labels.contains_key(&template.marks.group)
-        })
+        marks.iter().any(|(kind, group)| labels.contains_key(*kind) && labels.contains_key(*group))
     };
     let by_hand = releases.iter().filter(|release| !is_marked(release));
     let mut by_hand: Vec<ByHand<'_>> = by_hand
