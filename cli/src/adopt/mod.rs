@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use crate::{
     certs,
-    check::{self, Verdict},
+    check::{self, Output, Verdict},
     output,
 };
 
@@ -71,16 +71,6 @@ pub(crate) struct Arguments {
     /// How to print what was found
     #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t)]
     output: Output,
-}
-
-/// How findings are printed.
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
-enum Output {
-    /// Lines for people
-    #[default]
-    Text,
-    /// One object for programs
-    Json,
 }
 
 /// Looks, and prints what was found.

@@ -76,7 +76,7 @@ enum Place {
 
 /// How findings are printed.
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
-enum Output {
+pub(crate) enum Output {
     /// Lines for people
     #[default]
     Text,
