@@ -19,6 +19,8 @@ use super::watching::Watching;
 #[derive(Debug, Clone, Default)]
 struct Seen {
     objects: HashMap<&'static str, Vec<Value>>,
+    /// The metadata of each object, which a Table tells as well.
+    metadata: HashMap<&'static str, Value>,
     continue_token: String,
 }
 
@@ -169,7 +171,7 @@ impl<'a> Pair<'a> {
                 self.remember(&ask.query, ours, theirs);
                 return Ok(None);
             }
-            if self.is_untracked(ask, &differences, &theirs) {
+            if self.may_part(ask, &differences, &ours, &theirs) {
                 self.has_parted = true;
                 return Ok(None);
             }
@@ -189,19 +191,29 @@ impl<'a> Pair<'a> {
         has_versions && ask.method == "DELETE" && theirs.body["kind"] == "Twin"
     }
 
-    /// Whether a write through one of several versions left the owners of a custom resource as they were, because
-    /// kube-apiserver could not read it in the version of another manager. The schema of a release takes what others put
-    /// there, so its owners are tracked.
-    fn is_untracked(&self, ask: &Ask, differences: &[String], theirs: &Answer) -> bool {
+    /// Whether a write through one of several versions went as it may on a release and not on a custom resource; what comes
+    /// after cannot be compared.
+    ///
+    /// - kube-apiserver could not read the object in the version of another manager: it leaves the owners as they were, and
+    ///   refuses an apply. The schema of a release takes what others put there, so its owners are tracked.
+    /// - kube-apiserver stored defaults of the storage version that the object did not have. A release has them at once.
+    fn may_part(&self, ask: &Ask, differences: &[String], ours: &Answer, theirs: &Answer) -> bool {
         let Definition { backend, schemas, .. } = self.ground.definition;
         let has_versions = matches!(schemas, Schemas::Two | Schemas::Changing);
-        let seen = ask.name.and_then(|name| self.seen[1].objects.get(name)).and_then(|all| all.last());
-        let owners = |object: &Value| object["metadata"]["managedFields"].clone();
-        backend == Backend::Release
-            && has_versions
-            && ask.method != "GET"
-            && differences.iter().all(|difference| difference.contains("managedFields"))
-            && seen.is_some_and(|seen| owners(seen) == owners(&theirs.body))
+        if backend != Backend::Release || !has_versions || ask.method == "GET" {
+            return false;
+        }
+        let is_unreadable = theirs.code == 500
+            && theirs.body["message"].as_str().is_some_and(|text| text.contains("field not declared in schema"));
+        let are_about = |member: &str| differences.iter().all(|difference| difference.contains(member));
+        let seen = |side: usize| ask.name.and_then(|name| self.seen[side].metadata.get(name));
+        let is_as_seen = |side: usize, answer: &Answer, member: &str| {
+            let before = seen(side).map(|metadata| metadata[member].clone()).unwrap_or_default();
+            before == shown(&answer.body)["metadata"][member]
+        };
+        let is_untracked = are_about("managedFields") && is_as_seen(1, theirs, "managedFields");
+        let is_stored_again = are_about("resourceVersion") && is_as_seen(0, ours, "resourceVersion");
+        is_unreadable || is_untracked || is_stored_again
     }
 
     fn remember(&mut self, query: &str, ours: Answer, theirs: Answer) {
@@ -209,8 +221,12 @@ impl<'a> Pair<'a> {
             return;
         }
         for (seen, answer) in self.seen.iter_mut().zip([ours, theirs]) {
+            let metadata = &shown(&answer.body)["metadata"];
+            let name = super::plan::NAMES.into_iter().find(|name| metadata["name"] == *name);
+            if let Some(name) = name.filter(|_| !query.contains("dryRun")) {
+                seen.metadata.insert(name, metadata.clone());
+            }
             if answer.body["kind"] == "Twin" && !query.contains("dryRun") {
-                let name = super::plan::NAMES.into_iter().find(|name| answer.body["metadata"]["name"] == *name);
                 if let Some(name) = name {
                     seen.objects.entry(name).or_default().push(answer.body);
                 }
@@ -286,6 +302,14 @@ impl<'a> Pair<'a> {
             self.watches.push((format!("watch {version}?{query} as {accept}"), ours, theirs));
         }
         Ok(())
+    }
+}
+
+/// The one object that an answer shows: itself, or in the row of a Table.
+fn shown(body: &Value) -> &Value {
+    match body["rows"].as_array().map(Vec::as_slice) {
+        Some([row]) => &row["object"],
+        _ => body,
     }
 }
 
