@@ -18,6 +18,7 @@ use tokio_rustls::TlsAcceptor;
 use super::{
     Body, Handler, Lifecycle, Limits, Peer, Standing,
     activity::Activity,
+    addresses::Counted,
     sending::{Sent, Streams, UntilSent, watched},
 };
 
@@ -37,10 +38,19 @@ pub(super) const HTTP1_HEADERS_MAX: usize = 4096;
 /// as they like, and the connection is all users'. Of anybody else h2's own limits hold, against rapid resets.
 const CANCELLED_PER_STREAM_MAX: usize = 10;
 
+/// A connection that was accepted.
+pub(super) struct Accepted {
+    /// The connection.
+    pub(super) stream: TcpStream,
+    /// Its other end.
+    pub(super) address: SocketAddr,
+    /// Its place among those of the address.
+    pub(super) counted: Counted,
+}
+
 /// Serves a connection until the client or the server's lifecycle ends it.
 pub(super) async fn serve<H: Handler>(
-    stream: TcpStream,
-    address: SocketAddr,
+    Accepted { stream, address, counted }: Accepted,
     acceptor: TlsAcceptor,
     limits: Limits,
     handler: Arc<H>,
@@ -67,6 +77,8 @@ pub(super) async fn serve<H: Handler>(
     let certificates = certificates.iter().map(|held| held.clone().into_owned()).collect();
     let peer = Arc::new(Peer { address, certificates });
     let standing = handler.standing(&peer);
+    // A front proxy has connections for many users, and perhaps for many of our groups.
+    let _counted = Some(counted).filter(|_| standing == Standing::Itself);
     let activity = Activity::new();
     let (running, ending) = (Arc::clone(&activity), Arc::clone(&lifecycle));
     let service = service_fn(move |mut request: Request<Incoming>| {

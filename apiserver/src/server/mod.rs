@@ -13,6 +13,7 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 use tokio_util::task::TaskTracker;
 
+use addresses::Addresses;
 use refusals::{Burst, Refusals};
 
 /// The serving certificate, replaced while we serve.
@@ -38,6 +39,9 @@ mod file_limit;
 
 /// Connections that cannot be accepted.
 mod refusals;
+
+/// Connections by where they come from.
+mod addresses;
 
 /// One connection: TLS, HTTP/1.1 or HTTP/2, its requests, its end.
 mod connection;
@@ -99,6 +103,8 @@ pub trait Handler: Send + Sync + 'static {
 pub struct Limits {
     /// Connections at once; further ones wait to be accepted.
     pub connections_max: usize,
+    /// Connections of one address at once that are none of a front proxy, or in their handshake; further ones are closed.
+    pub connections_of_address_max: usize,
     /// How long a TLS handshake may take.
     pub handshake_max: Duration,
     /// How long the header of an HTTP/1.1 request may take.
@@ -121,6 +127,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections_max: 10_000,
+            connections_of_address_max: 1000,
             handshake_max: Duration::from_secs(10),
             header_read_max: Duration::from_secs(32),
             http2_streams_max: 1000,
@@ -167,9 +174,15 @@ pub async fn serve<H: Handler>(
     let mut refusals = Refusals::default();
     let connections = TaskTracker::new();
     let room = Arc::new(Semaphore::new(limits.connections_max));
-    let start = |(stream, address, permit)| {
+    let addresses = Addresses::new(limits.connections_of_address_max);
+    let start = |(stream, address, permit): (TcpStream, SocketAddr, OwnedSemaphorePermit)| {
+        let Some(counted) = addresses.count(address.ip()) else {
+            tracing::debug!(%address, "the address holds as many connections as it may");
+            return;
+        };
+        let accepted = connection::Accepted { stream, address, counted };
         let served =
-            connection::serve(stream, address, acceptor.clone(), limits, Arc::clone(&handler), Arc::clone(&lifecycle));
+            connection::serve(accepted, acceptor.clone(), limits, Arc::clone(&handler), Arc::clone(&lifecycle));
         connections.spawn(async move {
             served.await;
             drop::<OwnedSemaphorePermit>(permit);

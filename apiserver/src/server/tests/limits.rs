@@ -44,6 +44,23 @@ async fn headers_that_do_not_come_in_time_end_the_connection() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_of_an_address_beyond_its_share_are_closed_until_others_end() {
+    let limits = Limits { connections_of_address_max: 2, ..Limits::default() };
+    let (issued, server) = plain(limits, Duration::ZERO).await;
+    let silent = TcpStream::connect(server.address).await.unwrap();
+    let mut open = connect(server.address, &issued, Version::HTTP_2).await.unwrap();
+    assert_eq!(open.text("/object").await.unwrap().0, 200);
+    assert!(connect(server.address, &issued, Version::HTTP_2).await.is_err(), "there is a third one");
+    assert_eq!(open.text("/object").await.unwrap().0, 200);
+    drop(silent);
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(5);
+    while connect(server.address, &issued, Version::HTTP_2).await.is_err() {
+        assert!(tokio::time::Instant::now() < deadline, "the place is not given back");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_idle_connection_of_http1_ends() {
     let limits = Limits { header_read_max: Duration::from_millis(200), ..Limits::default() };
     let (issued, server) = plain(limits, Duration::ZERO).await;
