@@ -117,6 +117,8 @@ impl StandAlone {
 pub struct InCluster {
     /// The cluster.
     pub client: Client,
+    /// The cluster, for reviews of tokens and of rights.
+    pub reviews: Client,
     /// The namespace of our own objects.
     pub namespace: String,
     /// Where the serving certificate comes from.
@@ -164,8 +166,8 @@ impl InCluster {
             lifecycle: Arc::clone(&lifecycle),
         }
         .probes();
-        let authenticators = Authenticators::new(config, Some(TokenReviews::new(client.clone())));
-        let authorizer: Arc<dyn Authorizer> = Arc::new(SubjectAccessReviews::new(client.clone()));
+        let authenticators = Authenticators::new(config, Some(TokenReviews::new(self.reviews.clone())));
+        let authorizer: Arc<dyn Authorizer> = Arc::new(SubjectAccessReviews::new(self.reviews));
         let announcement = Announcement {
             namespace: self.namespace,
             identity: identity(),

@@ -23,7 +23,7 @@ use kube::{
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::operator_endpoints::Endpoints;
+use crate::{operator_endpoints::Endpoints, review_client};
 
 #[derive(Args)]
 struct ClusterArguments {
@@ -141,9 +141,9 @@ fn duration(text: &str) -> anyhow::Result<Duration> {
     Duration::try_from(parsed).context("a duration must not be negative")
 }
 
-/// A client of the cluster that the flags name.
-pub(crate) async fn client(kubeconfig: Option<&PathBuf>) -> anyhow::Result<Client> {
-    Client::try_from(config(kubeconfig).await?).context("the cluster's client cannot be set up")
+/// A client of a cluster.
+fn client(config: Config) -> anyhow::Result<Client> {
+    Client::try_from(config).context("the cluster's client cannot be set up")
 }
 
 /// The cluster that the flags name, and who we are there.
@@ -203,7 +203,9 @@ pub(crate) fn until_signal() -> anyhow::Result<CancellationToken> {
 /// Runs the operator until it is told to stop.
 pub(crate) async fn operator(arguments: OperatorArguments) -> anyhow::Result<()> {
     let shutdown = until_signal()?;
-    let client = client(arguments.cluster.kubeconfig.as_ref()).await?;
+    let config = config(arguments.cluster.kubeconfig.as_ref()).await?;
+    let reviews = review_client::new(&config)?;
+    let client = client(config)?;
     let metrics = Arc::new(Metrics::default());
     let listening = match arguments.metrics_listen {
         None => None,
@@ -244,6 +246,7 @@ pub(crate) async fn operator(arguments: OperatorArguments) -> anyhow::Result<()>
         listener,
         metrics,
         client: client.clone(),
+        reviews,
         certificate: match config.certificates {
             CertificateKeeper::Files { .. } => None,
             _ => Some((config.namespace.clone(), config.serving_secret.clone())),
@@ -264,7 +267,9 @@ pub(crate) async fn operator(arguments: OperatorArguments) -> anyhow::Result<()>
 /// Runs the extension API server until it is told to stop.
 pub(crate) async fn apiserver(arguments: ApiserverArguments) -> anyhow::Result<()> {
     let shutdown = until_signal()?;
-    let client = client(arguments.cluster.kubeconfig.as_ref()).await?;
+    let config = config(arguments.cluster.kubeconfig.as_ref()).await?;
+    let reviews = review_client::new(&config)?;
+    let client = client(config)?;
     let listener = TcpListener::bind(arguments.listen)
         .await
         .with_context(|| format!("{} cannot be listened on; choose another with --listen", arguments.listen))?;
@@ -272,6 +277,7 @@ pub(crate) async fn apiserver(arguments: ApiserverArguments) -> anyhow::Result<(
     tracing::info!(address = %bound, "listening");
     let server = InCluster {
         client,
+        reviews,
         namespace: arguments.cluster.namespace,
         certificate: match (arguments.tls_cert_file, arguments.tls_private_key_file) {
             (Some(certificate), Some(key)) => CertificateSource::Files { certificate, key },

@@ -17,6 +17,9 @@ mod in_cluster;
 /// Probes and metrics of the operator.
 mod operator_endpoints;
 
+/// The client for reviews.
+mod review_client;
+
 /// `kindsmith certs`.
 mod certs;
 

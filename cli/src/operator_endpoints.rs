@@ -31,8 +31,10 @@ pub(crate) struct Endpoints {
     pub(crate) listener: TcpListener,
     /// What is told.
     pub(crate) metrics: Arc<Metrics>,
-    /// The cluster that is asked who may read it.
+    /// The cluster that keeps the certificate.
     pub(crate) client: Client,
+    /// The cluster that is asked who may read it.
+    pub(crate) reviews: Client,
     /// The Secret of the serving certificate, and its namespace; none where it is in files.
     pub(crate) certificate: Option<(String, String)>,
     /// The names of the certificate that is signed by itself.
@@ -49,8 +51,8 @@ impl Endpoints {
         load_own(&certificate, self.names)?;
         let handler = Arc::new(Served {
             metrics: self.metrics,
-            authenticators: Authenticators::new(Arc::default(), Some(TokenReviews::new(self.client.clone()))),
-            authorizer: Arc::new(SubjectAccessReviews::new(self.client.clone())),
+            authenticators: Authenticators::new(Arc::default(), Some(TokenReviews::new(self.reviews.clone()))),
+            authorizer: Arc::new(SubjectAccessReviews::new(self.reviews)),
         });
         let lifecycle = Lifecycle::new(shutdown.clone(), ShutdownTimes::at_once());
         let limits = Limits { connections_max: CONNECTIONS_MAX, ..Limits::default() };
