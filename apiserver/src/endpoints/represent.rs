@@ -208,6 +208,11 @@ pub fn list(
     }
     let now = Timestamp::now();
     let items = items.into_iter().map(|item| item_tree(representation, projection, item, now));
+    if let (Format::Protobuf, As::PartialMetadata { version } | As::PartialMetadataList { version }) =
+        (representation.format, representation.as_)
+    {
+        return protobuf::meta::list(version.api_version(), &meta.to_value(), items).map(Bytes::from);
+    }
     encode(representation, &list_tree(representation, projection, items.collect::<Result<_, _>>()?, meta))
 }
 

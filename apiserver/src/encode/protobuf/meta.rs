@@ -2,6 +2,8 @@
 //!
 //! Source: k8s.io/apimachinery/pkg/apis/meta/v1/generated.proto.
 
+use std::{borrow::Borrow, convert::Infallible};
+
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -16,18 +18,8 @@ pub fn document(document: &Value) -> Option<Vec<u8>> {
     match kind {
         "PartialObjectMetadata" => partial(&mut wire, document),
         "PartialObjectMetadataList" => {
-            // In v1beta1 the two have changed places.
-            let (meta, items) = if api_version == "meta.k8s.io/v1beta1" { (2, 1) } else { (1, 2) };
-            let write_meta = |wire: &mut Wire| wire.message(meta, |wire| list_meta(wire, &document["metadata"]));
-            if meta < items {
-                write_meta(&mut wire);
-            }
-            for item in each(&document["items"]) {
-                wire.message(items, |wire| partial(wire, item));
-            }
-            if meta > items {
-                write_meta(&mut wire);
-            }
+            let api_version = api_version.as_str().unwrap_or_default();
+            return list(api_version, &document["metadata"], each(&document["items"]).map(Ok::<_, Infallible>)).ok();
         }
         "APIVersions" => {
             wire.texts(1, &document["versions"]);
@@ -49,6 +41,32 @@ pub fn document(document: &Value) -> Option<Vec<u8>> {
     }
     // Lists of versions have no group, and go out as `v1`.
     Some(enveloped(api_version.as_str().unwrap_or("v1"), kind, wire.into_bytes()))
+}
+
+/// A `PartialObjectMetadataList` in protobuf. Each item is written as it comes, and needed no longer.
+///
+/// # Errors
+/// The first one of an item.
+pub fn list<E>(
+    api_version: &str,
+    metadata: &Value,
+    items: impl Iterator<Item = Result<impl Borrow<Value>, E>>,
+) -> Result<Vec<u8>, E> {
+    let mut wire = Wire::default();
+    // In v1beta1 the two have changed places.
+    let (meta_tag, items_tag) = if api_version == "meta.k8s.io/v1beta1" { (2, 1) } else { (1, 2) };
+    let write_meta = |wire: &mut Wire| wire.message(meta_tag, |wire| list_meta(wire, metadata));
+    if meta_tag < items_tag {
+        write_meta(&mut wire);
+    }
+    for item in items {
+        let item = item?;
+        wire.message(items_tag, |wire| partial(wire, item.borrow()));
+    }
+    if meta_tag > items_tag {
+        write_meta(&mut wire);
+    }
+    Ok(enveloped(api_version, "PartialObjectMetadataList", wire.into_bytes()))
 }
 
 fn each(list: &Value) -> impl Iterator<Item = &Value> {
@@ -208,6 +226,19 @@ mod tests {
         };
         assert!(list("meta.k8s.io/v1").ends_with("120b0a090a0012033236351a001a002200"));
         assert!(list("meta.k8s.io/v1beta1").ends_with("120b12090a0012033236351a001a002200"));
+    }
+
+    #[test]
+    fn a_list_that_is_written_item_by_item_is_that_of_the_document() {
+        for version in ["meta.k8s.io/v1", "meta.k8s.io/v1beta1"] {
+            let metadata = json!({"resourceVersion": "265", "continue": "next", "remainingItemCount": 3});
+            let whole = json!({"apiVersion": version, "kind": "PartialObjectMetadataList", "items": [item(), item()],
+                "metadata": metadata});
+            let items = [item(), item()].into_iter().map(Ok::<_, Infallible>);
+            assert_eq!(list(version, &metadata, items).unwrap(), document(&whole).unwrap());
+        }
+        let failing = [Ok(item()), Err("broken")].into_iter();
+        assert_eq!(list("meta.k8s.io/v1", &json!({}), failing), Err("broken"));
     }
 
     #[test]
