@@ -245,10 +245,9 @@ impl Chain {
             Place::Given(early)
         };
         let Place::Given(place) = place else { return Ok(too_many_requests()) };
-        let answer = if context.work_bytes() <= LIGHT_BYTES_MAX {
-            verb::run(context).await
-        } else {
-            self.offloads.writes.run(verb::run(context)).await?
+        let answer = match context.work_bytes() {
+            ..=LIGHT_BYTES_MAX => verb::run(context).await,
+            bytes => self.offloads.writes.run_on(bytes, verb::run(context)).await?,
         };
         drop(room);
         Ok(until_sent(answer, place))

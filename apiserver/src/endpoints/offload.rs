@@ -17,6 +17,10 @@ pub const LIGHT_BYTES_MAX: usize = 32 * 1024;
 /// The threads on small and on large machines: one for each processor, and never so many that their objects fill the memory.
 const THREADS: (usize, usize) = (2, 8);
 
+/// How many bytes of bodies and stored objects are worked on at once. A tree of an object takes up to 80 times the bytes of
+/// its text (a map of one member), and a write holds several.
+const WORKED_BYTES_MAX: u32 = 4 << 20;
+
 /// Where large work is done, by what it waits for.
 #[derive(Clone, Debug, Default)]
 pub struct Offloads {
@@ -29,6 +33,7 @@ pub struct Offloads {
 /// Threads for such work.
 #[derive(Debug)]
 pub struct Offload {
+    bytes: Arc<Semaphore>,
     threads: Arc<Semaphore>,
 }
 
@@ -36,11 +41,35 @@ impl Default for Offload {
     fn default() -> Self {
         let (least, most) = THREADS;
         let processors = thread::available_parallelism().map_or(least, NonZero::get);
-        Self { threads: Arc::new(Semaphore::new(processors.clamp(least, most))) }
+        Self {
+            bytes: Arc::new(Semaphore::new(WORKED_BYTES_MAX as usize)),
+            threads: Arc::new(Semaphore::new(processors.clamp(least, most))),
+        }
     }
 }
 
 impl Offload {
+    /// Runs work on so many bytes as [`Self::run`] does, as soon as there is room for them. Work on more bytes than there is
+    /// room for runs alone.
+    ///
+    /// # Errors
+    /// The process ends.
+    ///
+    /// # Panics
+    /// As the work does.
+    pub async fn run_on<W>(&self, bytes: usize, work: W) -> Result<W::Output, ApiError>
+    where
+        W: Future<Output: Send + 'static> + Send + 'static,
+    {
+        let room = u32::try_from(bytes).map_or(WORKED_BYTES_MAX, |bytes| bytes.min(WORKED_BYTES_MAX));
+        let room = Arc::clone(&self.bytes).acquire_many_owned(room).await.map_err(|_| ends())?;
+        self.run(async move {
+            let _room = room;
+            work.await
+        })
+        .await
+    }
+
     /// Runs work on a thread of its own as soon as there is one. Dropping what is returned ends the work where it waits
     /// next.
     ///
@@ -115,6 +144,27 @@ mod tests {
         }
         assert!(most.load(Ordering::SeqCst) <= THREADS.1, "{most:?} at once");
         assert!(probes > 20, "the reactor stood still: {probes}");
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn what_is_large_is_worked_on_alone_and_does_not_overtake() {
+        let offload = Arc::new(Offload::default());
+        let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let half = WORKED_BYTES_MAX as usize / 2;
+        let work = |bytes: usize| {
+            let (offload, now, most) = (Arc::clone(&offload), Arc::clone(&now), Arc::clone(&most));
+            tokio::spawn(async move {
+                let step = async move {
+                    most.fetch_max(now.fetch_add(bytes, Ordering::SeqCst) + bytes, Ordering::SeqCst);
+                    work(Duration::from_millis(5));
+                    now.fetch_sub(bytes, Ordering::SeqCst);
+                };
+                offload.run_on(bytes, step).await.unwrap();
+            })
+        };
+        let all: Vec<_> = (0..20).flat_map(|_| [work(half + 1), work(half), work(1), work(4 * half)]).collect();
+        futures::future::try_join_all(all).await.unwrap();
+        assert_eq!(most.load(Ordering::SeqCst), 4 * half, "more at once than there is room for");
     }
 
     #[tokio::test]

@@ -72,11 +72,11 @@ fn steps(path: &str) -> usize {
 #[error("the JSON patch does not apply")]
 pub struct NotApplicable;
 
-/// Applies operations one after another.
+/// Applies operations one after another. The values that they put go from them into the document.
 ///
 /// # Errors
 /// One of them cannot be done. `document` is then somewhere in between.
-pub fn apply(document: &mut Value, operations: &[Map<String, Value>]) -> Result<(), NotApplicable> {
+pub fn apply(document: &mut Value, operations: &mut [Map<String, Value>]) -> Result<(), NotApplicable> {
     let depth = depth_within(document, DEPTH_MAX, &mut 0).ok_or(NotApplicable)?;
     let mut taken = Taken { depth, ..Taken::default() };
     for operation in operations {
@@ -143,20 +143,20 @@ fn unescaped(step: &str) -> String {
     step.replace("~1", "/").replace("~0", "~")
 }
 
-fn apply_one(document: &mut Value, operation: &Map<String, Value>, taken: &mut Taken) -> Result<(), NotApplicable> {
+fn apply_one(document: &mut Value, operation: &mut Map<String, Value>, taken: &mut Taken) -> Result<(), NotApplicable> {
+    let put = operation.get_mut("value").map(Value::take);
     let text = |member: &str| operation.get(member).and_then(Value::as_str);
     let path = text("path").ok_or(NotApplicable);
     let from = text("from").ok_or(NotApplicable);
-    let value = || operation.get("value").cloned().unwrap_or_default();
     match text("op").unwrap_or_default() {
         "add" => {
-            let value = value();
+            let value = put.unwrap_or_default();
             taken.put(&value, path?)?;
             add(document, path?, value, taken)
         }
         "remove" => remove(document, path?, taken).map(drop),
         "replace" => {
-            let value = value();
+            let value = put.unwrap_or_default();
             taken.put(&value, path?)?;
             replace(document, path?, value)
         }
@@ -171,7 +171,7 @@ fn apply_one(document: &mut Value, operation: &Map<String, Value>, taken: &mut T
             taken.put(&copied, path?)?;
             add(document, path?, copied, taken)
         }
-        "test" => test(document, path?, operation.get("value")),
+        "test" => test(document, path?, put.as_ref()),
         _ => Err(NotApplicable),
     }
 }
@@ -273,9 +273,9 @@ mod tests {
     use super::*;
 
     fn patched(document: Value, operations: Value) -> Option<Value> {
-        let operations: Vec<Map<String, Value>> = serde_json::from_value(operations).unwrap();
+        let mut operations: Vec<Map<String, Value>> = serde_json::from_value(operations).unwrap();
         let mut document = document;
-        apply(&mut document, &operations).ok().map(|()| document)
+        apply(&mut document, &mut operations).ok().map(|()| document)
     }
 
     #[rstest]

@@ -99,25 +99,25 @@ impl Patch {
     /// # Errors
     /// 422 when an operation cannot be done or a test fails; for a strategic merge patch see
     /// [`strategic_merge::merge_namespace`].
-    pub fn apply(&self, object: &mut Value) -> Result<Vec<String>, ApiError> {
+    pub fn apply(self, object: &mut Value) -> Result<Vec<String>, ApiError> {
         match self {
-            Self::Json { operations, twice } => {
-                json_patch::apply(object, operations).map_err(|_| ApiError::Rejected)?;
+            Self::Json { mut operations, twice } => {
+                json_patch::apply(object, &mut operations).map_err(|_| ApiError::Rejected)?;
                 let left = twice.iter().filter_map(|(number, path)| {
-                    let place = json_patch::untouched_place(operations, *number, object)?;
+                    let place = json_patch::untouched_place(&operations, *number, object)?;
                     Some(duplicate(&format!("{place}{path}")))
                 });
                 Ok(left.collect())
             }
             Self::Merge(patch) => {
                 if let Some(object) = object.as_object_mut() {
-                    merge_patch::merge(object, patch);
+                    merge_patch::merge(object, &patch);
                 }
                 Ok(Vec::new())
             }
             Self::Strategic(patch) => {
                 if let Some(object) = object.as_object_mut() {
-                    strategic_merge::merge_namespace(object, patch)?;
+                    strategic_merge::merge_namespace(object, &patch)?;
                 }
                 Ok(Vec::new())
             }
