@@ -4,4 +4,4 @@
 set -eu
 cd "$(dirname "$0")/.."
 cargo build --release --workspace --bin kindsmith
-cargo bench -p kindsmith-tests --bench attacks
+cargo bench --workspace --bench attacks

@@ -9,14 +9,14 @@ part() {
     printf '\n== %s\n\n' "$1"
 }
 
-# The processes that are measured.
+# The processes that are measured. Always all packages, so that everything is built once.
 cargo build --release --workspace --bin kindsmith
 
 part 'the schema engine, beside serde_json'
-cargo bench -p kindsmith-schema 2>/dev/null | sed -n '/^name  /,$p'
+cargo bench --workspace --bench schema 2>/dev/null | sed -n '/^name  /,$p'
 part 'objects in the embedded store, beside a CustomResourceDefinition in kube-apiserver'
-cargo bench -p kindsmith-tests --bench beside_kube_apiserver
+cargo bench --workspace --bench beside_kube_apiserver
 part 'objects in HelmReleases, beside HelmReleases themselves'
-cargo bench -p kindsmith-tests --bench beside_helm_releases
+cargo bench --workspace --bench beside_helm_releases
 part 'a thousand definitions'
-cargo bench -p kindsmith-tests --bench many_definitions
+cargo bench --workspace --bench many_definitions

@@ -104,7 +104,9 @@ impl StandAlone {
             Arc::clone(&lifecycle),
             Arc::clone(&self.certificate),
         );
-        let served = serve(self.listener, self.certificate, Limits::default(), Arc::new(chain), lifecycle).await;
+        // All clients of a laptop have one address.
+        let limits = Limits { connections_of_address_max: Limits::default().connections_max, ..Limits::default() };
+        let served = serve(self.listener, self.certificate, limits, Arc::new(chain), lifecycle).await;
         // Not before: what is served until then needs its feeds.
         ended.cancel();
         tasks.close();

@@ -45,6 +45,7 @@ async fn main() -> Result<()> {
     let attacks =
         [("nothing", None)].into_iter().chain(ATTACKS.map(|(name, attack)| (name, Some((attack, Strength::Full)))));
     for (name, attack) in attacks {
+        let is_attack = attack.is_some();
         forget_most_resident(apiserver)?;
         let ours = suffer(&our_side.attacker, &our_side.victim, attack, ATTACK).await;
         let (resident, available) = (most_resident_kib(apiserver), is_available(&admin).await?);
@@ -64,7 +65,8 @@ async fn main() -> Result<()> {
         let goals = [
             (ours.failed.is_empty(), "something of the victim's failed"),
             (ours.watch_ended == 0, "a watch of the victim's ended"),
-            (ratio <= 2.0, "the victim's p99 is more than twice that of theirs"),
+            // Without an attack it is the slowest requests of either side that are compared, by chance.
+            (ratio <= 2.0 || !is_attack, "the victim's p99 is more than twice that of theirs"),
             (resident <= RESIDENT_KIB_MAX, "the apiserver took more than 400 MiB"),
             (available, "the APIService was not available"),
         ];
