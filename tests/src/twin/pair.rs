@@ -8,11 +8,11 @@ use http::Request;
 use serde_json::{Value, json};
 
 use super::answer::Answer;
-use super::definition::{Backend, Definition, Schemas};
+use super::definition::{Backend, Change, Definition, Schemas};
 use super::ground::{Ground, Side};
 use super::known;
 use super::likeness::{Likeness, report};
-use super::plan::{Ask, Body, Raw, Step, may_be_stale, merge};
+use super::plan::{Ask, Body, Raw, Step, VERSION, may_be_stale, merge};
 use super::watching::Watching;
 
 /// What one side said last.
@@ -35,6 +35,10 @@ pub struct Pair<'a> {
     pub requests: usize,
     /// Whether the two have parted as they may: what comes after cannot be compared.
     has_parted: bool,
+    /// How the definition was changed.
+    changes: Vec<Change>,
+    /// Whether a release has defaults of the storage version that the custom resource is only shown with.
+    has_defaults: bool,
     /// How often answers differed as they may.
     pub known: BTreeMap<&'static str, usize>,
 }
@@ -66,6 +70,8 @@ impl<'a> Pair<'a> {
             watches: Vec::new(),
             requests: 0,
             has_parted: false,
+            changes: Vec::new(),
+            has_defaults: false,
             known: BTreeMap::new(),
         })
     }
@@ -86,6 +92,12 @@ impl<'a> Pair<'a> {
                 // A custom resource ends its watches when its definition changes.
                 let found = self.end_watches().await;
                 self.ground.change(changes).await?;
+                let before = std::mem::replace(&mut self.changes, changes.clone());
+                let is_default = |change: &Change| matches!(change, Change::OtherDefault | Change::NewDefault);
+                self.has_parted |= self.has_defaults && before.iter().chain(changes).any(is_default);
+                // What an open field held is shown on, see `Change::is_for`.
+                let closes = before.contains(&Change::Opened) && !changes.contains(&Change::Opened);
+                self.has_parted |= closes && self.ground.definition.backend == Backend::Release;
                 Ok(found.into_iter().next())
             }
             Step::Raw(raw) => self.raw(raw).await,
@@ -166,6 +178,8 @@ impl<'a> Pair<'a> {
             self.requests += 1;
             let differences = self.differences(&ours, &theirs);
             let may_have_lost = self.may_have_lost(ask, &theirs);
+            let is_release = self.ground.definition.backend == Backend::Release;
+            self.has_defaults |= is_release && ask.method != "GET" && ask.version != VERSION && ours.code < 300;
             if differences.is_empty() {
                 self.has_parted = may_have_lost;
                 self.remember(&ask.query, ours, theirs);
@@ -203,8 +217,9 @@ impl<'a> Pair<'a> {
         if backend != Backend::Release || !has_versions || ask.method == "GET" {
             return false;
         }
-        let is_unreadable = theirs.code == 500
-            && theirs.body["message"].as_str().is_some_and(|text| text.contains("field not declared in schema"));
+        // A Status in protobuf is a string to us.
+        let message = theirs.body["message"].as_str().or(theirs.body.as_str()).unwrap_or_default();
+        let is_unreadable = theirs.code == 500 && message.contains("field not declared in schema");
         let are_about = |member: &str| differences.iter().all(|difference| difference.contains(member));
         let seen = |side: usize| ask.name.and_then(|name| self.seen[side].metadata.get(name));
         let is_as_seen = |side: usize, answer: &Answer, member: &str| {
@@ -219,6 +234,10 @@ impl<'a> Pair<'a> {
     fn remember(&mut self, query: &str, ours: Answer, theirs: Answer) {
         if !matches!(ours.code, 200 | 201) {
             return;
+        }
+        let mut ours = ours;
+        if self.ground.definition.backend == Backend::Release {
+            without_release_status(&mut ours.body);
         }
         for (seen, answer) in self.seen.iter_mut().zip([ours, theirs]) {
             let metadata = &shown(&answer.body)["metadata"];
