@@ -17,7 +17,7 @@ use std::{
 
 use futures::{FutureExt as _, StreamExt as _};
 use kindsmith_schema::{
-    convert::release::{RESOURCES_ANNOTATION, Reference, ReleaseTemplate, ResourceKind},
+    convert::release::{RESOURCES_ANNOTATION, Reference, ReleaseTemplate, ResourceKind, target_namespace},
     kind::{KindBackend, KindOutline},
 };
 use kube::{
@@ -322,32 +322,36 @@ fn assess(
         // Most kinds select nothing, and nothing is to be taken from most of their releases.
         let refers = release.annotations().contains_key(RESOURCES_ANNOTATION);
         let with_references = templates.iter().filter(|(_, selects)| *selects || refers);
-        let named: Vec<_> = with_references.filter_map(|(it, _)| Some((it, it.instance_name(&name)?))).collect();
+        let named: Vec<_> = with_references.map(|(it, _)| it).filter(|it| it.instance_name(&name).is_some()).collect();
         if named.is_empty() || release.metadata.deletion_timestamp.is_some() {
             continue;
         }
         let Ok(object) = serde_json::to_value(&**release) else { continue };
-        let Some((template, instance)) = named.into_iter().find(|(template, _)| template.matches(&object)) else {
+        let Some(template) = named.into_iter().find(|template| template.matches(&object)) else {
             still.insert(uid, version);
             continue;
         };
-        let selectors = template.selectors(instance, &namespace);
+        let selectors = template.selectors(&object);
+        // The chart may be installed into another namespace.
+        let place = target_namespace(&object);
+        let other = (place != namespace).then(|| place.to_owned());
+        let refer = |kind, name: String| Reference { kind, name, namespace: other.clone() };
         let mut wanted: BTreeSet<Reference> = BTreeSet::new();
         for kind in template.selected_kinds() {
             let Some(of_kind) = objects.get(&kind) else {
                 // Flux may have told what it made: that names it, and labels are told by a look alone.
                 let made = release.status.as_ref().and_then(|status| status.made.as_ref());
-                let made_here = made.into_iter().flatten().filter(|it| it.kind == kind && it.namespace == namespace);
+                let made_here = made.into_iter().flatten().filter(|it| it.kind == kind && it.namespace == place);
                 let by_name = made_here.filter(|it| selectors.select_by_name(kind, &it.name));
-                wanted.extend(by_name.map(|it| Reference { kind, name: it.name.clone() }));
+                wanted.extend(by_name.map(|it| refer(kind, it.name.clone())));
                 if made.is_none() || !forbidden.contains(&kind) {
                     wanted.extend(template.references(&object).into_iter().filter(|held| held.kind == kind));
                 }
                 continue;
             };
-            let here = of_kind.get(&namespace).into_iter().flatten();
+            let here = of_kind.get(place).into_iter().flatten();
             let fits = here.filter(|it| selectors.select(kind, &it.name_any(), it.labels()));
-            wanted.extend(fits.map(|it| Reference { kind, name: it.name_any() }));
+            wanted.extend(fits.map(|it| refer(kind, it.name_any())));
         }
         match template.refer(&object, &wanted) {
             None => drop(still.insert(uid, version)),
@@ -455,6 +459,28 @@ mod tests {
         assert_eq!(found(&with(held, inventory), &BTreeSet::new()), None, "nobody has looked yet");
         for silent in [json!({}), json!({"inventory": 7}), json!({"inventory": null}), Value::Null] {
             assert_eq!(found(&with(held, silent), &forbidden), None, "an older Flux says nothing");
+        }
+    }
+
+    #[test]
+    fn what_a_chart_has_in_another_namespace_is_referred_to_there() {
+        let kind = kind(&json!({"secrets": {"include": [{"resourceNames": ["{{ .release }}-a"]}]}}));
+        let mut placed = (*release(&kind, "one", None)).clone();
+        let mut spec = serde_json::to_value(&placed.spec).unwrap();
+        spec["targetNamespace"] = json!("apps");
+        placed.spec = serde_json::from_value(spec).unwrap();
+        let id = json!({"id": "apps_apps-x-one-a__Secret", "v": "v1"});
+        placed.status = serde_json::from_value(json!({"inventory": {"entries": [id]}})).unwrap();
+        let releases = [Arc::new(placed)];
+        let wanted = json!(r#"[["Secret","apps-x-one-a","apps"]]"#);
+        let seen = secrets(&[("t", "x-one-a"), ("t", "apps-x-one-a"), ("apps", "apps-x-one-a"), ("apps", "x-one-a")]);
+        let forbidden: BTreeSet<ResourceKind> = [ResourceKind::Secret].into();
+        for (objects, forbidden) in
+            [([(ResourceKind::Secret, seen)].into(), BTreeSet::new()), (Objects::new(), forbidden)]
+        {
+            let seeing = Seeing { objects: &objects, forbidden: &forbidden };
+            let pending = assess(&[Arc::clone(&kind)], &releases, seeing, &mut Settled::new());
+            assert_eq!(pending[0].patch["metadata"]["annotations"]["kindsmith.dev/resources"], wanted);
         }
     }
 

@@ -31,6 +31,9 @@ mod status;
 /// What a definition computes from a release.
 mod computed;
 
+/// What Helm calls a release, and where it installs it.
+mod helm;
+
 /// References to what belongs to an instance besides its release.
 mod references;
 
@@ -46,6 +49,7 @@ mod tests;
 pub use collisions::{Collision, collisions};
 pub use computed::StatusValue;
 pub use identity::{Marks, Overlap, overlaps};
+pub use helm::{helm_release_name, target_namespace};
 pub use naming::{NamePattern, NameRules, NameSyntax, NamespaceRule};
 pub(crate) use owners::ANNOTATION as OWNERS_ANNOTATION;
 pub(crate) use references::is_fillable;

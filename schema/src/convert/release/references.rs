@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     ReleaseTemplate,
+    helm::helm_release_name,
     settings::{Place, PlaceholderError, Slices, fill},
 };
 
@@ -73,8 +74,10 @@ impl ResourceKind {
 pub struct Reference {
     /// The kind of the object.
     pub kind: ResourceKind,
-    /// Its name; it is in the namespace of the instance.
+    /// Its name.
     pub name: String,
+    /// Its namespace; none for that of the instance.
+    pub namespace: Option<String>,
 }
 
 /// The selectors of a definition for one instance, with placeholders filled in.
@@ -108,10 +111,14 @@ impl Selectors {
 }
 
 impl ReleaseTemplate {
-    /// What of an instance's namespace is referred to.
+    /// What is referred to, of the namespace into which the chart of a release is installed.
     #[must_use]
-    pub fn selectors(&self, name: &str, namespace: &str) -> Selectors {
-        let (release, kind) = (self.release_name(name), self.kind.to_lowercase());
+    pub fn selectors(&self, release: &Value) -> Selectors {
+        let text = |pointer: &str| release.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+        let name = self.instance_name(text("/metadata/name")).unwrap_or_default();
+        // Objects of a chart are named after what Helm calls the release.
+        let (release, kind) = (helm_release_name(release), self.kind.to_lowercase());
+        let namespace = text("/metadata/namespace");
         let place = Place { name, namespace, release: &release, kind: &kind, slices: Slices::AsTheyAre };
         let kinds = self.selections().map(|(_, kind, selection)| (kind, filled(selection, &place)));
         Selectors { kinds: kinds.collect() }
@@ -139,9 +146,12 @@ impl ReleaseTemplate {
         let kinds = self.selected_kinds();
         let Some(text) = annotation(release).filter(|_| !kinds.is_empty()) else { return Vec::new() };
         // Whoever may write releases may write this: what is no reference is not shown.
-        let held: Vec<(String, String)> = serde_json::from_str(text).unwrap_or_default();
-        let known =
-            held.into_iter().filter_map(|(kind, name)| Some(Reference { kind: ResourceKind::named(&kind)?, name }));
+        let held: Vec<Vec<String>> = serde_json::from_str(text).unwrap_or_default();
+        let known = held.into_iter().filter_map(|entry| {
+            let mut parts = entry.into_iter();
+            let kind = ResourceKind::named(&parts.next()?)?;
+            Some(Reference { kind, name: parts.next()?, namespace: parts.next() })
+        });
         let known: BTreeSet<Reference> = known.filter(|reference| kinds.contains(&reference.kind)).collect();
         known.into_iter().take(REFERENCES_MAX).collect()
     }
@@ -149,8 +159,11 @@ impl ReleaseTemplate {
     /// The merge patch that brings references to a release; none when it holds them.
     #[must_use]
     pub fn refer(&self, release: &Value, wanted: &BTreeSet<Reference>) -> Option<Value> {
-        let entries: Vec<(&str, &str)> =
-            wanted.iter().take(REFERENCES_MAX).map(|it| (it.kind.name(), it.name.as_str())).collect();
+        let entry = |it: &Reference| {
+            let namespace = it.namespace.as_deref();
+            [it.kind.name(), it.name.as_str()].into_iter().chain(namespace).map(str::to_owned).collect()
+        };
+        let entries: Vec<Vec<String>> = wanted.iter().take(REFERENCES_MAX).map(entry).collect();
         let text = (!entries.is_empty()).then(|| json!(entries).to_string());
         if annotation(release) == text.as_deref() {
             return None;
@@ -162,8 +175,13 @@ impl ReleaseTemplate {
     /// The references as the status shows them.
     pub(super) fn shown_references(&self, release: &Value) -> Option<Value> {
         let references = self.references(release);
-        let shown =
-            |it: Reference| json!({"apiVersion": it.kind.api_version(), "kind": it.kind.name(), "name": it.name});
+        let shown = |it: Reference| {
+            let mut shown = json!({"apiVersion": it.kind.api_version(), "kind": it.kind.name(), "name": it.name});
+            if let Some(namespace) = it.namespace {
+                shown["namespace"] = json!(namespace);
+            }
+            shown
+        };
         (!references.is_empty()).then(|| references.into_iter().map(shown).collect())
     }
 
@@ -269,12 +287,13 @@ mod tests {
     }
 
     fn reference(kind: ResourceKind, name: &str) -> Reference {
-        Reference { kind, name: name.to_owned() }
+        Reference { kind, name: name.to_owned(), namespace: None }
     }
 
     #[test]
     fn objects_are_selected_by_names_and_labels_of_the_instance() {
-        let selectors = template(&declared()).selectors("a", "team");
+        let release = json!({"metadata": {"name": "redis-a", "namespace": "team"}});
+        let selectors = template(&declared()).selectors(&release);
         for (kind, name, with, wanted) in [
             (ResourceKind::Secret, "redis-a-credentials", &[][..], true),
             (ResourceKind::Secret, "redis-b-credentials", &[], false),
@@ -290,6 +309,30 @@ mod tests {
         }
         let kinds = template(&declared()).selected_kinds();
         assert_eq!(kinds.into_iter().collect::<Vec<_>>(), [ResourceKind::Secret, ResourceKind::Service]);
+    }
+
+    #[test]
+    fn a_chart_in_another_namespace_is_found_by_what_helm_calls_it_and_shown_with_the_namespace() {
+        let template = template(&declared());
+        let mut release =
+            json!({"metadata": {"name": "redis-a", "namespace": "team"}, "spec": {"targetNamespace": "apps"}});
+        let selectors = template.selectors(&release);
+        for (name, wanted) in [
+            ("apps-redis-a-credentials", true),
+            ("redis-a-credentials", false),
+            ("shared-team", true),
+            ("shared-apps", false),
+        ] {
+            assert_eq!(selectors.select(ResourceKind::Secret, name, &labels(&[])), wanted, "{name}");
+        }
+        let one = Reference { namespace: Some("apps".to_owned()), ..reference(ResourceKind::Secret, "x") };
+        let patch = template.refer(&release, &[one].into()).unwrap();
+        assert_eq!(patch["metadata"]["annotations"][RESOURCES_ANNOTATION], r#"[["Secret","x","apps"]]"#);
+        release["metadata"]["annotations"] = patch["metadata"]["annotations"].clone();
+        assert_eq!(
+            template.get(&release)["status"]["resources"],
+            json!([{"apiVersion": "v1", "kind": "Secret", "name": "x", "namespace": "apps"}])
+        );
     }
 
     #[test]

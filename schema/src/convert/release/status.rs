@@ -107,7 +107,7 @@ pub(crate) fn schema() -> Value {
             "observedGeneration": number("The generation that Flux has seen."),
             "resources": {
                 "type": "array",
-                "description": "Secrets, Services and Ingresses in the same namespace by which the application is used.",
+                "description": "Secrets, Services and Ingresses by which the application is used.",
                 "x-kubernetes-list-type": "atomic",
                 "items": {
                     "type": "object",
@@ -115,7 +115,8 @@ pub(crate) fn schema() -> Value {
                     "properties": {
                         "apiVersion": text("The group and version of the object."),
                         "kind": text("The kind of the object."),
-                        "name": text("The name of the object.")
+                        "name": text("The name of the object."),
+                        "namespace": text("The namespace of the object, where it is not that of this one.")
                     }
                 }
             },
