@@ -126,6 +126,9 @@ pub struct HelmReleaseBackend {
     /// Which HelmReleases are instances besides those made through the kind; `Chart` when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adopt: Option<Adopt>,
+    /// Whether annotations of an instance that ask Flux to reconcile reach the release; `Allow` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant_reconcile: Option<TenantReconcile>,
     /// Fields of the status that are computed from the release.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
@@ -148,6 +151,16 @@ pub enum Adopt {
     Chart,
     /// Those with the labels of the kind alone.
     Labels,
+}
+
+/// Whether tenants may ask Flux to reconcile.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum TenantReconcile {
+    /// The annotations `reconcile.fluxcd.io/requestedAt`, `forceAt` and `resetAt` of an instance are those of its release.
+    #[default]
+    Allow,
+    /// They are kept as any other annotation, and Flux does not see them.
+    Deny,
 }
 
 /// A field of the status that is computed from the release.

@@ -26,8 +26,8 @@ mod manifest;
 
 pub use backend::{
     Adopt, Backend, Chart, ChartRef, ChartRefKind, ChartSpec, DependencyReference, EmbeddedStore, HealthCheckExpr,
-    HelmReleaseBackend, OtherFields, ReconcileStrategy, SourceKind, SourceRef, StatusField, ValuesReference,
-    WaitStrategy, WaitStrategyName,
+    HelmReleaseBackend, OtherFields, ReconcileStrategy, SourceKind, SourceRef, StatusField, TenantReconcile,
+    ValuesReference, WaitStrategy, WaitStrategyName,
 };
 pub use definition::{ApplicationDefinition, ApplicationDefinitionSpec, DeletionPolicy, Scope};
 pub use manifest::custom_resource_definition;

@@ -31,6 +31,9 @@ mod status;
 /// What a definition computes from a release.
 mod computed;
 
+/// Annotations by which a tenant asks Flux for something.
+mod requests;
+
 /// What Helm calls a release, and where it installs it.
 mod helm;
 
@@ -212,7 +215,10 @@ impl ReleaseTemplate {
         }
         let prefix = self.metadata_prefix();
         for member in ["labels", "annotations"] {
-            let own = strip(held.get(member), &prefix);
+            let mut own = strip(held.get(member), &prefix);
+            if member == "annotations" {
+                own.extend(self.requests_to_flux(held.get(member)));
+            }
             if !own.is_empty() {
                 metadata.insert(member.to_owned(), Value::Object(own));
             }
@@ -305,7 +311,10 @@ impl ReleaseTemplate {
         let own = |member: &str| own.and_then(|metadata| metadata.get(member));
         if let Some(metadata) = release.get_mut("metadata").and_then(Value::as_object_mut) {
             for member in ["labels", "annotations"].into_iter().filter(|member| differs(member)) {
-                let merged = replace(metadata.get(member), own(member), &prefix);
+                let mut merged = replace(metadata.get(member), own(member), &prefix);
+                if member == "annotations" {
+                    self.put_requests_to_flux(&mut merged);
+                }
                 set_map(metadata, member, merged);
             }
             if differs("finalizers") {
@@ -360,7 +369,7 @@ impl ReleaseTemplate {
             let these = annotations.iter().filter(|(key, _)| is_one(key));
             annotations_bytes(&these.map(|(key, value)| (key.clone(), value.clone())).collect())
         };
-        let own = of(&|key| key.starts_with(&prefix));
+        let own = of(&|key| key.starts_with(&prefix) || self.is_request_to_flux(key));
         let owners = of(&|key| key == owners::ANNOTATION);
         Some(format!(
             "Too long: may not be more than {ANNOTATIONS_BYTES_MAX} bytes; on the HelmRelease they take {all}: {own} those \

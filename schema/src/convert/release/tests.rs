@@ -79,7 +79,7 @@ fn what_others_put_on_the_release_stays() {
     release["spec"]["valuesFrom"] = json!([{"kind": "Secret", "name": "theirs"}]);
     release["metadata"]["finalizers"] = json!(["finalizers.fluxcd.io"]);
     release["metadata"]["labels"]["theirs"] = json!("1");
-    release["metadata"]["annotations"]["reconcile.fluxcd.io/requestedAt"] = json!("now");
+    release["metadata"]["annotations"]["reconcile.fluxcd.io/watch"] = json!("now");
     release["status"] = json!({"conditions": []});
     let mut changed = instance();
     changed["spec"]["replicas"] = json!(5);
@@ -99,8 +99,7 @@ fn what_an_instance_says_means_nothing_to_flux_and_nothing_to_us() {
         "kindsmith.dev/resources",
         "kindsmith.dev/release-settings",
         "helm.toolkit.fluxcd.io/name",
-        "reconcile.fluxcd.io/requestedAt",
-        "reconcile.fluxcd.io/forceAt",
+        "reconcile.fluxcd.io/watch",
         "sharding.fluxcd.io/key",
     ] {
         evil["metadata"]["labels"][key] = json!("evil");
