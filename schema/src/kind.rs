@@ -88,7 +88,7 @@ pub enum StorageRole {
 pub enum StatusRole {
     /// `/status` is served; the main endpoint ignores the status.
     Subresource,
-    /// The status comes from the backend and nobody can write it; `/status` can be read.
+    /// The backend reports the status; `/status` is served and takes what the backend does not report.
     Computed,
     /// The status, if any, is a field as any other.
     Field,

@@ -6,7 +6,7 @@ use kindsmith_schema::{
     kind::{Kind, KindBackend, KindVersion, StatusRole},
     structural::{Against, OtherFaults, Verdict},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::decode::{self, Expected};
 use crate::{encode::status::ApiError, storage::host::WriteTarget};
@@ -118,7 +118,15 @@ pub(super) fn is_same_but_metadata(left: &Value, right: &Value) -> bool {
 }
 
 /// Takes the part that a write may not change from the stored object.
-pub fn keep_untargeted(object: &mut Value, stored: Option<&Value>, version: &KindVersion, target: WriteTarget) {
+///
+/// Of the status of a release, what Flux reports is no client's to change, as if Flux had written it anew.
+pub fn keep_untargeted(
+    object: &mut Value,
+    stored: Option<&Value>,
+    kind: &Kind,
+    version: &KindVersion,
+    target: WriteTarget,
+) {
     let copy = |object: &mut Value, member: &str| {
         let held = stored.and_then(|stored| stored.get(member)).cloned();
         if let Some(object) = object.as_object_mut() {
@@ -139,6 +147,10 @@ pub fn keep_untargeted(object: &mut Value, stored: Option<&Value>, version: &Kin
                 .flat_map(|members| members.keys().cloned())
                 .filter(|member| member != "status")
                 .collect();
+            if let (KindBackend::Release(template), Some(members)) = (&kind.backend, object.as_object_mut()) {
+                let status = members.entry("status").or_insert_with(|| json!({}));
+                template.keep_reported_status(status, stored.and_then(|stored| stored.get("status")));
+            }
             // Who owns the status has changed with it.
             let owners = object.pointer("/metadata/managedFields").cloned();
             for member in members {
@@ -185,7 +197,6 @@ pub fn validate(
 #[cfg(test)]
 mod tests {
     use kindsmith_schema::{compile::OwnStorage, form::DefinitionForm};
-    use serde_json::json;
 
     use super::*;
 

@@ -2,11 +2,12 @@
 //!
 //! Sources: k8s.io/apiserver/pkg/endpoints/handlers/{create,update,patch}.go, handlers/fieldmanager/equality.go.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use jiff::Timestamp;
 use kindsmith_schema::{
-    kind::Kind,
+    convert::release::ReleaseTemplate,
+    kind::{Kind, KindBackend},
     merge::{ApplyError, By, FieldManager, Force, Kinds, Set, Updated},
     ownership::{Endpoint, ScaleKind},
 };
@@ -25,6 +26,8 @@ pub struct Ownership<'k> {
     kind: &'k str,
     subresource: &'static str,
     reset: BTreeMap<String, Set>,
+    /// Whose status has fields that nobody writes, where it is the status that is written.
+    reporting: Option<&'k ReleaseTemplate>,
     manager: String,
     now: Timestamp,
 }
@@ -42,6 +45,10 @@ impl<'k> Ownership<'k> {
                 Endpoint::Status => "status",
             },
             reset: kind.reset_fields(api_version, endpoint),
+            reporting: match (&kind.backend, endpoint) {
+                (KindBackend::Release(template), Endpoint::Status) => Some(template),
+                _ => None,
+            },
             manager,
             now: Timestamp::now(),
         }
@@ -56,6 +63,7 @@ impl<'k> Ownership<'k> {
             kind: SCALE.kind,
             subresource: "scale",
             reset: BTreeMap::new(),
+            reporting: None,
             manager,
             now: Timestamp::now(),
         }
@@ -84,7 +92,17 @@ impl<'k> Ownership<'k> {
     /// An object that replaces `live`, with its owners.
     #[must_use]
     pub fn updated(&self, live: &Value, object: Value) -> Value {
-        self.settled(self.field_manager().update(live, object, self.by()))
+        let live = self.writable(live);
+        let object = if self.reporting.is_some() { self.writable(&object).into_owned() } else { object };
+        self.settled(self.field_manager().update(&live, object, self.by()))
+    }
+
+    /// An object without what nobody writes: it has no owner, and is put back when the object is admitted.
+    fn writable<'v>(&self, object: &'v Value) -> Cow<'v, Value> {
+        let Some(template) = self.reporting else { return Cow::Borrowed(object) };
+        let mut writable = object.clone();
+        template.drop_reported_status(&mut writable);
+        Cow::Owned(writable)
     }
 
     /// Such a write does not fail: its owners are those from before. What was wrong may quote values, so it is not logged.
@@ -102,7 +120,8 @@ impl<'k> Ownership<'k> {
     /// 409 when others own what is applied, 400 when the configuration is for another endpoint, 500 as kube-apiserver has
     /// it when it does not fit the schema.
     pub fn applied(&self, live: &Value, configuration: &Value, force: Force) -> Result<Value, ApiError> {
-        self.field_manager().apply(live, configuration, self.by(), force).map_err(|error| match error {
+        let (live, configuration) = (self.writable(live), self.writable(configuration));
+        self.field_manager().apply(&live, &configuration, self.by(), force).map_err(|error| match error {
             ApplyError::BadRequest(text) => ApiError::BadRequest(text),
             ApplyError::Internal(text) => ApiError::Plain(text),
             ApplyError::Conflict(conflicts) => ApiError::ApplyConflict {

@@ -147,8 +147,7 @@ fn verbs(kind: &Kind) -> &'static [&'static str] {
 
 fn status_verbs(version: &KindVersion) -> Option<Value> {
     match version.status {
-        StatusRole::Subresource => Some(json!(SUBRESOURCE_VERBS)),
-        StatusRole::Computed => Some(json!(["get"])),
+        StatusRole::Subresource | StatusRole::Computed => Some(json!(SUBRESOURCE_VERBS)),
         StatusRole::Field => None,
     }
 }

@@ -9,6 +9,7 @@ use std::{
 };
 
 use kindsmith_schema::{
+    convert::release::is_suspended,
     field::print::quoted,
     kind::{Kind, KindBackend},
 };
@@ -73,6 +74,15 @@ pub enum Removed {
     Gone(Value),
     /// Finalizers hold it. This is how it is now.
     Finalizing(Value),
+}
+
+/// What becomes of what was installed for an instance that is deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Installed {
+    /// It goes, or there is nothing of the kind.
+    Uninstalled,
+    /// It stays: Flux does not uninstall a release that is suspended.
+    Left,
 }
 
 /// What is remembered of releases besides the feed.
@@ -325,7 +335,14 @@ impl KindStore {
         let (namespace, name) = (text(&host, "/metadata/namespace"), text(&host, "/metadata/name").unwrap_or_default());
         let created = self.host.create(&self.resource, host, options).await;
         match created.map_err(|error| ApiError::from_host(error, named)) {
-            Ok(created) => Ok(projection.instance(&created)),
+            Ok(created) => {
+                let mut instance = projection.instance(&created);
+                let is_release = matches!(projection.kind().backend, KindBackend::Release(_));
+                if is_release && options.persistence == Persistence::DryRun {
+                    keep_status(&mut instance, None);
+                }
+                Ok(instance)
+            }
             Err(ApiError::AlreadyExists(named)) => {
                 Err(self.name_taken(projection, namespace.as_deref(), &name, named).await)
             }
@@ -380,12 +397,23 @@ impl KindStore {
             return Ok(Written::Unchanged(projection.instance(&read.host)));
         }
         check_annotations(projection.kind(), &next, named)?;
+        let (target, answers) = match (&projection.kind().backend, options.persistence, target) {
+            // Nobody has looked at what is not kept.
+            (KindBackend::Release(_), Persistence::DryRun, WriteTarget::Main) => (target, Answers::StatusAsRead),
+            // The status of a release is Flux' own: what others write is kept beside it.
+            (KindBackend::Release(_), _, _) => (WriteTarget::Main, Answers::AsWritten),
+            (KindBackend::Stored, _, _) => (target, Answers::AsWritten),
+        };
         let written = self
             .host
             .update(&self.resource, &read.host, next, target, &options)
             .await
             .map_err(|error| ApiError::from_host(error, named))?;
-        Ok(Written::Changed(projection.instance(&written)))
+        let mut instance = projection.instance(&written);
+        if answers == Answers::StatusAsRead {
+            keep_status(&mut instance, read.instance.get("status"));
+        }
+        Ok(Written::Changed(instance))
     }
 
     /// Deletes an instance. It is read first, so that a host object which is no instance of the kind is never deleted; the
@@ -401,7 +429,7 @@ impl KindStore {
         name: &str,
         options: &DeleteOptions,
         named: &Named,
-    ) -> Result<Removed, ApiError> {
+    ) -> Result<(Removed, Installed), ApiError> {
         if let Some(read) = self.remembered(projection, namespace, name) {
             let mut tied = options.clone();
             tied.resource_version = tied.resource_version.or_else(|| text(&read.host, "/metadata/resourceVersion"));
@@ -420,7 +448,7 @@ impl KindStore {
         read: Read,
         mut options: DeleteOptions,
         named: &Named,
-    ) -> Result<Removed, ApiError> {
+    ) -> Result<(Removed, Installed), ApiError> {
         if let (Some(steady), Some(wanted)) = (self.steady(), &options.resource_version)
             && steady.only_status_moved(&read.host, wanted.parse().unwrap_or_default()).await
         {
@@ -437,11 +465,33 @@ impl KindStore {
             .delete(&self.resource, namespace, Name::parse(name.as_deref().unwrap_or_default())?, &options)
             .await
             .map_err(|error| ApiError::from_host(error, named))?;
-        Ok(match deleted {
+        let installed = match projection.kind().backend {
+            KindBackend::Release(_) if is_suspended(&read.host) => Installed::Left,
+            _ => Installed::Uninstalled,
+        };
+        let removed = match deleted {
             Deleted::Gone => Removed::Gone(read.instance),
             Deleted::Finalizing(host) => Removed::Finalizing(projection.instance(&host)),
-        })
+        };
+        Ok((removed, installed))
     }
+}
+
+/// What the answer to a write shows as the status.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Answers {
+    /// That of the object that was written.
+    AsWritten,
+    /// That of the object that was read: a write that is not kept is nothing to report about.
+    StatusAsRead,
+}
+
+fn keep_status(instance: &mut Value, status: Option<&Value>) {
+    let Some(members) = instance.as_object_mut() else { return };
+    match status {
+        Some(status) => members.insert("status".to_owned(), status.clone()),
+        None => members.remove("status"),
+    };
 }
 
 /// The namespace of a request, none for all. `None` for one that cannot exist: there is nothing in it.
@@ -487,8 +537,10 @@ fn check_preconditions(instance: &Value, options: &DeleteOptions, named: &Named)
 /// Checks that the annotations of a release have room, before the host says so in words about the release.
 fn check_annotations(kind: &Kind, host: &Value, named: &Named) -> Result<(), ApiError> {
     let KindBackend::Release(template) = &kind.backend else { return Ok(()) };
-    let Some(message) = template.annotations_fault(host) else { return Ok(()) };
-    let cause = Cause { reason: "FieldValueTooLong".to_owned(), message, field: "metadata.annotations".to_owned() };
+    let of_status = || Some(("status", template.written_status_fault(host)?));
+    let of_all = || Some(("metadata.annotations", template.annotations_fault(host)?));
+    let Some((field, message)) = of_status().or_else(of_all) else { return Ok(()) };
+    let cause = Cause { reason: "FieldValueTooLong".to_owned(), message, field: field.to_owned() };
     Err(ApiError::Invalid { named: named.clone(), causes: vec![cause] })
 }
 

@@ -8,11 +8,11 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use kindsmith_schema::structural::Schema;
+use kindsmith_schema::{
+    convert::release::{ConditionReason, ConditionType},
+    structural::Schema,
+};
 use serde_json::{Value, json};
-
-/// The condition of an instance whose values do not fit.
-const CONDITION: &str = "ValuesValid";
 
 /// The most faults that are told.
 const FAULTS_MAX: usize = 8;
@@ -73,7 +73,8 @@ fn known_by(instance: &Value) -> Option<(&str, i64)> {
 /// Adds to the status of an instance that its values do not fit, and what of them.
 pub(super) fn add_condition(instance: &mut Value, fault: &str) {
     let generation = instance.pointer("/metadata/generation").cloned().unwrap_or_default();
-    let mut condition = json!({"type": CONDITION, "status": "False", "reason": "SchemaViolation", "message": fault});
+    let mut condition = json!({"type": ConditionType::ValuesValid.name(), "status": "False",
+        "reason": ConditionReason::SchemaViolation.name(), "message": fault});
     if generation.is_i64() {
         condition["observedGeneration"] = generation;
     }

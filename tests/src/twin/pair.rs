@@ -332,20 +332,15 @@ fn shown(body: &Value) -> &Value {
     }
 }
 
-/// Without what a release that Flux does not see says of itself: the `observedGeneration` of -1 that a cluster gives it at
-/// first, and the condition that its values do not fit the schema. Such values are served as they are, as a custom resource
-/// is, and it is told.
+/// Without what a release that Flux does not see says of itself: that nobody has observed it, and that its values do not fit
+/// the schema. Such values are served as they are, as a custom resource is, and it is told.
 fn without_release_status(value: &mut Value) {
-    // As errors show it.
-    const AT_FIRST: &str = r#",\"status\":{\"observedGeneration\":-1}"#;
-    each_text(value, &|text| *text = text.replace(AT_FIRST, ""));
+    each_text(value, &without_conditions);
     each_object(value, &|object| {
         let Some(status) = object.get_mut("status").and_then(Value::as_object_mut) else { return };
-        if status.get("observedGeneration") == Some(&json!(-1)) {
-            status.remove("observedGeneration");
-        }
         if let Some(conditions) = status.get_mut("conditions").and_then(Value::as_array_mut) {
-            conditions.retain(|condition| condition["type"] != "ValuesValid");
+            conditions
+                .retain(|condition| condition["type"] != "ValuesValid" && condition["reason"] != "NotYetObserved");
             if conditions.is_empty() {
                 status.remove("conditions");
             }
@@ -354,6 +349,21 @@ fn without_release_status(value: &mut Value) {
             object.remove("status");
         }
     });
+}
+
+/// Without the conditions of an object that an error shows.
+fn without_conditions(text: &mut String) {
+    const BEGIN: &str = r#"\"conditions\":[{"#;
+    const END: &str = r#"}]"#;
+    while let Some(begin) = text.find(BEGIN) {
+        let Some(length) = text[begin..].find(END) else { return };
+        let mut end = begin + length + END.len();
+        if text[end..].starts_with(',') {
+            end += 1;
+        }
+        text.replace_range(begin..end, "");
+        *text = text.replace(r#",\"status\":{}"#, "");
+    }
 }
 
 /// Without generations: that of a release counts when the values change, in the shape of the storage version, and that of a

@@ -17,11 +17,9 @@ pub(crate) async fn differences(ground: &Ground, namespace: &str) -> Result<(usi
     let mut pair = Pair::new(ground, namespace).await?;
     let mut found = Vec::new();
     for line in TABLE.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
-        // The status of a release is Flux': `/status` has `get` alone, discovery says so, and there is a status at once, which
-        // another version does not know.
-        let is_of_status = ["/status", "<< {\"apiVersion\":\"{group}/v9\"}"].iter().any(|text| line.contains(text))
-            || ["^", "^/"].iter().any(|text| line.ends_with(text));
-        if ground.definition.backend == Backend::Release && is_of_status && !line.contains("GET ~") {
+        // A release has a status at once, of which another version knows nothing.
+        let is_of_status = line.contains("<< {\"apiVersion\":\"{group}/v9\"}");
+        if ground.definition.backend == Backend::Release && is_of_status {
             continue;
         }
         let request = read(line).with_context(|| format!("reading {line:?}"))?;

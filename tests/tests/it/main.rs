@@ -94,6 +94,7 @@ mod availability;
 mod freshness;
 
 /// An instance and its release, two ways.
+mod release_status;
 mod releases;
 
 /// Objects of many fields and many changes.

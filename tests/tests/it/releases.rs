@@ -8,7 +8,7 @@ use kindsmith_tests::{ControlPlane, Kindsmith, wait};
 use kube::{Client, client::Body};
 use serde_json::{Value, json};
 
-use crate::main_job::apply_definitions;
+use crate::{main_job::apply_definitions, release_status::the_status_is_told_and_written};
 
 pub(crate) const REDISES: &str = "/apis/apps.example.com/v1alpha1/namespaces/default/redises";
 pub(crate) const RELEASES: &str = "/apis/helm.toolkit.fluxcd.io/v2/namespaces/default/helmreleases";
@@ -108,6 +108,7 @@ async fn what_others_write_to_a_release_is_seen_kept_and_no_conflict() -> Result
     served(&client, REDISES).await?;
     done(&client, "POST", REDISES, Some(&redis)).await?;
     only_a_change_is_a_conflict(&client).await.context("a status that moves")?;
+    the_status_is_told_and_written(&control_plane, &client).await.context("a status that is told and written")?;
     nobodys_change_is_lost(&client).await.context("many writers")?;
     hand_made_releases_come_and_go(&client).await.context("a release made by hand")?;
     values_arrive_as_they_are(&client).await.context("values of any kind")?;
@@ -172,8 +173,9 @@ async fn hand_made_releases_come_and_go(client: &Client) -> Result<()> {
     done(client, "POST", RELEASES, Some(&release)).await?;
     let event = events.next().await?;
     ensure!(event["type"] == "ADDED" && event["object"]["spec"]["unknown"] == "kept", "{event}");
-    let condition = &event["object"]["status"]["conditions"][0];
-    ensure!(condition["type"] == "ValuesValid" && condition["status"] == "False", "{condition}");
+    let conditions = event["object"]["status"]["conditions"].as_array().into_iter().flatten();
+    let told: Vec<_> = conditions.map(|it| format!("{}={}", it["type"], it["status"]).replace('"', "")).collect();
+    ensure!(told == ["Ready=Unknown", "ValuesValid=False"], "the conditions are {told:?}");
     // Another chart: it is no Redis any more.
     let path = format!("{RELEASES}/redis-hand");
     done(client, "PATCH", &path, Some(&json!({"spec": {"chartRef": {"name": "other"}}}))).await?;

@@ -65,7 +65,7 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
 /// Creates an object that is decoded and has its owners.
 pub(super) async fn store(context: &Context, mut object: Value, options: &WriteOptions) -> Result<Value, ApiError> {
     let (version, kind) = (context.projection.version(), context.projection.kind());
-    admit::keep_untargeted(&mut object, None, version, WriteTarget::Main);
+    admit::keep_untargeted(&mut object, None, kind, version, WriteTarget::Main);
     let revision_sent = metadata::member(&object, "resourceVersion").to_owned();
     let generated = metadata::member(&object, "name").is_empty();
     let mut template = object;

@@ -3,6 +3,7 @@
 //! Source: k8s.io/apiserver/pkg/endpoints/handlers/delete.go.
 
 use http::{Response, StatusCode};
+use kindsmith_schema::kind::KindBackend;
 use serde_json::{Value, json};
 
 use crate::{
@@ -19,7 +20,7 @@ use crate::{
     server::Body,
     storage::{
         host::{DeleteOptions as HostOptions, Propagation},
-        kind_store::{Removed, persistence},
+        kind_store::{Installed, Removed, persistence},
     },
 };
 
@@ -68,10 +69,11 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
     if options.unreadable == Unreadable::Removed {
         return refuse_unreadable(context, named).await;
     }
-    let removed = context
+    let (removed, installed) = context
         .store()
         .delete(&context.projection, context.namespace(), context.name(), &host_options(&options), &named)
         .await?;
+    context.warn(left_installed(context, installed, &[context.name()]));
     match removed {
         Removed::Gone(last) => {
             Ok(response::status(StatusCode::OK, &success(&named, &last), success_format(&representation)))
@@ -94,6 +96,12 @@ async fn refuse_unreadable(context: &Context, named: Named) -> Result<Response<B
     context.store().get(&context.projection, context.namespace(), context.name(), &named).await?;
     let reason = "unsafe deletion is not allowed because the object is decodable from storage".to_owned();
     Err(ApiError::Conflict { named, reason })
+}
+
+/// The warning that a deletion uninstalls nothing, where it is so.
+pub(super) fn left_installed(context: &Context, installed: Installed, names: &[&str]) -> Option<String> {
+    let KindBackend::Release(template) = &context.projection.kind().backend else { return None };
+    (installed == Installed::Left).then(|| template.deletion_leaves(names))
 }
 
 fn success(named: &Named, last: &Value) -> Value {

@@ -5,7 +5,7 @@
 use http::Response;
 
 use super::{
-    delete::{host_options, read_options},
+    delete::{host_options, left_installed, read_options},
     list,
 };
 use crate::{
@@ -14,7 +14,15 @@ use crate::{
     object::metadata,
     request::{Expected as Purpose, ListOptions},
     server::Body,
+    storage::kind_store::Installed,
 };
+
+/// Tells which of the objects leave behind what was installed for them.
+fn warn(context: &Context, left: &[String]) {
+    let names: Vec<&str> = left.iter().map(String::as_str).collect();
+    let installed = if names.is_empty() { Installed::Uninstalled } else { Installed::Left };
+    context.warn(left_installed(context, installed, &names));
+}
 
 pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
     let representation = context.representation(Purpose::List)?;
@@ -27,6 +35,7 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
     let options = host_options(&options);
     let (listing, meta) = list::page(context, &selection).await?;
     let mut removed = Vec::with_capacity(listing.items.len());
+    let mut left = Vec::new();
     for (_, item) in listing.items {
         let instance = item.into_tree()?;
         let name = metadata::member(&instance, "name").to_owned();
@@ -34,10 +43,20 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
         let namespace = (!namespace.is_empty()).then_some(namespace);
         let named = context.named(&name);
         match context.store().delete(&context.projection, namespace.as_deref(), &name, &options, &named).await {
+            Ok((_, installed)) => {
+                if installed == Installed::Left {
+                    left.push(name);
+                }
+                removed.push(Item::Tree(instance));
+            }
             // Somebody else was faster: it is gone, as was asked.
-            Ok(_) | Err(ApiError::NotFound(_)) => removed.push(Item::Tree(instance)),
-            Err(error) => return Err(error),
+            Err(ApiError::NotFound(_)) => removed.push(Item::Tree(instance)),
+            Err(error) => {
+                warn(context, &left);
+                return Err(error);
+            }
         }
     }
+    warn(context, &left);
     list::answer(context, representation, removed, meta).await
 }

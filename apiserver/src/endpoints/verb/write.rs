@@ -2,7 +2,10 @@
 //!
 //! Source: k8s.io/apiserver/pkg/registry/generic/registry/store.go (Update).
 
-use kindsmith_schema::kind::{StatusRole, Typing};
+use kindsmith_schema::{
+    convert::release::is_suspended,
+    kind::{KindBackend, Typing},
+};
 use serde_json::Value;
 
 use crate::{
@@ -84,11 +87,6 @@ pub(super) async fn run(
     change: impl Fn(&Value) -> Result<Next, ApiError>,
     fault: impl Fn(&Value, &str) -> ApiError,
 ) -> Result<Value, ApiError> {
-    let version = context.projection.version();
-    if context.write_target == WriteTarget::Status && version.status == StatusRole::Computed {
-        let verb = context.target.verb.as_str().to_owned();
-        return Err(ApiError::MethodNotSupported { named: context.named(""), verb });
-    }
     let named = context.target_named();
     let mut remembered = context.store().remembered(&context.projection, context.namespace(), context.name());
     let mut tries = 0;
@@ -168,7 +166,8 @@ async fn round(
         return Err(Failed::Refused(ApiError::Internal(missing.to_owned())));
     }
     metadata::prepare_update(&mut object, &read.instance);
-    admit::keep_untargeted(&mut object, Some(&read.instance), version, context.write_target);
+    let kind = context.projection.kind();
+    admit::keep_untargeted(&mut object, Some(&read.instance), kind, version, context.write_target);
     keep_times(&mut object, &read.instance);
     let (admitted, forgiven) = Admitted::next(object, &read.instance, context.write_target, context.rules())?;
     context.warn(forgiven);
@@ -178,8 +177,18 @@ async fn round(
     let host_options = context.write_options(options);
     let written =
         context.store().update(&context.projection, read, admitted, context.write_target, &host_options, &named).await;
+    if let Ok(Written::Changed(written)) = &written {
+        context.warn(waits_for_resumption(context, read, written));
+    }
     written.map_err(|error| match error {
         ApiError::Conflict { .. } => Failed::Outdated(error),
         error => Failed::Host(error),
     })
+}
+
+/// The warning that a change is kept and not applied, where it is so.
+fn waits_for_resumption(context: &Context, read: &Read, written: &Value) -> Option<String> {
+    let KindBackend::Release(template) = &context.projection.kind().backend else { return None };
+    let is_changed = written.get("spec") != read.instance.get("spec");
+    (is_changed && is_suspended(&read.host)).then(|| template.change_waits(context.name()))
 }

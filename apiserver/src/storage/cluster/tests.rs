@@ -160,7 +160,7 @@ async fn a_call_has_the_namespace_and_the_name_that_authorization_saw() {
         let named =
             Named { group: String::new(), resource: "redises".to_owned(), kind: String::new(), name: name.clone() };
         let answer: Result<Removed, ApiError> =
-            store.delete(&projection, Some(&namespace), &name, &options, &named).await;
+            store.delete(&projection, Some(&namespace), &name, &options, &named).await.map(|(removed, _)| removed);
         let code = answer.unwrap_err().code();
         let calls: Vec<String> = asked.lock().unwrap().drain(..).map(|uri| uri.to_string()).collect();
         match calls.as_slice() {

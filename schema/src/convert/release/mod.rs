@@ -28,6 +28,18 @@ mod settings;
 /// What a release reports, as an instance shows it.
 mod status;
 
+/// What of it holds for what is wanted now.
+mod conditions;
+
+/// Fields of the status that others write.
+mod written_status;
+
+/// Texts in annotations.
+mod annotation_text;
+
+/// What is told about instances of suspended releases.
+mod suspension;
+
 /// What a definition computes from a release.
 mod computed;
 
@@ -51,8 +63,9 @@ mod tests;
 
 pub use collisions::{Collision, collisions};
 pub use computed::StatusValue;
-pub use identity::{Marks, Overlap, overlaps};
+pub use conditions::{ConditionReason, ConditionType, is_suspended};
 pub use helm::{helm_release_name, target_namespace};
+pub use identity::{Marks, Overlap, overlaps};
 pub use naming::{NamePattern, NameRules, NameSyntax, NamespaceRule};
 pub(crate) use owners::ANNOTATION as OWNERS_ANNOTATION;
 pub(crate) use references::is_fillable;
@@ -62,6 +75,7 @@ pub(crate) use settings::INSTANCE_FIELDS;
 pub use settings::PlaceholderError;
 pub(crate) use status::SHOWN as SHOWN_STATUS;
 pub(crate) use status::schema as release_status_schema;
+pub use written_status::WRITTEN_STATUS_BYTES_MAX;
 
 /// The API version of releases.
 pub const RELEASE_API_VERSION: &str = "helm.toolkit.fluxcd.io/v2";
@@ -235,6 +249,7 @@ impl ReleaseTemplate {
         }
         let resources = self.shown_references(release);
         status.extend(resources.map(|resources| ("resources".to_owned(), resources)));
+        self.add_written_status(release, &mut status);
         if !status.is_empty() {
             instance.insert("status".to_owned(), Value::Object(status));
         }
@@ -333,6 +348,7 @@ impl ReleaseTemplate {
                 None => spec.remove("values"),
             };
         }
+        self.put_written_status(instance, shown, &mut release);
         let owners = own("managedFields").filter(|owners| owners.is_array() && !is_empty(owners));
         let stale = owners_annotation(&release).is_some_and(owners::depends_on_object) && instance != shown;
         if differs("managedFields") || (stale && owners.is_some()) {

@@ -1,85 +1,61 @@
 //! What a release reports, as an instance shows it.
-//!
-//! Flux says with each condition which generation it speaks of. A condition that speaks of an older one says nothing
-//! about what is wanted now, and is shown as not yet observed.
+
+use std::cmp::Reverse;
 
 use serde_json::{Map, Value, json};
 
-use super::list;
-
-/// Conditions of Flux that are shown.
-const SHOWN_CONDITIONS: [&str; 2] = ["Ready", "Released"];
+use super::{
+    conditions::{self, ConditionType, generation_in, text},
+    list,
+};
 
 /// Fields of the status that come from Flux, and the references.
 pub(crate) const SHOWN: [&str; 6] =
-    ["conditions", "failureMessage", "history", "observedGeneration", "resources", "version"];
+    [CONDITIONS, "failureMessage", "history", "observedGeneration", "resources", "version"];
+
+/// The field with the conditions.
+pub(super) const CONDITIONS: &str = "conditions";
 
 /// The most revisions that are shown.
 const HISTORY_ENTRIES_MAX: usize = 10;
 
+/// Reasons of Flux for which `Ready` is False although nothing failed: what a release needs is not there yet.
+const WAITING: [&str; 2] = ["SourceNotReady", "DependencyNotReady"];
+
 /// The status of the instance of a release.
 pub(super) fn of(release: &Value) -> Map<String, Value> {
     let mut shown = Map::new();
-    let Some(held) = release.get("status") else { return shown };
-    let generation = release.pointer("/metadata/generation").and_then(Value::as_i64);
-    let observed = held.get("observedGeneration").and_then(Value::as_i64).filter(|&observed| observed > 0);
-    let conditions: Vec<Value> = list(held.get("conditions"))
-        .into_iter()
-        .filter(|condition| text(condition, "type").is_some_and(|kind| SHOWN_CONDITIONS.contains(&kind)))
-        .map(|condition| as_of(condition, generation, observed))
-        .collect();
+    let conditions = conditions::of(release);
     shown.extend(failure(&conditions).map(|message| ("failureMessage".to_owned(), json!(message))));
     if !conditions.is_empty() {
-        shown.insert("conditions".to_owned(), Value::Array(conditions));
+        shown.insert(CONDITIONS.to_owned(), Value::Array(conditions));
     }
+    let Some(held) = release.get("status") else { return shown };
     let revision = text(held, "lastAttemptedRevision").filter(|revision| !revision.is_empty());
     shown.extend(revision.map(|revision| ("version".to_owned(), json!(revision))));
-    shown.extend(held.get("observedGeneration").map(|held| ("observedGeneration".to_owned(), held.clone())));
-    let history: Vec<Value> = list(held.get("history")).iter().take(HISTORY_ENTRIES_MAX).map(revision_of).collect();
+    let observed = generation_in(held, "observedGeneration");
+    shown.extend(observed.map(|observed| ("observedGeneration".to_owned(), json!(observed))));
+    let mut history = list(held.get("history"));
+    // After a rollback Flux has an older one first.
+    history.sort_by_key(|entry| Reverse(entry.get("version").and_then(Value::as_i64)));
+    let history: Vec<Value> = history.iter().take(HISTORY_ENTRIES_MAX).map(revision_of).collect();
     if !history.is_empty() {
         shown.insert("history".to_owned(), Value::Array(history));
     }
     shown
 }
 
-fn text<'a>(value: &'a Value, member: &str) -> Option<&'a str> {
-    value.get(member).and_then(Value::as_str)
-}
-
-/// A condition, as it holds for the present generation.
-///
-/// Flux renews `Ready` with each look and the others with what they are about. When the whole status is of a generation, a
-/// condition that is older by itself still holds, as kstatus has it.
-fn as_of(mut condition: Value, generation: Option<i64>, observed: Option<i64>) -> Value {
-    let of = condition.get("observedGeneration").and_then(Value::as_i64).filter(|&of| of > 0).max(observed);
-    let (Some(generation), Some(of)) = (generation, of) else { return condition };
-    condition["observedGeneration"] = json!(of);
-    if of >= generation {
-        return condition;
-    }
-    let said = |member| text(&condition, member).unwrap_or_default();
-    let message = format!(
-        "generation {generation} has not been observed yet; generation {of} was {} ({}): {}",
-        said("status"),
-        said("reason"),
-        said("message")
-    );
-    condition["status"] = json!("Unknown");
-    condition["reason"] = json!("NotYetObserved");
-    condition["message"] = json!(message);
-    condition
-}
-
 /// Why the last attempt failed, if it did.
 fn failure(conditions: &[Value]) -> Option<String> {
-    let failed = |kind: &str| {
+    let failed = |kind: ConditionType| {
         conditions
             .iter()
-            .find(|condition| text(condition, "type") == Some(kind) && text(condition, "status") == Some("False"))
+            .find(|condition| ConditionType::of(condition) == Some(kind) && text(condition, "status") == Some("False"))
+            .filter(|condition| !text(condition, "reason").is_some_and(|reason| WAITING.contains(&reason)))
             .and_then(|condition| text(condition, "message"))
             .filter(|message| !message.is_empty())
     };
-    failed("Released").or_else(|| failed("Ready")).map(str::to_owned)
+    failed(ConditionType::Released).or_else(|| failed(ConditionType::Ready)).map(str::to_owned)
 }
 
 /// A revision of Helm, of which the digests are left out.
@@ -101,7 +77,9 @@ pub(crate) fn schema() -> Value {
     let number = |description: &str| json!({"type": "integer", "format": "int64", "description": description});
     json!({
         "type": "object",
-        "description": "What Flux reports about the release behind this object.",
+        "description": "What Flux reports about the release behind this object, and what others write beside it.",
+        // Who describes no status says nothing against that of operators that add to what Flux does.
+        "x-kubernetes-preserve-unknown-fields": true,
         "properties": {
             "version": text("The version of the chart that was attempted last."),
             "observedGeneration": number("The generation that Flux has seen."),
@@ -123,8 +101,10 @@ pub(crate) fn schema() -> Value {
             "failureMessage": text("Why the last attempt failed, if it did."),
             "conditions": {
                 "type": "array",
-                "description": "Ready says whether the application works, Released whether its chart was installed, \
-                    ValuesValid is False where the values of the release do not fit the schema.",
+                "description": "Ready says whether the application works as it is wanted now, Released whether its chart \
+                    was installed. Reconciling is True while Flux is at work, Stalled where it has given up, Suspended \
+                    where it does nothing until it is resumed. ValuesValid is False where the values of the release do \
+                    not fit the schema.",
                 "x-kubernetes-list-type": "map",
                 "x-kubernetes-list-map-keys": ["type"],
                 "items": {
@@ -187,45 +167,39 @@ mod tests {
     }
 
     #[test]
-    fn what_flux_said_before_the_last_change_is_not_yet_observed() {
-        let shown = of(&release(5, 4));
-        let ready = &shown["conditions"][0];
-        assert_eq!((ready["status"].as_str(), ready["reason"].as_str()), (Some("Unknown"), Some("NotYetObserved")));
-        assert_eq!(ready["observedGeneration"], 4);
-        assert_eq!(
-            ready["message"],
-            "generation 5 has not been observed yet; generation 4 was True (InstallSucceeded): done"
-        );
-        let mut own = release(5, 4);
-        own["status"]["conditions"][0]["observedGeneration"] = json!(5);
-        assert_eq!(of(&own)["conditions"][0]["status"], "True");
-        own["status"]["conditions"][0]["observedGeneration"] = json!(0);
-        own["status"]["observedGeneration"] = json!(0);
-        assert_eq!(of(&own)["conditions"][0]["status"], "True", "nobody says of which generation it is");
+    fn revisions_are_shown_the_newest_first_whatever_the_order_of_flux() {
+        let mut rolled_back = release(2, 2);
+        let entry = |version: i64| json!({"version": version, "status": "superseded"});
+        // After a rollback, which is revision 9, to 4: as Flux lists them.
+        rolled_back["status"]["history"] = json!([entry(9), entry(4), entry(8), entry(7)]);
+        let revisions = |release: &Value| -> Vec<i64> {
+            let shown = of(release);
+            let history = shown["history"].as_array().unwrap().clone();
+            history.iter().map(|entry| entry["revision"].as_i64().unwrap()).collect()
+        };
+        assert_eq!(revisions(&rolled_back), [9, 8, 7, 4]);
+        rolled_back["status"]["history"] = (1..=12).map(entry).collect();
+        assert_eq!(revisions(&rolled_back), [12, 11, 10, 9, 8, 7, 6, 5, 4, 3], "the oldest are left out");
     }
 
     #[test]
-    fn a_condition_that_flux_did_not_renew_holds_as_long_as_the_whole_status_does() {
-        let mut rolled_out = release(5, 5);
-        rolled_out["status"]["conditions"] = json!([
-            {"type": "Ready", "status": "True", "reason": "UpgradeSucceeded", "observedGeneration": 5},
-            {"type": "Released", "status": "True", "reason": "InstallSucceeded", "observedGeneration": 1}]);
-        let shown = of(&rolled_out);
-        assert_eq!(
-            (&shown["conditions"][1]["status"], &shown["conditions"][1]["observedGeneration"]),
-            (&json!("True"), &json!(5))
-        );
-        rolled_out["metadata"]["generation"] = json!(6);
-        let shown = of(&rolled_out);
-        assert!((0..2).all(|at| shown["conditions"][at]["reason"] == "NotYetObserved"), "{shown:?}");
-    }
-
-    #[test]
-    fn a_failure_is_told() {
+    fn a_failure_is_told_and_what_is_waited_for_is_none() {
         let mut failed = release(1, 1);
         failed["status"]["conditions"] = json!([
             {"type": "Released", "status": "False", "reason": "InstallFailed", "message": "timed out"},
             {"type": "Ready", "status": "False", "reason": "InstallFailed", "message": "it failed: timed out"}]);
         assert_eq!(of(&failed)["failureMessage"], "timed out");
+        for (reason, is_failure) in [("SourceNotReady", false), ("DependencyNotReady", false), ("ArtifactFailed", true)]
+        {
+            failed["status"]["conditions"] =
+                json!([{"type": "Ready", "status": "False", "reason": reason, "message": "not there"}]);
+            assert_eq!(of(&failed).contains_key("failureMessage"), is_failure, "{reason}");
+        }
+    }
+
+    #[test]
+    fn a_generation_that_nobody_reported_is_not_shown() {
+        assert_eq!(of(&release(1, -1)).get("observedGeneration"), None);
+        assert_eq!(of(&release(2, 1))["observedGeneration"], 1);
     }
 }

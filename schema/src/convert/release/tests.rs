@@ -98,6 +98,7 @@ fn what_an_instance_says_means_nothing_to_flux_and_nothing_to_us() {
         "kindsmith.dev/kind",
         "kindsmith.dev/resources",
         "kindsmith.dev/release-settings",
+        "kindsmith.dev/status",
         "helm.toolkit.fluxcd.io/name",
         "reconcile.fluxcd.io/watch",
         "sharding.fluxcd.io/key",
@@ -105,9 +106,11 @@ fn what_an_instance_says_means_nothing_to_flux_and_nothing_to_us() {
         evil["metadata"]["labels"][key] = json!("evil");
         evil["metadata"]["annotations"][key] = json!("evil");
     }
-    for member in ["chartRef", "values", "valuesFrom", "status", "suspend"] {
+    for member in ["chartRef", "values", "valuesFrom", "suspend"] {
         evil[member] = json!({"name": "evil"});
     }
+    evil["status"] =
+        json!({"observedGeneration": 9, "conditions": [{"type": "Ready", "status": "True"}], "version": "9"});
     let honest = template.create(&instance());
     let of_others = |release: &Value| {
         let mut release = release.clone();

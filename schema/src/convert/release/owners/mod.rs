@@ -3,10 +3,9 @@
 //! All annotations of an object share 256 KiB, and they are the users'. So the entries stand there as they are while they
 //! are short, deflated while that is short, and else told by the object itself ([`packed`]), which takes a hundredth.
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::Value;
 
-use crate::deflate::{self, Effort};
+use super::annotation_text::{self, UNPACKED_BYTES_MAX, deflated};
 
 mod packed;
 mod places;
@@ -17,13 +16,6 @@ pub(crate) const ANNOTATION: &str = "kindsmith.dev/managed-fields";
 
 /// How many bytes the text takes at most that needs no object to be read.
 const SELF_CONTAINED_BYTES_MAX: usize = 8 << 10;
-
-/// What is unpacked at most; anybody who may write releases can write the annotation. A custom resource has less, as etcd
-/// takes 2 MiB of it.
-const UNPACKED_BYTES_MAX: usize = 8 << 20;
-
-/// What a deflated text begins with; JSON does not.
-const DEFLATED: &str = "gzip:";
 
 /// Cells of the sketch that goes along, from as many as are good to as few as say whether anything changed. Each takes 18
 /// bytes of the annotation; two tell one field that others added or took away.
@@ -58,10 +50,8 @@ pub(super) fn write(entries: &Value, instance: &Value, room_bytes: usize) -> Str
 pub(super) fn read(annotation: &str, instance: &Value) -> Option<Value> {
     let entries: Value = if depends_on_object(annotation) {
         packed::read(annotation, instance)?
-    } else if let Some(packed) = annotation.strip_prefix(DEFLATED) {
-        serde_json::from_slice(&inflated(packed)?).ok()?
     } else {
-        serde_json::from_str(annotation).ok()?
+        annotation_text::read(annotation)?
     };
     entries.as_array().is_some_and(|entries| !entries.is_empty()).then_some(entries)
 }
@@ -69,16 +59,6 @@ pub(super) fn read(annotation: &str, instance: &Value) -> Option<Value> {
 /// Whether a value of the annotation is told by the object, and is to be written anew with it.
 pub(super) fn depends_on_object(annotation: &str) -> bool {
     annotation.starts_with(packed::TAG)
-}
-
-/// None where the text is too long to be read again.
-fn deflated(text: &str) -> Option<String> {
-    let packed = || STANDARD.encode(deflate::gzip(text.as_bytes(), Effort::Small));
-    (text.len() <= UNPACKED_BYTES_MAX).then(|| format!("{DEFLATED}{}", packed()))
-}
-
-fn inflated(packed: &str) -> Option<Vec<u8>> {
-    deflate::gunzip(&STANDARD.decode(packed).ok()?, UNPACKED_BYTES_MAX).ok()
 }
 
 #[cfg(test)]

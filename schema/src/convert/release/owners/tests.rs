@@ -1,10 +1,12 @@
 use std::io::Write as _;
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use flate2::{Compression, write::GzEncoder};
 use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::convert::release::annotation_text::DEFLATED;
 
 /// Room for as much as anybody asks for.
 const ROOM: usize = 256 << 10;
