@@ -334,7 +334,7 @@ fn shown(body: &Value) -> &Value {
 
 /// Without what a release that Flux does not see says of itself: that nobody has observed it, and that its values do not fit
 /// the schema. Such values are served as they are, as a custom resource is, and it is told.
-fn without_release_status(value: &mut Value) {
+pub fn without_release_status(value: &mut Value) {
     each_text(value, &without_conditions);
     each_object(value, &|object| {
         let Some(status) = object.get_mut("status").and_then(Value::as_object_mut) else { return };

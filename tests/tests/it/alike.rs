@@ -7,6 +7,7 @@ use anyhow::{Result, ensure};
 use http::Request;
 use kindsmith_tests::twin::answer::Answer;
 use kindsmith_tests::twin::likeness::Likeness;
+use kindsmith_tests::twin::pair::without_release_status;
 use kindsmith_tests::{ControlPlane, Dev, wait};
 use kube::Client;
 use serde_json::{Value, json};
@@ -159,6 +160,10 @@ async fn differences(ours: (&Client, &str), theirs: (&Client, &str), namespace: 
     let mut revisions = [String::new(), String::new()];
     let mut found = Vec::new();
     for (method, version, tail, media_type, body) in requests() {
+        // A release has a status at once, of which another version knows nothing.
+        if ours.1 == RELEASE_GROUP && method == "PATCH" && body.contains("{group}/v9") {
+            continue;
+        }
         let mut answers = Vec::new();
         for ((client, group), revision) in sides.into_iter().zip(&mut revisions) {
             let uri = format!("/apis/{group}/{version}/namespaces/{namespace}/alikes{tail}");
@@ -170,6 +175,9 @@ async fn differences(ours: (&Client, &str), theirs: (&Client, &str), namespace: 
                 *revision = answer.body["metadata"]["resourceVersion"].as_str().unwrap_or_default().to_owned();
             }
             answers.push(answer);
+        }
+        if ours.1 == RELEASE_GROUP {
+            without_release_status(&mut answers[0].body);
         }
         let differences = likeness.differences(&answers[0], &answers[1]);
         if !differences.is_empty() {
