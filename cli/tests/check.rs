@@ -149,6 +149,34 @@ fn each_fault_is_a_line_with_its_field() -> Result<()> {
 }
 
 #[test]
+fn a_fault_in_notes_or_access_is_told_with_its_place() -> Result<()> {
+    let told = "    notes: |\n      Redis ${self.metadata.name}:\n        ${self.spec.sise} GiB\n    access:\n    - name: client\n      \
+        host: ${self.spec.users}\n      port: 6379\n";
+    let faulty = REDIS.replace("  backend:", &format!("{told}  backend:"));
+    let output = check(folder(&[])?.path(), &["-"], &faulty)?;
+    says(
+        &output,
+        1,
+        &[
+            "-: redises.apps.example.com: spec.versions[0].notes: Invalid value: \"self.spec.sise\": compilation failed: \
+             ERROR: <input>:2:14: undefined field 'sise'",
+            " |   ${self.spec.sise} GiB",
+            " | .............^",
+            "-: redises.apps.example.com: spec.versions[0].access[0].host: Invalid value: \"self.spec.users\": the expression \
+             at 1:3 must give a string, a number, a bool or a time, and gives list(self.spec.users.@idx)",
+            "2 faults",
+        ],
+    );
+    let mended = faulty.replace("sise", "size").replace("${self.spec.users}", "redis");
+    let against = folder(&[("old.yaml", REDIS), ("new.yaml", &mended)])?;
+    for (new, old) in [("new.yaml", "old.yaml"), ("old.yaml", "new.yaml")] {
+        let output = check(against.path(), &[new, "--against", old], "")?;
+        says(&output, 0, &[&format!("{new}: ok: apps.example.com/v1 Redis (redises)"), &redis_note(new)]);
+    }
+    Ok(())
+}
+
+#[test]
 fn two_definitions_that_ask_for_one_name_are_told() -> Result<()> {
     let other = REDIS.replace("redises", "caches").replace("redis-", "cache-");
     let folder = folder(&[("a.yaml", &format!("{REDIS}---\n{other}")), ("b.yaml", REDIS)])?;

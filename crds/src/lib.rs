@@ -12,6 +12,9 @@ mod names;
 /// One version of a kind: schema, columns, subresources.
 mod version;
 
+/// How instances are reached.
+mod access;
+
 /// What an instance becomes in the cluster.
 mod backend;
 
@@ -24,6 +27,7 @@ mod status;
 /// The CustomResourceDefinition as YAML-ready JSON, for installing.
 mod manifest;
 
+pub use access::{AccessEntry, AccessPort, AccessSecret};
 pub use backend::{
     Adopt, Backend, Chart, ChartRef, ChartRefKind, ChartSpec, DependencyReference, EmbeddedStore, HealthCheckExpr,
     HelmReleaseBackend, OtherFields, ReconcileStrategy, SourceKind, SourceRef, StatusField, TenantReconcile,

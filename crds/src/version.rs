@@ -4,6 +4,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::AccessEntry;
+
 /// One version of a kind.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -32,6 +34,18 @@ pub struct Version {
     /// Subresources of the kind.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subresources: Option<Subresources>,
+    /// How an instance is used, shown in its `status.notes`: a text for people, with expressions in CEL such as
+    /// `${self.metadata.name}`. Only with `helmRelease`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16384))]
+    pub notes: Option<String>,
+    /// How an instance is reached, shown in its `status.access`. Only with `helmRelease`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 64),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
+    )]
+    pub access: Vec<AccessEntry>,
 }
 
 /// The schema of a version.

@@ -20,6 +20,9 @@ mod backend;
 /// What it is called.
 mod names;
 
+/// What each version tells users of its instances.
+mod usage;
+
 /// What it is in each version.
 mod version;
 
@@ -154,6 +157,7 @@ pub(crate) fn compile_by(
         })
         .collect();
     if let Some(KindBackend::Release(template)) = &mut backend {
+        template.usage_fields = usage::all_fields(&spec.versions);
         let storage = versions.iter().find(|version| version.storage == StorageRole::Storage);
         let at = at.child("backend").child("helmRelease").child("status");
         backend::compile_status(template, storage, &at, &mut errors);

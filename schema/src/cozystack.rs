@@ -163,6 +163,8 @@ pub(crate) fn recompile(object: &Value, target: Target) -> Result<Recompiled, De
                 additional_printer_columns: columns(),
                 selectable_fields: Vec::new(),
                 subresources: None,
+                notes: None,
+                access: Vec::new(),
             }],
             deletion_policy: None,
             backend: Backend { helm_release: Some(settings), store: None },

@@ -6,7 +6,7 @@ use kindsmith_crds::Scope;
 
 use crate::{
     convert::release::ReleaseTemplate, jsonpath::JsonPath, merge::ObjectType, scale::ScalePaths, structural::Schema,
-    table::Columns,
+    table::Columns, usage::Usage,
 };
 
 /// Which definition a kind was compiled from.
@@ -119,6 +119,8 @@ pub struct KindVersion {
     pub status: StatusRole,
     /// Where replicas are, when `/scale` is served.
     pub scale: Option<ScalePaths>,
+    /// What the status tells users of an instance, when the definition says it.
+    pub usage: Option<Usage>,
 }
 
 /// A field for selectors.

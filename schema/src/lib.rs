@@ -43,6 +43,9 @@ pub mod openapi;
 /// A compiled definition.
 pub mod kind;
 
+/// How an instance is used: its notes, and how it is reached.
+pub mod usage;
+
 /// Between the version of a kind that is stored and the one that is asked for.
 pub mod conversion;
 

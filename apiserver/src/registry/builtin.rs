@@ -136,6 +136,7 @@ impl Template {
                 selectable_fields: selectable_fields(self.selectable).map_err(failed)?,
                 status: StatusRole::Subresource,
                 scale: None,
+                usage: None,
             }],
             backend: KindBackend::Stored,
         })

@@ -84,6 +84,10 @@ impl Projection {
         {
             verdicts::add_condition(&mut instance, &fault);
         }
+        // Last, since its texts see the rest.
+        if let Some(usage) = &self.version().usage {
+            usage.show(&mut instance);
+        }
         instance
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Follows k8s.io/apiserver/pkg/cel/common/schemas.go (`SchemaDeclType`) and pkg/cel/types.go (`DeclType`).
 
+pub(crate) mod instance;
 pub(crate) mod names;
 pub(crate) mod schema;
 

@@ -12,18 +12,21 @@ const SNIPPET_BYTES_MAX: usize = 16_384;
 
 /// Why an expression does not compile. Prints what kube-apiserver shows after `compilation failed: `.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct CompileError(String);
+pub(crate) struct CompileError {
+    issues: Issues,
+    /// The text that the places of the issues are of.
+    text: String,
+}
 
 /// The issues of one expression.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Issues {
     found: Vec<Issue>,
     /// How many there were, also those beyond the limit.
     total: usize,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Issue {
     /// Where in the text, in characters; none for issues of the whole.
     offset: Option<u32>,
@@ -44,14 +47,34 @@ impl Issues {
         }
     }
 
-    /// The text of all of them, by their place in `source`.
+    /// All of them as one error, by their place in `source`.
     pub(crate) fn into_error(mut self, source: &str) -> CompileError {
         self.found.sort_by_key(|issue| issue.offset);
-        let mut texts: Vec<String> = self.found.iter().map(|issue| Displayed { issue, source }.to_string()).collect();
-        if self.total > ISSUES_MAX {
-            texts.push(format!("{} more errors were truncated", self.total - ISSUES_MAX));
+        CompileError { issues: self, text: source.to_owned() }
+    }
+}
+
+impl CompileError {
+    /// The same error of an expression that stands within `text`, after so many characters: places are those of `text`.
+    pub(crate) fn within(mut self, text: &str, before: u32) -> Self {
+        for issue in &mut self.issues.found {
+            issue.offset = Some(issue.offset.unwrap_or(0).saturating_add(before));
         }
-        CompileError(texts.join("\n"))
+        text.clone_into(&mut self.text);
+        self
+    }
+}
+
+impl fmt::Display for CompileError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, issue) in self.issues.found.iter().enumerate() {
+            let newline = if index > 0 { "\n" } else { "" };
+            write!(out, "{newline}{}", Displayed { issue, source: &self.text })?;
+        }
+        match self.issues.total.checked_sub(ISSUES_MAX) {
+            Some(more) if more > 0 => write!(out, "\n{more} more errors were truncated"),
+            _ => Ok(()),
+        }
     }
 }
 

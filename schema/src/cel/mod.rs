@@ -8,6 +8,7 @@
 //! - `library`: the functions, one file a library: declaration, implementation, cost
 //! - `plan` → `eval`: [`Checked`] → a program, and its value under a cost limit
 //! - `cost`: what a program may cost at most, before it ever runs
+//! - `template`: a text with expressions in it
 //! - `rules`: `x-kubernetes-validations` of a schema: compile all, then validate objects
 //!
 //! Follows cel-go v0.29 and k8s.io/apiserver/pkg/cel/environment/base.go at 1.37. No I/O; recursion follows an
@@ -28,6 +29,7 @@ mod parse;
 pub(crate) mod plan;
 pub(crate) mod rules;
 pub(crate) mod standard;
+pub(crate) mod template;
 pub(crate) mod types;
 pub(crate) mod value;
 

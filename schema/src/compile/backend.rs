@@ -188,6 +188,9 @@ pub(super) fn compile_status(
             errors.push(FieldError::invalid_text(&at.child("name"), &field.name, detail));
         } else if SHOWN_STATUS.contains(&field.name.as_str()) {
             errors.push(FieldError::forbidden(&at.child("name"), "is what Flux or Kindsmith reports"));
+        } else if template.usage_fields.contains(&field.name.as_str()) {
+            let detail = format!("a version has {}, which is shown there", field.name);
+            errors.push(FieldError::forbidden(&at.child("name"), &detail));
         } else if compiled.iter().any(|other| other.name() == field.name) {
             errors.push(FieldError::invalid_text(&at.child("name"), &field.name, "must be unique"));
         }

@@ -5,7 +5,7 @@ use std::{cmp::Ordering, collections::HashSet, sync::OnceLock};
 use kindsmith_crds::Version;
 use serde_json::{Value, json};
 
-use super::{Rules, SELECTABLE_FIELDS_MAX, VERSIONS_MAX, backend, names::check_label};
+use super::{Rules, SELECTABLE_FIELDS_MAX, VERSIONS_MAX, backend, names::check_label, usage};
 use crate::{
     column::{Column, ColumnError, Details},
     field::{FieldError, FieldPath},
@@ -74,6 +74,7 @@ pub(super) fn compile_version(
     if computed {
         backend::check_root_properties(&raw, rules, &schema_at, errors);
         backend::add_release_status(&mut raw, backend);
+        usage::describe(&mut raw, version, backend, at, errors);
     }
     let schema = match Schema::compile_dialect(&raw, &schema_at, rules.dialect) {
         Ok(schema) => Some(schema),
@@ -82,6 +83,7 @@ pub(super) fn compile_version(
             None
         }
     };
+    let usage = usage::compile(version, schema.as_ref(), backend, at, errors);
     let columns = columns(version, computed, schema.as_ref(), at, errors);
     let selectable_fields = selectable_fields(version, at, errors);
     let subresources = version.subresources.clone().unwrap_or_default();
@@ -112,6 +114,7 @@ pub(super) fn compile_version(
         selectable_fields,
         status,
         scale,
+        usage,
     })
 }
 

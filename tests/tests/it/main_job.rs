@@ -109,6 +109,7 @@ pub(crate) async fn use_kinds(call: Call<'_>) -> Result<()> {
     ensure!(unknown.contains(r#"unknown field "spec.replicaz""#), "kubectl complained {unknown}");
 
     by_hand(call).await?;
+    is_told_how_to_use_it(call).await?;
 
     call(&["delete", "redis", "cache", "--timeout=20s"]).ok().await?;
     let gone = call(&["get", "redis", "cache"]).fails().await?;
@@ -134,6 +135,39 @@ async fn by_hand(call: Call<'_>) -> Result<()> {
     Ok(())
 }
 
+/// The status says how an instance is used, wherever a status is shown; nobody writes it, and nobody owns it.
+async fn is_told_how_to_use_it(call: Call<'_>) -> Result<()> {
+    let names = "jsonpath={.status.access[*].name} {.status.access[?(@.name==\"primary\")].url}";
+    let told = || async { call(&["get", "redis", "cache", "-o", names]).ok().await };
+    let wanted = "primary replicas password redis://redis-cache.default.svc:6379";
+    ensure!(told().await? == wanted, "the access is {}", told().await?);
+    let described = call(&["describe", "redis", "cache"]).ok().await?;
+    for line in ["Redis cache has 5 servers; clients in the cluster use the primary:", "Key:   redis-password"] {
+        ensure!(described.contains(line), "{line:?} is not in {described}");
+    }
+    let explained = call(&["explain", "redis.status.access.secret"]).ok().await?;
+    ensure!(explained.contains("The name of the Secret."), "kubectl explained {explained}");
+
+    let mut watched = call(&["get", "redis", "cache", "--watch", "-o", &format!("{names}{{\"\\n\"}}")]).spawn()?;
+    let line = watched.next_line().await?.unwrap_or_default();
+    ensure!(line == wanted, "the watch printed {line:?}");
+    let patch = r#"{"spec":{"replicas":1},"status":{"notes":"mine","access":[]}}"#;
+    call(&["patch", "redis", "cache", "--type=merge", "-p", patch]).ok().await?;
+    let fewer = "primary password redis://redis-cache.default.svc:6379";
+    ensure!(told().await? == fewer, "the access is {}", told().await?);
+    let line = watched.next_line().await?.unwrap_or_default();
+    ensure!(line == fewer, "the watch printed {line:?}");
+    let owned = call(&["get", "redis", "cache", "-o", "json", "--show-managed-fields"]).ok().await?;
+    ensure!(owned.contains("Redis cache has 1 servers") && !owned.contains("f:notes"), "kubectl printed {owned}");
+
+    let orders = "{apiVersion: apps.example.com/v1alpha1, kind: Postgres, metadata: {name: orders}}";
+    call(&["create", "-f", "-"]).stdin(orders).ok().await?;
+    let wide = call(&["get", "postgreses", "-o", "wide"]).ok().await?;
+    ensure!(wide.contains("HOST") && wide.contains("postgres-orders.default.svc"), "kubectl printed {wide}");
+    call(&["delete", "postgres", "orders", "--timeout=20s"]).ok().await?;
+    Ok(())
+}
+
 #[tokio::test]
 async fn kinds_are_used_with_kubectl_through_kube_apiserver() -> Result<()> {
     let control_plane = ControlPlane::start().await?;
@@ -141,7 +175,18 @@ async fn kinds_are_used_with_kubectl_through_kube_apiserver() -> Result<()> {
     let _kindsmith = Kindsmith::start(&control_plane).await?;
     let call = |args: &[&str]| control_plane.kubectl(args.iter().copied());
     apply_definitions(&call).await?;
-    use_kinds(&call).await
+    use_kinds(&call).await?;
+
+    let faulty = BUCKET.replace("up to ${self.spec.quota}", "up to ${self.spec.qouta}");
+    call(&["apply", "-f", "-"]).stdin(&faulty).ok().await?;
+    let definition = "appdef/buckets.apps.example.com";
+    call(&["wait", "--for=condition=Accepted=false", definition, "--timeout=20s"]).ok().await?;
+    let message = "jsonpath={.status.conditions[?(@.type==\"Accepted\")].message}";
+    let message = call(&["get", definition, "-o", message]).ok().await?;
+    let wanted = "spec.versions[0].notes: Invalid value: \"self.spec.qouta\": compilation failed: ERROR: <input>:1:88: \
+        undefined field 'qouta'";
+    ensure!(message.starts_with(wanted), "the definition says {message}");
+    Ok(())
 }
 
 #[tokio::test]

@@ -16,6 +16,7 @@ mod token;
 use ::cel::common::ast::{IdedExpr, SourceInfo};
 
 pub(super) use primary::RESERVED;
+pub(super) use token::closing_brace;
 
 use super::issues::{CompileError, Issues};
 

@@ -65,6 +65,24 @@ pub(super) fn tokens(text: &[char], issues: &mut Issues) -> Vec<Token> {
     }
 }
 
+/// Where the brace is that closes what the text is inside of: not one of a string, of a comment or of a map.
+pub(in crate::cel) fn closing_brace(text: &[char]) -> Option<usize> {
+    let (mut at, mut open) = (0, 0_usize);
+    loop {
+        at += blank(&text[at..]);
+        let rest = text.get(at..).filter(|rest| !rest.is_empty())?;
+        let (kind, length) = next(rest).map_or((None, 1), |(kind, length)| (Some(kind), length));
+        match kind {
+            Some(Kind::Fixed("}")) if open == 0 => return Some(at),
+            Some(Kind::Fixed("}")) => open -= 1,
+            Some(Kind::Fixed("{")) => open += 1,
+            // What is no token is told when the expression is parsed.
+            _ => {}
+        }
+        at += length;
+    }
+}
+
 /// The length of the white space and comments that the text begins with.
 fn blank(text: &[char]) -> usize {
     let mut at = 0;

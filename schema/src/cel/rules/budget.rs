@@ -51,17 +51,22 @@ impl Total {
     }
 }
 
-/// `getCostErrorMessage`.
+/// By what factor a cost exceeds a limit, as kube-apiserver prints it.
 #[expect(clippy::cast_precision_loss, reason = "the same conversion as kube-apiserver's")]
-pub(super) fn exceeded(what: &str, cost: u64, limit: u64) -> String {
+pub(crate) fn exceeding_factor(cost: u64, limit: u64) -> String {
     let factor = cost as f64 / limit as f64;
-    let factor = if factor > 100.0 {
+    if factor > 100.0 {
         "more than 100x".to_owned()
     } else if factor < 1.5 {
         format!("{factor:.6}x")
     } else {
         format!("{factor:.1}x")
-    };
+    }
+}
+
+/// `getCostErrorMessage`.
+pub(super) fn exceeded(what: &str, cost: u64, limit: u64) -> String {
+    let factor = exceeding_factor(cost, limit);
     format!(
         "{what} exceeds budget by factor of {factor} (try simplifying the rule, or adding maxItems, maxProperties, and \
          maxLength where arrays, maps, and strings are declared)"

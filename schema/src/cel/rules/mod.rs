@@ -17,6 +17,7 @@ mod rule;
 mod run;
 mod tree;
 
+pub(crate) use budget::{EXPRESSION_COST_MAX, SCHEMA_COST_MAX, exceeding_factor};
 pub(crate) use definition::{Costs, Scope, Step, faults};
 pub(crate) use rule::Rule;
 pub(crate) use run::{Budget, Ratcheting, validate};

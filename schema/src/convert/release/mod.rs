@@ -141,6 +141,8 @@ pub struct ReleaseTemplate {
     pub reserved_key_prefix: Option<String>,
     /// Fields of the status that are computed.
     pub status_values: Vec<StatusValue>,
+    /// Fields of the status in which versions tell how an instance is used.
+    pub usage_fields: Vec<&'static str>,
     /// Labels of the definition that others move at run time: what they wrote is left when settings are rolled out.
     pub moving_labels: Vec<String>,
 }
@@ -158,6 +160,7 @@ impl ReleaseTemplate {
             names: NameRules::default(),
             reserved_key_prefix: None,
             status_values: Vec::new(),
+            usage_fields: Vec::new(),
             moving_labels: Vec::new(),
         }
     }
