@@ -31,6 +31,9 @@ mod any_object;
 /// What tenants could do with fields.
 mod concerns;
 
+/// How instances are used.
+mod usage;
+
 /// What makes a schema one that is accepted.
 mod tidy;
 
@@ -84,12 +87,22 @@ pub(crate) fn run(command: &Command) -> anyhow::Result<()> {
     let Command::FromChart(arguments) = command;
     let chart = Chart::read(&arguments.chart)?;
     let mut warnings = Warnings::default();
-    let definition = definition(&chart, arguments, &mut warnings)?;
+    let mut definition = definition(&chart, arguments, &mut warnings)?;
+    let mut suggestion = usage::suggest(&chart, spec_schema(&definition));
+    suggestion.apply(&mut definition);
     warnings.lines().iter().for_each(|line| output::complain(line));
     if let Err(error) = DefinitionForm::Kindsmith.compile(&definition, OwnStorage::Absent) {
         bail!("the definition of chart {:?} would not be accepted: {error}", chart.name);
     }
-    output::print(&yaml::write(&definition))
+    let mut text = yaml::write(&definition);
+    // The version is what is written last.
+    suggestion.comments(&chart).iter().for_each(|line| text.push_str(&format!("    {line}\n")));
+    output::print(&text)
+}
+
+/// The schema of the values in a definition.
+fn spec_schema(definition: &Value) -> &Value {
+    definition.pointer("/spec/versions/0/schema/openAPIV3Schema/properties/spec").unwrap_or(&Value::Null)
 }
 
 fn definition(chart: &Chart, arguments: &FromChart, warnings: &mut Warnings) -> anyhow::Result<Value> {

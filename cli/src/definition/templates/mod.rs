@@ -1,7 +1,7 @@
 //! What a chart's templates do with its values: which of them are printed as whole documents, and so may be any object.
 //!
 //! `syntax` reads templates, `follow` goes through them with a `term` for each value, and a `document` tells where
-//! something is printed.
+//! something is printed. `plain` reads what needs no following.
 
 /// What a template says.
 mod syntax;
@@ -14,6 +14,9 @@ mod term;
 
 /// From values to what is printed.
 mod follow;
+
+/// What is plain.
+pub(super) mod plain;
 
 use std::{collections::BTreeSet, rc::Rc};
 
