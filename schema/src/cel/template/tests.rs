@@ -73,7 +73,8 @@ fn what_the_texts_of_an_object_cost_is_bounded_together() {
     let text = format!("${{size({inner})}}");
     let template = compiler.template(&text).unwrap();
     let cheap = compiler.template("${self.list[0]}").unwrap();
-    let object = json!({"list": ["1", "2", "3", "4", "5", "6", "7", "8", "9"]});
+    // More than the schema allows, as values that were written to a release may be.
+    let object = json!({"list": vec!["1"; 14]});
     let mut filling = Filling::new(&object, &compiler.declared);
     assert_eq!(template.fill(&mut filling, 100), None, "one costs too much");
     assert_eq!(cheap.fill(&mut filling, 100), None, "nothing is left for another");
