@@ -13,7 +13,7 @@ use clap::Args;
 use kindsmith_apiserver::{certificate_source::CertificateSource, run::InCluster, server::ShutdownTimes};
 use kindsmith_operator::{
     CertificateKeeper, DEFAULT_CA_SECRET, DEFAULT_SERVING_SECRET, Leadership, OperatorConfig, Registration,
-    ReplicaToken, certificates::Lifetimes, metrics::Metrics,
+    ReplicaToken, certificates::Lifetimes, metrics::Metrics, pulse::Health,
 };
 use kindsmith_schema::form::DefinitionForm;
 use kube::{
@@ -206,7 +206,7 @@ pub(crate) async fn operator(arguments: OperatorArguments) -> anyhow::Result<()>
     let config = config(arguments.cluster.kubeconfig.as_ref()).await?;
     let reviews = review_client::new(&config)?;
     let client = client(config)?;
-    let metrics = Arc::new(Metrics::default());
+    let (metrics, health) = (Arc::new(Metrics::default()), Arc::new(Health::default()));
     let listening = match arguments.metrics_listen {
         None => None,
         Some(address) => Some(
@@ -235,6 +235,7 @@ pub(crate) async fn operator(arguments: OperatorArguments) -> anyhow::Result<()>
         },
         lifetimes,
         metrics: Arc::clone(&metrics),
+        health: Arc::clone(&health),
         replica_token: Some(arguments.replica_token_file.map_or(ReplicaToken::Requested, ReplicaToken::File)),
         leadership: if arguments.leader_elect {
             Leadership::elected(&env::var("HOSTNAME").unwrap_or_else(|_| "kindsmith-operator".to_owned()))
@@ -245,6 +246,7 @@ pub(crate) async fn operator(arguments: OperatorArguments) -> anyhow::Result<()>
     let endpoints = listening.map(|listener| Endpoints {
         listener,
         metrics,
+        health,
         client: client.clone(),
         reviews,
         certificate: match config.certificates {

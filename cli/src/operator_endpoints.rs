@@ -16,7 +16,10 @@ use kindsmith_apiserver::{
     request::{Pretty, StatusFormat},
     server::{Body, Handler, Lifecycle, Limits, Peer, ServingCertificate, ShutdownTimes, serve},
 };
-use kindsmith_operator::metrics::Metrics;
+use kindsmith_operator::{
+    metrics::Metrics,
+    pulse::{Health, Hung},
+};
 use kube::Client;
 use rcgen::{CertificateParams, KeyPair};
 use tokio::net::TcpListener;
@@ -31,6 +34,8 @@ pub(crate) struct Endpoints {
     pub(crate) listener: TcpListener,
     /// What is told.
     pub(crate) metrics: Arc<Metrics>,
+    /// What probes are told.
+    pub(crate) health: Arc<Health>,
     /// The cluster that keeps the certificate.
     pub(crate) client: Client,
     /// The cluster that is asked who may read it.
@@ -51,6 +56,7 @@ impl Endpoints {
         load_own(&certificate, self.names)?;
         let handler = Arc::new(Served {
             metrics: self.metrics,
+            health: self.health,
             authenticators: Authenticators::new(Arc::default(), Some(TokenReviews::new(self.reviews.clone()))),
             authorizer: Arc::new(SubjectAccessReviews::new(self.reviews)),
         });
@@ -83,6 +89,7 @@ fn load_own(certificate: &ServingCertificate, names: Vec<String>) -> anyhow::Res
 
 struct Served {
     metrics: Arc<Metrics>,
+    health: Arc<Health>,
     authenticators: Authenticators,
     authorizer: Arc<dyn Authorizer>,
 }
@@ -92,10 +99,10 @@ impl Served {
         if !matches!(parts.method, Method::GET | Method::HEAD) {
             return Err(ApiError::MethodNotAllowed);
         }
-        let plain = |text: &'static str| response::answer(StatusCode::OK, "text/plain; charset=utf-8", text.into());
         match parts.uri.path() {
             // Open, as the kubelet has no credentials.
-            "/healthz" | "/livez" | "/readyz" => return Ok(plain("ok")),
+            "/healthz" | "/livez" => return Ok(probed(hung(&self.health))),
+            "/readyz" => return Ok(probed(hung(&self.health).or(self.health.not_ready().map(str::to_owned)))),
             "/metrics" => {}
             _ => return Err(ApiError::NoSuchPath),
         }
@@ -118,6 +125,24 @@ impl Served {
         let verb = parts.method.as_str().to_ascii_lowercase();
         requester.permit(&Attributes::NonResource { verb, path: parts.uri.path().to_owned() }).await
     }
+}
+
+/// Why the process is to be restarted, if it is.
+fn hung(health: &Health) -> Option<String> {
+    let told = |Hung { name, silent_for }: Hung| {
+        format!("the loop {name:?} has made no progress for {} s", silent_for.as_secs())
+    };
+    let told: Vec<String> = health.hung().into_iter().map(told).collect();
+    (!told.is_empty()).then(|| told.join("\n"))
+}
+
+/// The answer to a probe.
+fn probed(fault: Option<String>) -> Response<Body> {
+    let (status, text) = match fault {
+        None => (StatusCode::OK, "ok".to_owned()),
+        Some(fault) => (StatusCode::INTERNAL_SERVER_ERROR, fault),
+    };
+    response::answer(status, "text/plain; charset=utf-8", text.into())
 }
 
 impl Handler for Served {

@@ -40,7 +40,7 @@ pub use resources::{ResourceSelection, ResourceSelector, Resources};
 pub use status::{
     ApplicationDefinitionStatus, CONDITION_ACCEPTED, CONDITION_ADOPTS, CONDITION_DISCOVERABLE,
     CONDITION_NAMES_ACCEPTED, CONDITION_READY, CONDITION_REGISTERED, CONDITION_RESOURCES_VISIBLE, CONDITION_ROLLED_OUT,
-    CONDITION_SERVED, CONDITION_TERMINATING, RolloutStatus,
+    CONDITION_SERVED, CONDITION_TERMINATING, NEVER_OBSERVED, REASON_NOT_YET_OBSERVED, RolloutStatus,
 };
 pub use version::{
     PrinterColumn, ScaleSubresource, SelectableField, StatusSubresource, Subresources, Validation, Version,

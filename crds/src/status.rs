@@ -1,6 +1,6 @@
 //! What the operator found about a definition.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +36,12 @@ pub const CONDITION_RESOURCES_VISIBLE: &str = "ResourcesVisible";
 /// The definition is being deleted and stays while there are instances.
 pub const CONDITION_TERMINATING: &str = "Terminating";
 
+/// The observed generation of a definition that no operator has looked at, as Flux writes it for its own kinds.
+pub const NEVER_OBSERVED: i64 = -1;
+
+/// The reason of the conditions of a definition that no operator has looked at.
+pub const REASON_NOT_YET_OBSERVED: &str = "NotYetObserved";
+
 /// How many releases have the settings of the definition.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -50,12 +56,15 @@ pub struct RolloutStatus {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ApplicationDefinitionStatus {
-    /// The generation that the conditions speak of.
+    /// The generation that the conditions speak of; -1 while no operator has looked at the definition.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// What was found, one condition a type.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
+    /// When an operator found last that the definition is Ready. While it is and an operator acts, this is at most 16 minutes ago.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_confirmed_time: Option<Time>,
     /// The names that the kind is served under.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepted_names: Option<Names>,

@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use kindsmith_schema::form::DefinitionForm;
 
-use crate::{certificates::Lifetimes, metrics::Metrics, replicas::ReplicaToken};
+use crate::{certificates::Lifetimes, metrics::Metrics, pulse::Health, replicas::ReplicaToken};
 
 /// The Secret of the serving certificate, unless configured.
 pub const DEFAULT_SERVING_SECRET: &str = "kindsmith-serving-cert";
@@ -35,6 +35,8 @@ pub struct OperatorConfig {
     pub lifetimes: Lifetimes,
     /// Where figures are told.
     pub metrics: Arc<Metrics>,
+    /// Where it is told whether loops go on.
+    pub health: Arc<Health>,
     /// What replicas of the API server are asked with what they serve; without it they are not asked.
     pub replica_token: Option<ReplicaToken>,
     /// Whether other operators are to be waited for.
@@ -99,6 +101,7 @@ impl OperatorConfig {
             certificates: CertificateKeeper::Operator,
             lifetimes: Lifetimes::default(),
             metrics: Arc::default(),
+            health: Arc::default(),
             replica_token: None,
             leadership: Leadership::Alone,
         }

@@ -23,7 +23,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::Notify;
 
-use crate::{call::within, document, error::ActionError, group_version::GroupVersion};
+use crate::{call::within, document, error::ActionError, group_version::GroupVersion, pulse::Pulse};
 
 /// The pause while something is missing, at first.
 const PAUSE_MIN: Duration = Duration::from_millis(100);
@@ -116,7 +116,7 @@ impl Discoverable {
     }
 
     /// Asks until the task is ended.
-    pub(crate) async fn run(self: Arc<Self>) {
+    pub(crate) async fn run(self: Arc<Self>, pulse: Pulse) {
         let mut pause = PAUSE_MIN;
         loop {
             let is_missing = {
@@ -124,18 +124,19 @@ impl Discoverable {
                 !state.wanted.iter().all(|wanted| state.visible.has(wanted))
             };
             if !is_missing {
-                self.changed.notified().await;
+                pulse.wait(self.changed.notified()).await;
                 pause = PAUSE_MIN;
                 continue;
             }
             let began = Instant::now();
-            if self.found(self.look().await) {
+            if self.found(self.look(&pulse).await) {
                 pause = PAUSE_MIN;
             }
             let took = began.elapsed();
             if took * PAUSE_PER_LOOK > pause {
-                tokio::time::sleep(took * PAUSE_PER_LOOK - pause).await;
+                pulse.wait(tokio::time::sleep(took * PAUSE_PER_LOOK - pause)).await;
             }
+            pulse.beat();
             // What is wanted anew is looked for soon.
             if tokio::time::timeout(pause, self.changed.notified()).await.is_ok() {
                 pause = PAUSE_MIN;
@@ -166,7 +167,7 @@ impl Discoverable {
     }
 
     /// Reads discovery, the index, and the documents of what is missing.
-    async fn look(&self) -> Result<Visible, ActionError> {
+    async fn look(&self, pulse: &Pulse) -> Result<Visible, ActionError> {
         let ask = |path: &str, accept: &str| http::Request::get(path).header("Accept", accept).body(Vec::new());
         let groups = ask("/apis", AGGREGATED).map_err(|error| ActionError::Ask(error.to_string()))?;
         let groups: Groups = within(self.client.request(groups), ActionError::Discover).await?;
@@ -185,6 +186,7 @@ impl Discoverable {
             if !missing.contains(&group_version) {
                 continue;
             }
+            pulse.beat();
             match document::resources(&self.client, &group_version, &url).await {
                 Ok(found) => {
                     visible.documents.retain(|(other, _)| *other != group_version);

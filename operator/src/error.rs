@@ -51,6 +51,12 @@ pub(crate) enum ActionError {
     /// An Event could not be written.
     #[error("cannot write the Event: {0}")]
     Tell(#[source] kube::Error),
+    /// Events could not be listed.
+    #[error("cannot list Events: {0}")]
+    ListEvents(#[source] kube::Error),
+    /// The CustomResourceDefinition of definitions could not be annotated.
+    #[error("cannot annotate the CustomResourceDefinition: {0}")]
+    Announce(#[source] kube::Error),
     /// The Lease of a dead replica could not be removed.
     #[error("cannot remove the Lease: {0}")]
     RemoveLease(#[source] kube::Error),

@@ -22,7 +22,7 @@ use kube::{
 };
 use tokio::sync::Notify;
 
-use crate::{call::within, error::ActionError, releases::Releases};
+use crate::{call::within, error::ActionError, pulse::Pulse, releases::Releases};
 
 /// How many instances that would be harmed are named.
 pub(crate) const OFFENDERS_NAMED_MAX: usize = 10;
@@ -192,8 +192,9 @@ impl Inspections {
     }
 
     /// Answers until the task is ended.
-    pub(crate) async fn run(self: Arc<Self>) {
+    pub(crate) async fn run(self: Arc<Self>, pulse: Pulse) {
         loop {
+            pulse.beat();
             let due = {
                 let state = self.state();
                 let due = |question: &&Question| match state.answers.get(&question.asked()) {
@@ -208,7 +209,7 @@ impl Inspections {
                 let _ = tokio::time::timeout(STEP, self.asked.notified()).await;
                 continue;
             };
-            let found = tokio::time::timeout(READ_DEADLINE, self.inspect(&question)).await;
+            let found = pulse.wait(tokio::time::timeout(READ_DEADLINE, self.inspect(&question))).await;
             let answer = found.unwrap_or_else(|_| Err(ActionError::Deadline(READ_DEADLINE)));
             let answer = answer.unwrap_or_else(|error| Answer::Unreadable(error.to_string()));
             let before = self.state().answers.insert(question.asked(), (answer.clone(), Instant::now()));

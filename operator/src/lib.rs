@@ -89,6 +89,15 @@ mod progress;
 /// References to what belongs to instances, kept on their releases.
 mod references;
 
+/// Whether loops go on.
+pub mod pulse;
+
+/// Events about releases, repeated about instances.
+mod events;
+
+/// What clients hear of that learn of kinds from CustomResourceDefinitions.
+mod announcement;
+
 /// Which of several replicas acts.
 mod election;
 
@@ -114,6 +123,7 @@ pub use config::{
     CertificateKeeper, DEFAULT_CA_SECRET, DEFAULT_SERVING_SECRET, Leadership, OperatorConfig, Registration,
 };
 pub use controller::run;
+pub use decide::status_after_uninstall;
 pub use election::LEADER_LEASE;
 pub use error::OperatorError;
 pub use replicas::{OPERATOR_ACCOUNT, REPLICA_AUDIENCE, ReplicaToken};

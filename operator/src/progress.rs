@@ -29,7 +29,7 @@ pub(crate) struct Refused {
 }
 
 /// Where a release is, ordered by namespace, then name.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct ReleaseName {
     /// Its namespace.
     pub namespace: String,

@@ -14,7 +14,7 @@ use kube::{
 use kube_runtime::{WatchStreamExt as _, watcher};
 use tokio::sync::{Notify, watch};
 
-use crate::{listed::Journal, patience::patience};
+use crate::{listed::Journal, patience::patience, pulse::Pulse};
 
 /// The resource of records.
 pub(crate) fn resource() -> ApiResource {
@@ -92,11 +92,11 @@ impl Records {
     }
 
     /// Follows the cluster until the task is ended.
-    pub(crate) async fn follow(self: Arc<Self>, client: Client, namespace: String) {
+    pub(crate) async fn follow(self: Arc<Self>, client: Client, namespace: String, pulse: Pulse) {
         let api = Api::<DynamicObject>::namespaced_with(client, &namespace, &resource());
         let mut events = watcher(api, watcher::Config::default().labels(RECORD_LABEL)).backoff(patience()).boxed();
         let mut listed: HashMap<String, Revisions> = HashMap::new();
-        while let Some(event) = events.next().await {
+        while let Some(event) = pulse.wait(events.next()).await {
             match event {
                 Ok(watcher::Event::Init) => listed.clear(),
                 Ok(watcher::Event::InitApply(object)) => {

@@ -29,15 +29,13 @@ use kube_runtime::{
     reflector::{self, Store},
     watcher,
 };
-use tokio::{
-    sync::Notify,
-    task::{AbortHandle, JoinSet},
-};
+use tokio::{sync::Notify, task::AbortHandle};
 
 use crate::{
     listed::List,
     patience::patience,
     pending::{Patcher, Pending},
+    pulse::{Loops, Pulse},
     releases::{Releases, WatchedRelease},
     watch::Stores,
 };
@@ -180,21 +178,13 @@ pub(crate) struct References {
 
 impl References {
     /// Starts to keep references, where there is a cluster. `bell` rings when other kinds of objects can be seen than before.
-    pub(crate) fn start(
-        client: &Client,
-        stores: &Stores,
-        bell: &Arc<Notify>,
-        tasks: &mut JoinSet<&'static str>,
-    ) -> Option<Arc<Self>> {
+    pub(crate) fn start(client: &Client, stores: &Stores, bell: &Arc<Notify>, loops: &mut Loops) -> Option<Arc<Self>> {
         stores.cluster.as_ref()?;
         let (client, releases) = (client.clone(), stores.releases.clone());
         let sighted = Arc::new(Sighted { sights: Mutex::default(), bell: Arc::clone(bell) });
         let references = Arc::new(Self { client, releases, kinds: Mutex::default(), sighted });
         let keeping = Arc::clone(&references);
-        tasks.spawn(async move {
-            keeping.run().await;
-            "references"
-        });
+        loops.start("references", |pulse| keeping.run(pulse));
         Some(references)
     }
 
@@ -213,9 +203,9 @@ impl References {
     }
 
     /// Goes on until the task is ended.
-    async fn run(self: Arc<Self>) {
+    async fn run(self: Arc<Self>, pulse: Pulse) {
         // Without Flux there is nothing to wait for.
-        self.releases.seen().await;
+        pulse.wait(self.releases.seen()).await;
         let changes = Arc::new(AtomicU64::new(0));
         let mut watches: BTreeMap<ResourceKind, Watch> = BTreeMap::new();
         let mut patcher = Patcher::new(self.client.clone(), "references are", PATCHES_PER_STEP_MAX);
@@ -226,6 +216,7 @@ impl References {
         let mut done: Option<List<WatchedRelease>> = None;
         let mut settled = Settled::new();
         loop {
+            pulse.beat();
             tokio::time::sleep(STEP).await;
             let kinds = Arc::clone(&self.kinds());
             if watched.as_ref().is_none_or(|watched| !Arc::ptr_eq(watched, &kinds)) {

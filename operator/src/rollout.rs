@@ -23,6 +23,7 @@ use crate::{
     listed::List,
     pending::{Failures, Patcher, Pending},
     progress::{Progress, ReleaseName},
+    pulse::Pulse,
     releases::{Releases, WatchedRelease},
 };
 
@@ -87,15 +88,16 @@ impl Rollouts {
     }
 
     /// Goes on until the task is ended.
-    pub(crate) async fn run(self: Arc<Self>) {
+    pub(crate) async fn run(self: Arc<Self>, pulse: Pulse) {
         // Without Flux there is nothing to wait for.
-        self.releases.seen().await;
+        pulse.wait(self.releases.seen()).await;
         let mut patcher = Patcher::new(self.client.clone(), "settings of the definition are", PATCHES_PER_STEP_MAX);
         let mut settled = Settled::new();
         // What was looked at when there was nothing to be done.
         let mut done: Option<(Kinds, List<WatchedRelease>)> = None;
         let mut next = Instant::now() + STEP;
         loop {
+            pulse.beat();
             // Of a new kind is told at once what it adopts, that this is known before it is served.
             let is_step = tokio::select! {
                 () = tokio::time::sleep_until(next) => true,

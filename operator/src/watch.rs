@@ -1,6 +1,6 @@
 //! What is watched: each sort of object in a store of its own, and one bell that rings when any of them changes.
 
-use std::{fmt::Debug, hash::Hash, sync::Arc};
+use std::{fmt::Debug, hash::Hash, pin::pin, sync::Arc};
 
 use futures::{StreamExt, future::join_all};
 use jiff::Timestamp;
@@ -19,13 +19,14 @@ use kube_runtime::{
     watcher,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use tokio::{sync::Notify, task::JoinSet};
+use tokio::sync::Notify;
 
 use crate::{
     OperatorConfig, Registration,
     decide::{CrdClaim, ROLES_LABEL},
     listed::{Changes, Listed},
     patience::patience,
+    pulse::Loops,
     records::Records,
     release_schema::{RELEASE_CRD, WatchedReleaseSchema},
     releases::{self, Releases, WatchedRelease},
@@ -85,15 +86,10 @@ pub(crate) struct Stores {
 }
 
 impl Stores {
-    /// Starts the watches. `bell` rings at every change; each task ends only if its watch does.
-    pub(crate) fn start(
-        client: &Client,
-        config: &OperatorConfig,
-        bell: &Arc<Notify>,
-        tasks: &mut JoinSet<&'static str>,
-    ) -> Self {
+    /// Starts the watches. `bell` rings at every change; each loop ends only if its watch does.
+    pub(crate) fn start(client: &Client, config: &OperatorConfig, bell: &Arc<Notify>, loops: &mut Loops) -> Self {
         let any = watcher::Config::default;
-        let of_form = |form: DefinitionForm, tasks: &mut JoinSet<&'static str>| {
+        let of_form = |form: DefinitionForm, loops: &mut Loops| {
             let (group, version) = (form.group(), form.version());
             let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, "ApplicationDefinition"));
             let api = Api::<WatchedDefinition>::all_with(client.clone(), &resource);
@@ -101,10 +97,10 @@ impl Stores {
             // Pages would be read from etcd one by one; all together come from kube-apiserver's memory, as consistent.
             at_once.page_size = None;
             let sort = "ApplicationDefinitions";
-            let (store, changes) = start_stripped(sort, api, at_once, resource, bell, tasks, watched::strip);
+            let (store, changes) = start_stripped(sort, api, at_once, resource, bell, loops, watched::strip);
             (form, Listed::new(store, changes))
         };
-        let definitions = config.forms.iter().map(|form| of_form(*form, tasks)).collect();
+        let definitions = config.forms.iter().map(|form| of_form(*form, loops)).collect();
         let cluster = match config.registration {
             Registration::StandAlone => None,
             Registration::ApiServices => {
@@ -125,34 +121,32 @@ impl Stores {
                 let labelled = any().labels(REPLICA_SELECTOR);
                 let leases_changed = Arc::new(Notify::new());
                 let records = Records::new(Arc::clone(bell));
-                let following = Arc::clone(&records).follow(client.clone(), config.namespace.clone());
-                tasks.spawn(async move {
-                    following.await;
-                    "records"
-                });
+                let following = Arc::clone(&records);
+                let (of_cluster, namespace) = (client.clone(), config.namespace.clone());
+                loops.start("records", |pulse| following.follow(of_cluster, namespace, pulse));
                 let roles = Api::<ClusterRole>::all(client.clone());
                 Some(ClusterStores {
                     roles: {
                         let labelled = any().labels(ROLES_LABEL);
                         let strip = |role: &mut ClusterRole| role.managed_fields_mut().clear();
-                        let (store, changes) = start_stripped("ClusterRoles", roles, labelled, (), bell, tasks, strip);
+                        let (store, changes) = start_stripped("ClusterRoles", roles, labelled, (), bell, loops, strip);
                         Listed::new(store, changes)
                     },
                     records,
-                    leases: start("Leases of replicas", leases, labelled, (), &leases_changed, tasks),
+                    leases: start("Leases of replicas", leases, labelled, (), &leases_changed, loops),
                     leases_changed,
-                    api_services: start("APIServices", api_services, any(), (), bell, tasks),
+                    api_services: start("APIServices", api_services, any(), (), bell, loops),
                     release_schema: WatchedReleaseSchema::new(start(
                         "the CustomResourceDefinition of HelmReleases",
                         release_crd,
                         named(RELEASE_CRD),
                         crd_resource.clone(),
                         bell,
-                        tasks,
+                        loops,
                     )),
-                    crds: start("CustomResourceDefinitions", crds, paged, crd_resource, bell, tasks),
-                    ca: start("the CA Secret", secrets(), named(&config.ca_secret), (), bell, tasks),
-                    serving: start("the serving Secret", secrets(), named(&config.serving_secret), (), bell, tasks),
+                    crds: start("CustomResourceDefinitions", crds, paged, crd_resource, bell, loops),
+                    ca: start("the CA Secret", secrets(), named(&config.ca_secret), (), bell, loops),
+                    serving: start("the serving Secret", secrets(), named(&config.serving_secret), (), bell, loops),
                 })
             }
         };
@@ -160,7 +154,7 @@ impl Stores {
         let api = Api::<WatchedRelease>::all_with(client.clone(), &resource);
         // Nobody is woken: rollouts look by themselves.
         let asleep = Arc::new(Notify::new());
-        let (releases, changes) = start_stripped("HelmReleases", api, any(), resource, &asleep, tasks, releases::strip);
+        let (releases, changes) = start_stripped("HelmReleases", api, any(), resource, &asleep, loops, releases::strip);
         Self { definitions, releases: Releases::new(Listed::new(releases, changes)), cluster }
     }
 
@@ -211,14 +205,14 @@ fn start<K>(
     config: watcher::Config,
     resource: K::DynamicType,
     bell: &Arc<Notify>,
-    tasks: &mut JoinSet<&'static str>,
+    loops: &mut Loops,
 ) -> Store<K>
 where
     K: Resource + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
     K::DynamicType: Clone + Eq + Hash + Send + Sync,
 {
     let strip = |object: &mut K| object.managed_fields_mut().clear();
-    start_stripped(what, api, config, resource, bell, tasks, strip).0
+    start_stripped(what, api, config, resource, bell, loops, strip).0
 }
 
 /// Starts a watch whose store keeps of each object what `strip` leaves, and counts its changes.
@@ -228,7 +222,7 @@ fn start_stripped<K>(
     config: watcher::Config,
     resource: K::DynamicType,
     bell: &Arc<Notify>,
-    tasks: &mut JoinSet<&'static str>,
+    loops: &mut Loops,
     strip: fn(&mut K),
 ) -> (Store<K>, Changes)
 where
@@ -239,23 +233,17 @@ where
     let store = writer.as_reader();
     let (bell, changes) = (Arc::clone(bell), Changes::default());
     let counted = changes.clone();
-    tasks.spawn(async move {
-        watcher(api, config)
-            .modify(strip)
-            .backoff(patience())
-            .reflect(writer)
-            .for_each(|event| {
-                match event {
-                    Ok(_) => {
-                        counted.count();
-                        bell.notify_one();
-                    }
-                    Err(error) => tracing::warn!(%error, "cannot watch {what}; trying again"),
+    loops.start(what, |pulse| async move {
+        let mut events = pin!(watcher(api, config).modify(strip).backoff(patience()).reflect(writer));
+        while let Some(event) = pulse.wait(events.next()).await {
+            match event {
+                Ok(_) => {
+                    counted.count();
+                    bell.notify_one();
                 }
-                std::future::ready(())
-            })
-            .await;
-        what
+                Err(error) => tracing::warn!(%error, "cannot watch {what}; trying again"),
+            }
+        }
     });
     (store, changes)
 }

@@ -77,6 +77,7 @@ const APPLICATION_DEFINITION: Template = Template {
         ("Group", "string", ".spec.group"),
         ("Accepted", "string", ".status.conditions[?(@.type==\"Accepted\")].status"),
         ("Served", "string", ".status.conditions[?(@.type==\"Served\")].status"),
+        ("Ready", "string", ".status.conditions[?(@.type==\"Ready\")].status"),
         ("Age", "date", ".metadata.creationTimestamp"),
     ],
     selectable: &[],

@@ -3,19 +3,20 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
+use jiff::Timestamp;
 use k8s_openapi::{
     api::{apps::v1::Deployment, coordination::v1::Lease},
     kube_aggregator::pkg::apis::apiregistration::v1::APIService,
 };
-use kindsmith_crds::{ApplicationDefinition, FINALIZER};
-use kindsmith_operator::LEADER_LEASE;
+use kindsmith_crds::{ApplicationDefinition, ApplicationDefinitionStatus, FINALIZER};
+use kindsmith_operator::{LEADER_LEASE, status_after_uninstall};
 use kube::{
     Api, Client, ResourceExt as _,
     api::{ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams},
 };
 use serde_json::{Value, json};
 
-use super::plan::{Count, Finalizer, Found, Policy, Step, Surroundings};
+use super::plan::{Count, Finalizer, Found, Policy, Said, Step, Surroundings};
 
 /// The Deployment of the operator, as the manifests name it.
 const OPERATOR: &str = "kindsmith-operator";
@@ -69,6 +70,7 @@ pub(super) async fn look(client: &Client, namespace: &str) -> anyhow::Result<Sur
                 _ => Policy::Block,
             },
             instances: instances(client, definition, &api_services).await,
+            said: if uninstalled(definition)?.is_none() { Said::Uninstalled } else { Said::Otherwise },
         });
     }
     Ok(Surroundings { operator: operator.filter(runs).map(|found| found.name_any()), api_services, definitions: found })
@@ -143,6 +145,7 @@ pub(super) async fn out(client: &Client, namespace: &str, step: &Step) -> anyhow
             })
             .await
         }
+        Step::TellUninstalled(name) => tell_uninstalled(client, name).await,
         Step::RemoveFinalizer { name, finalizer } => remove_finalizer(client, name, finalizer).await,
     }
 }
@@ -170,6 +173,32 @@ async fn stop_operator(client: &Client, namespace: &str, name: &str) -> anyhow::
         tokio::time::sleep(LOOK_EVERY).await;
     }
     bail!("the operator does not end")
+}
+
+/// The status of a definition without its kind being served, where it says otherwise.
+fn uninstalled(definition: &DynamicObject) -> anyhow::Result<Option<Value>> {
+    // A status that is none of ours is written anew.
+    let held = definition.data.get("status").cloned().unwrap_or_default();
+    let before: ApplicationDefinitionStatus = serde_json::from_value(held).unwrap_or_default();
+    let after = status_after_uninstall(&before, definition.metadata.generation, Timestamp::now());
+    Ok(if after == before { None } else { Some(serde_json::to_value(after)?) })
+}
+
+async fn tell_uninstalled(client: &Client, name: &str) -> anyhow::Result<()> {
+    let api = definitions(client);
+    until("the status to be written", || {
+        let api = api.clone();
+        async move {
+            let Some(found) = api.get_opt(name).await? else { return Ok(()) };
+            let Some(status) = uninstalled(&found)? else { return Ok(()) };
+            let patch = json!({"metadata": {"resourceVersion": found.resource_version()}, "status": status});
+            match api.patch_status(name, &PatchParams::default(), &Patch::Merge(&patch)).await {
+                Err(error) if !is_missing(&error) => Err(error.into()),
+                _ => Ok(()),
+            }
+        }
+    })
+    .await
 }
 
 async fn remove_finalizer(client: &Client, name: &str, finalizer: &Finalizer) -> anyhow::Result<()> {

@@ -28,6 +28,8 @@ an order in which the cluster works at each moment:
      kinds again.
   3. It deletes the APIServices of Kindsmith and waits until they are gone. From here on the kinds are not served.
   4. It removes the finalizer of Kindsmith from the definitions.
+  5. It says in the definitions that their kinds are not served: Registered, Served, Discoverable and Ready are False, with the
+     reason Uninstalled.
 
 What it leaves, and says so: the definitions themselves, the HelmReleases of instances and what Flux made of them, the
 CustomResourceDefinition, the namespace with its Deployments, Secrets and records. Releases go on working. When Kindsmith is

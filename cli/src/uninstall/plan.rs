@@ -13,6 +13,17 @@ pub(crate) struct Found {
     pub policy: Policy,
     /// What there is of instances.
     pub instances: Count,
+    /// What its status says.
+    pub said: Said,
+}
+
+/// What the status of a definition says of its kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Said {
+    /// That it is not served any more, since Kindsmith was uninstalled.
+    Uninstalled,
+    /// Something else.
+    Otherwise,
 }
 
 /// Our finalizer, and those of others.
@@ -78,6 +89,8 @@ pub(crate) enum Step {
     DeleteApiService(String),
     /// Wait until they are gone.
     AwaitApiServices(Vec<String>),
+    /// Write into the status of a definition that its kind is not served.
+    TellUninstalled(String),
     /// Remove our finalizer.
     RemoveFinalizer {
         /// Of this definition.
@@ -93,6 +106,7 @@ impl fmt::Display for Step {
             Self::StopOperator(name) => write!(f, "scale Deployment {name} to zero and wait until no operator acts"),
             Self::DeleteApiService(name) => write!(f, "delete APIService {name}"),
             Self::AwaitApiServices(names) => write!(f, "wait until {} APIServices are gone", names.len()),
+            Self::TellUninstalled(name) => write!(f, "say in the status of definition {name} that it is not served"),
             Self::RemoveFinalizer { name, .. } => write!(f, "remove the finalizer of definition {name}"),
         }
     }
@@ -123,11 +137,15 @@ impl Plan {
         if !api_services.is_empty() {
             steps.push(Step::AwaitApiServices(api_services));
         }
+        let told = definitions.iter().filter(|it| it.said == Said::Otherwise);
+        let told: Vec<Step> = told.map(|found| Step::TellUninstalled(found.name.clone())).collect();
         steps.extend(
             definitions
                 .into_iter()
                 .filter_map(|found| Some(Step::RemoveFinalizer { name: found.name, finalizer: found.finalizer? })),
         );
+        // The finalizers first: they are removed from the definitions as they were seen.
+        steps.extend(told);
         Self { held_up, steps, definitions: count, instances }
     }
 
@@ -164,7 +182,13 @@ mod tests {
         Surroundings {
             operator: Some("kindsmith-operator".to_owned()),
             api_services: vec!["v1.apps.example.com".to_owned()],
-            definitions: vec![Found { name: "redises.apps.example.com".to_owned(), finalizer, policy, instances }],
+            definitions: vec![Found {
+                name: "redises.apps.example.com".to_owned(),
+                finalizer,
+                policy,
+                instances,
+                said: Said::Otherwise,
+            }],
         }
     }
 
@@ -184,6 +208,7 @@ mod tests {
                 "delete APIService v1.apps.example.com",
                 "wait until 1 APIServices are gone",
                 "remove the finalizer of definition redises.apps.example.com",
+                "say in the status of definition redises.apps.example.com that it is not served",
             ]
         );
         assert!(plan.left("system")[0].contains("1 definitions and 12 instances"));
@@ -204,6 +229,7 @@ mod tests {
         let mut again = found(Policy::Block, Count::NotServed);
         (again.operator, again.api_services) = (None, Vec::new());
         again.definitions[0].finalizer = None;
+        again.definitions[0].said = Said::Uninstalled;
         assert_eq!(Plan::new(again, Instances::Respect).steps, []);
     }
 }

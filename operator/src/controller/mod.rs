@@ -33,6 +33,7 @@ use self::{
 use crate::{
     Leadership, OperatorConfig, OperatorError,
     act::Actor,
+    announcement::Announcer,
     call::FIELD_MANAGER,
     certificates::{CertificateState, Stage, wanted_sans},
     config::Registration,
@@ -40,10 +41,12 @@ use crate::{
     discoverable::Discoverable,
     election::{Election, Led},
     error::ActionError,
+    events::Events,
     inspection::Inspections,
     judge::{Grounds, Judge},
     metrics::Figures,
     pace::Pace,
+    pulse::{Loops, Standing},
     references::References,
     replicas::{Basis, Leases, Replicas},
     rollout::Rollouts,
@@ -62,9 +65,10 @@ const ACTIONS_MAX: usize = 16;
 /// When a watch ends by itself or a task panics; what the cluster refuses is logged and tried again.
 pub async fn run(client: Client, config: OperatorConfig, shutdown: CancellationToken) -> Result<(), OperatorError> {
     let Leadership::Elected { identity } = &config.leadership else {
+        config.health.stands(Standing::Leads);
         return act(client, config, shutdown).await;
     };
-    let mut election = Election::new(client.clone(), &config.namespace, identity.clone());
+    let mut election = Election::new(client.clone(), &config.namespace, identity.clone(), &config.health);
     while election.acquire(&shutdown).await.is_some() {
         tracing::info!(%identity, "this operator leads");
         match election.lead(act(client.clone(), config.clone(), shutdown.clone())).await {
@@ -81,35 +85,26 @@ pub async fn run(client: Client, config: OperatorConfig, shutdown: CancellationT
 /// Acts until `shutdown` is cancelled. All that it does ends when it is dropped.
 async fn act(client: Client, config: OperatorConfig, shutdown: CancellationToken) -> Result<(), OperatorError> {
     let bell = Arc::new(Notify::new());
-    let mut watches = JoinSet::new();
-    let stores = Stores::start(&client, &config, &bell, &mut watches);
+    let mut loops = Loops::new(&config.health);
+    let stores = Stores::start(&client, &config, &bell, &mut loops);
     tokio::select! {
         biased;
         () = shutdown.cancelled() => return Ok(()),
-        ended = watches.join_next() => return Err(watch_ended(ended)),
+        ended = loops.ended() => return Err(watch_ended(ended)),
         () = stores.ready() => {}
     }
     tracing::info!("the operator has seen everything and begins");
     let rollouts = Rollouts::new(client.clone(), stores.releases.clone(), Arc::clone(&bell));
     let rolling_out = Arc::clone(&rollouts);
-    watches.spawn(async move {
-        rolling_out.run().await;
-        "rollouts"
-    });
-    let references = References::start(&client, &stores, &bell, &mut watches);
+    loops.start("rollouts", |pulse| rolling_out.run(pulse));
+    let references = References::start(&client, &stores, &bell, &mut loops);
     let discoverable = stores.cluster.as_ref().map(|_| Discoverable::new(client.clone(), Arc::clone(&bell)));
     if let Some(discoverable) = discoverable.clone() {
-        watches.spawn(async move {
-            discoverable.run().await;
-            "discovery"
-        });
+        loops.start("discovery", |pulse| discoverable.run(pulse));
     }
     let inspections = Inspections::new(client.clone(), stores.releases.clone(), Arc::clone(&bell));
     let inspecting = Arc::clone(&inspections);
-    watches.spawn(async move {
-        inspecting.run().await;
-        "inspections"
-    });
+    loops.start("inspections", |pulse| inspecting.run(pulse));
     let replicas = stores.cluster.as_ref().zip(config.replica_token.clone()).map(|(stores, token)| {
         let leases = Leases {
             store: stores.leases.clone(),
@@ -119,16 +114,24 @@ async fn act(client: Client, config: OperatorConfig, shutdown: CancellationToken
         Replicas::new(client.clone(), token, &config.service, leases, Arc::clone(&bell))
     });
     if let Some(replicas) = replicas.clone() {
-        watches.spawn(async move {
-            replicas.run().await;
-            "replicas"
-        });
+        loops.start("replicas", |pulse| replicas.run(pulse));
+    }
+    let of_cluster = stores.cluster.as_ref();
+    let events = of_cluster.map(|_| Events::new(client.clone(), stores.releases.clone()));
+    if let Some(events) = events.clone() {
+        loops.start("events", |pulse| events.run(pulse));
+    }
+    let announcer = of_cluster.map(|_| Announcer::new(client.clone()));
+    if let Some(announcer) = announcer.clone() {
+        loops.start("announcements", |pulse| announcer.run(pulse));
     }
     let told = Told::default();
-    let following = Following { rollouts, references, inspections, discoverable, replicas, told };
+    let following = Following { rollouts, references, inspections, discoverable, events, announcer, replicas, told };
     let mut controller = Controller::new(client, config, stores, following);
     let mut looks = Looks::new(Instant::now());
+    let pulse = controller.config.health.follow("decisions");
     loop {
+        pulse.beat();
         let now = Instant::now();
         if looks.next() <= now {
             let latest = controller.pass();
@@ -137,13 +140,14 @@ async fn act(client: Client, config: OperatorConfig, shutdown: CancellationToken
         tokio::select! {
             biased;
             () = shutdown.cancelled() => break,
-            ended = watches.join_next() => return Err(watch_ended(ended)),
+            ended = loops.ended() => return Err(watch_ended(ended)),
             Some(done) = controller.running.join_next_with_id() => {
                 controller.finished(done)?;
                 while let Some(done) = controller.running.try_join_next_with_id() {
                     controller.finished(done)?;
                 }
                 controller.start_decided(Instant::now());
+                controller.settle();
                 looks.changed(Instant::now());
             }
             () = bell.notified() => looks.changed(Instant::now()),
@@ -151,7 +155,7 @@ async fn act(client: Client, config: OperatorConfig, shutdown: CancellationToken
         }
     }
     controller.running.shutdown().await;
-    watches.shutdown().await;
+    loops.shutdown().await;
     Ok(())
 }
 
@@ -169,6 +173,13 @@ struct Running {
     task: AbortHandle,
 }
 
+/// Whether statuses say what was found since this operator leads.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Settled {
+    NotYet,
+    Yes,
+}
+
 struct Controller {
     config: OperatorConfig,
     stores: Stores,
@@ -184,6 +195,7 @@ struct Controller {
     round_trip: Option<String>,
     /// How far the rotation had come when it was looked at last.
     stage: Option<Stage>,
+    settled: Settled,
     /// What was decided and has found no place yet.
     decided: VecDeque<Action>,
     running: JoinSet<Result<(), ActionError>>,
@@ -219,6 +231,7 @@ impl Controller {
             sans,
             round_trip: None,
             stage: None,
+            settled: Settled::NotYet,
             decided: VecDeque::new(),
             running: JoinSet::new(),
             under_way: HashMap::new(),
@@ -261,8 +274,12 @@ impl Controller {
             self.decider = Decider::default();
         }
         actions.extend(self.decider.decide(World { now: wall_clock, definitions, surroundings }));
+        if let Some(announcer) = &self.following.announcer {
+            announcer.want(self.decider.announcement());
+        }
         self.decided = actions.into();
         self.start_decided(now);
+        self.settle();
         let aged = aging.and_then(|at| Duration::try_from(at.duration_since(wall_clock)).ok());
         let latest = now + aged.map_or(LOOK_AGAIN_AFTER, |aged| LOOK_AGAIN_AFTER.min(aged + COALESCE));
         self.pace.next(now).map_or(latest, |next| next.min(latest))
@@ -289,6 +306,19 @@ impl Controller {
         while self.under_way.len() < ACTIONS_MAX {
             let Some(action) = self.decided.pop_front() else { return };
             self.start(action, now);
+        }
+    }
+
+    /// Says that statuses can be believed, once those that were found to be wrong at the first look are written or were tried.
+    fn settle(&mut self) {
+        if self.settled == Settled::Yes {
+            return;
+        }
+        let is_status = |subject: &Subject| matches!(subject, Subject::Status(_));
+        let pending = self.decided.iter().any(|action| is_status(&action.subject()));
+        if !pending && !self.under_way.keys().any(is_status) {
+            self.settled = Settled::Yes;
+            self.config.health.stands(Standing::Settled);
         }
     }
 

@@ -9,9 +9,11 @@ use std::{
 use kindsmith_schema::kind::KindOutline;
 
 use crate::{
+    announcement::Announcer,
     discoverable::{Address, Discoverable},
+    events::Events,
     inspection::{Inspections, Question},
-    judge::Definition,
+    judge::{Definition, Deletion},
     listed::{List, differing},
     references::References,
     replicas::Replicas,
@@ -26,6 +28,10 @@ pub(super) struct Following {
     pub(super) inspections: Arc<Inspections>,
     /// None without a cluster.
     pub(super) discoverable: Option<Arc<Discoverable>>,
+    /// None without a cluster.
+    pub(super) events: Option<Arc<Events>>,
+    /// None without a cluster.
+    pub(super) announcer: Option<Arc<Announcer>>,
     /// None when nobody asks them.
     pub(super) replicas: Option<Arc<Replicas>>,
     pub(super) told: Told,
@@ -155,6 +161,10 @@ impl Following {
     }
 
     fn tell_kinds(&self, definitions: &[Arc<Definition>]) {
+        if let Some(events) = &self.events {
+            let served = definitions.iter().filter(|it| it.deletion != Deletion::LetGo);
+            events.set_kinds(served.filter_map(|it| it.verdict.kind.clone()).collect());
+        }
         // The last good generation of a definition that is refused goes on; it is not begun with.
         let sound = definitions.iter().filter(|it| it.verdict.refused.is_none());
         let kinds: Vec<_> = sound.filter_map(|it| Some((it.uid.clone(), it.verdict.kind.clone()?))).collect();

@@ -7,10 +7,12 @@ use std::{
 
 use k8s_openapi::{
     ByteString,
+    apimachinery::pkg::apis::meta::v1::Condition,
     kube_aggregator::pkg::apis::apiregistration::v1::{
         APIService, APIServiceCondition, APIServiceSpec, ServiceReference,
     },
 };
+use kindsmith_crds::{Adopt, CONDITION_ADOPTS};
 use kindsmith_schema::priority;
 use kube::{ResourceExt, api::ObjectMeta};
 use sha2::{Digest, Sha256};
@@ -21,6 +23,7 @@ use crate::{
     group_version::GroupVersion,
     judge::{Definition, Deletion},
     ours::{MANAGED_BY_LABEL, MANAGED_BY_VALUE, carries, is_ours},
+    release_schema::Backend,
 };
 
 /// The annotation that changes with the definitions of a group-version. Any change of an APIService makes
@@ -58,6 +61,8 @@ pub(super) struct Registrations {
     wanted: BTreeMap<GroupVersion, Wanted>,
     /// What definitions ask for that stay and of which no good generation is known.
     unknown: BTreeSet<GroupVersion>,
+    /// What definitions are served under of which it is not said yet which releases they adopt.
+    uncounted: BTreeSet<GroupVersion>,
 }
 
 impl Registrations {
@@ -85,9 +90,13 @@ impl Registrations {
             let resources = sources.iter().map(|(.., plural)| (*plural).to_owned()).collect();
             Wanted { resources, digest }
         };
+        let uncounted = definitions.iter().zip(names).filter(|(definition, names)| {
+            definition.deletion != Deletion::LetGo && names.holds() && !is_adoption_said(definition)
+        });
         Self {
             wanted: sources.into_iter().map(|(group_version, sources)| (group_version, wanted(sources))).collect(),
             unknown: definitions.iter().flat_map(|it| unknown(it)).cloned().collect(),
+            uncounted: uncounted.flat_map(|(definition, _)| definition.served()).collect(),
         }
     }
 
@@ -103,12 +112,13 @@ impl Registrations {
             && left.uid == right.uid
             && left.claimed == right.claimed
             && left_names.holds() == right_names.holds()
+            && is_adoption_said(left) == is_adoption_said(right)
             && (left.deletion == Deletion::LetGo) == (right.deletion == Deletion::LetGo)
     }
 }
 
 pub(super) fn actions(registrations: &Registrations, cluster: &Cluster) -> Vec<Action> {
-    let Registrations { wanted, unknown } = registrations;
+    let Registrations { wanted, unknown, uncounted } = registrations;
     let priorities = priorities(wanted.keys());
     let mut actions = Vec::new();
     for (group_version, wanted) in wanted {
@@ -116,6 +126,8 @@ pub(super) fn actions(registrations: &Registrations, cluster: &Cluster) -> Vec<A
         let Some(bundle) = &cluster.bundle else { continue };
         let desired = desired(group_version, priority, bundle, cluster);
         match find(cluster, group_version) {
+            // Before tenants see releases that were made by hand, it is said which these are.
+            None if cluster.releases == Backend::Served && uncounted.contains(group_version) => {}
             None => actions.push(Action::ApplyApiService { object: Box::new(desired), existing: None }),
             // A new holder is reported; ours comes back when it is gone.
             Some(existing) if !is_ours(existing) => {}
@@ -131,6 +143,18 @@ pub(super) fn actions(registrations: &Registrations, cluster: &Cluster) -> Vec<A
     }
     actions.extend(surplus(wanted, unknown, cluster));
     actions
+}
+
+/// Whether the status says which releases become instances by their chart, or there can be none. What was served before and
+/// goes on while the present generation is refused shows nothing that was not shown.
+fn is_adoption_said(definition: &Definition) -> bool {
+    let kind = definition.verdict.kind.as_ref();
+    let is_begun_with = definition.form.has_status() && definition.verdict.refused.is_none();
+    let Some(kind) = kind.filter(|_| is_begun_with) else { return true };
+    let said = |condition: &Condition| {
+        condition.type_ == CONDITION_ADOPTS && condition.observed_generation == Some(kind.origin.generation)
+    };
+    definition.adopt() != Some(Adopt::Chart) || definition.status.conditions.iter().any(said)
 }
 
 /// Whether definitions are told the same of both, and decided about in the same way.
@@ -149,6 +173,31 @@ pub(super) fn are_same(left: &[Arc<APIService>], right: &[Arc<APIService>]) -> b
                     && said(left) == said(right)
                     && of_spec(left) == of_spec(right))
         })
+}
+
+/// What is announced of a group-version.
+pub(super) struct Announced {
+    /// Changes with what kube-aggregator was made to look at, and when it reached us again.
+    pub text: String,
+    /// Whether kube-aggregator was made to look at what is there now.
+    pub is_told: bool,
+}
+
+/// What is announced of each group-version that is or is to be registered, and of those that are to go; none of which
+/// kube-aggregator does not reach, or which is to go.
+pub(super) fn announced<'a>(
+    registrations: &'a Registrations,
+    cluster: &'a Cluster,
+) -> impl Iterator<Item = Option<Announced>> + 'a {
+    let wanted = registrations.wanted.iter().map(|(group_version, wanted)| {
+        let found = find(cluster, group_version).filter(|found| is_ours(found))?;
+        let reached = available(found).filter(|condition| condition.status == "True")?;
+        let since = reached.last_transition_time.as_ref().map(|time| time.0.as_second()).unwrap_or_default();
+        let noted = found.annotations().get(REGISTRY_DIGEST_ANNOTATION).map(String::as_str).unwrap_or_default();
+        let is_told = noted.strip_suffix(SETTLED).unwrap_or(noted) == wanted.digest;
+        Some(Announced { text: format!("{group_version} {noted} {since}\n"), is_told })
+    });
+    wanted.chain(surplus(&registrations.wanted, &registrations.unknown, cluster).map(|_| None))
 }
 
 /// Group-versions that definitions which stay are served under.
@@ -277,6 +326,11 @@ pub(super) fn registered(definition: &Definition, names: &Finding, cluster: &Clu
         let Some(found) = find(cluster, group_version) else {
             return match cluster.bundle {
                 None => Finding::new(Truth::False, "CertificatePending", "the serving certificate is not issued yet"),
+                Some(_) if cluster.releases == Backend::Served && !is_adoption_said(definition) => {
+                    let message =
+                        "the group is registered once it is said which releases made by hand become instances";
+                    Finding::new(Truth::False, "CountingAdopted", message)
+                }
                 Some(_) => {
                     let message = format!("APIService {name:?} does not exist yet");
                     Finding::new(Truth::False, "APIServiceMissing", message)

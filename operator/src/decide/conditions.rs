@@ -5,6 +5,7 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
+use super::reasons;
 use crate::finding::Finding;
 
 /// The most bytes of a message, as the API rules of `Condition` allow.
@@ -18,6 +19,7 @@ pub(super) fn set(
     generation: Option<i64>,
     now: Timestamp,
 ) {
+    debug_assert!(reasons::may_say(kind, finding), "{kind} says {finding:?}, which docs/status.md does not tell of");
     let existing = conditions.iter_mut().find(|condition| condition.type_ == kind);
     let mut message = finding.message.clone();
     message.truncate(message.floor_char_boundary(MESSAGE_BYTES_MAX));
@@ -39,7 +41,7 @@ pub(super) fn set(
 }
 
 /// Times in Kubernetes have whole seconds.
-fn seconds(now: Timestamp) -> Timestamp {
+pub(super) fn seconds(now: Timestamp) -> Timestamp {
     Timestamp::from_second(now.as_second()).unwrap_or(now)
 }
 

@@ -9,17 +9,20 @@ use std::{
     sync::Arc,
 };
 
+use k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1::APIService;
+
 use super::{
-    Action, Cluster, Considered, Replica, World,
+    Action, Announcement, Cluster, Considered, Replica, World, announcement,
     api_services::{self, Registrations},
     finalizers, holders, records,
     replicas::Said,
     roles, status,
 };
 use crate::{
+    discoverable::Visible,
     finding::Finding,
     judge::{Definition, Deletion},
-    listed::{self, differing},
+    listed::{self, List, differing},
 };
 
 /// Whether two definitions, with what was found about their names, are the same in some respect.
@@ -29,6 +32,15 @@ type AreSame = fn((&Definition, &Finding), (&Definition, &Finding)) -> bool;
 #[derive(Default)]
 pub(crate) struct Decider {
     last: Option<Look>,
+    announced: Option<Announced>,
+}
+
+/// What was announced in a world, and what of the world it follows from.
+struct Announced {
+    definitions: List<Definition>,
+    visible: Option<Arc<Visible>>,
+    api_services: Vec<Arc<APIService>>,
+    announcement: Option<Announcement>,
 }
 
 /// A world that was decided about.
@@ -129,6 +141,38 @@ impl Decider {
             .collect();
         self.last = Some(Look { names, places, busy, leaving, records: recorded, registrations, roles_busy, world });
         actions
+    }
+}
+
+impl Decider {
+    /// What is to be announced of the world that was decided about last; none where there is nothing that is certain.
+    pub(crate) fn announcement(&mut self) -> Option<Announcement> {
+        let last = self.last.as_ref()?;
+        let cluster = last.world.cluster()?;
+        let is_same = |held: &&Announced| {
+            let visible = match (&held.visible, &cluster.visible) {
+                (None, None) => true,
+                (Some(before), Some(now)) => Arc::ptr_eq(before, now),
+                _ => false,
+            };
+            let pairs = held.api_services.iter().zip(&cluster.api_services);
+            visible
+                && Arc::ptr_eq(&held.definitions, &last.world.definitions)
+                && held.api_services.len() == cluster.api_services.len()
+                && pairs.into_iter().all(|(before, now)| Arc::ptr_eq(before, now))
+        };
+        if let Some(held) = self.announced.as_ref().filter(is_same) {
+            return held.announcement.clone();
+        }
+        let announcement =
+            announcement::announcement(&last.world.definitions, &last.names, &last.registrations, cluster);
+        self.announced = Some(Announced {
+            definitions: Arc::clone(&last.world.definitions),
+            visible: cluster.visible.clone(),
+            api_services: cluster.api_services.clone(),
+            announcement: announcement.clone(),
+        });
+        announcement
     }
 }
 

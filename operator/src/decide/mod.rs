@@ -33,11 +33,20 @@ mod roles;
 /// Conditions: kept times, sound transitions.
 mod conditions;
 
+/// What conditions may say.
+mod reasons;
+
+/// What is said of definitions that Kindsmith leaves behind.
+mod uninstalled;
+
 /// The status of each definition.
 mod status;
 
 /// What is said with Events.
 mod transitions;
+
+/// What clients are told that learn of kinds from CustomResourceDefinitions.
+mod announcement;
 
 /// What is decided again after a change.
 mod decider;
@@ -50,12 +59,14 @@ pub(crate) mod testing;
 mod tests;
 
 pub(crate) use action::{Action, ExistingApiService, Refresh, Subject};
+pub(crate) use announcement::{Announcement, Picture};
 pub(crate) use api_services::REGISTRY_DIGEST_ANNOTATION;
 pub(crate) use decider::Decider;
 pub(crate) use holders::CrdClaim;
 pub(crate) use replicas::Replica;
 pub(crate) use roles::ROLES_LABEL;
 pub(crate) use transitions::{Severity, Transition};
+pub use uninstalled::status_after_uninstall;
 
 use std::sync::Arc;
 

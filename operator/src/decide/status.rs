@@ -1,12 +1,17 @@
 //! What each definition is told: its conditions, the names it is served under, the versions it may be stored in.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    sync::Arc,
+};
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kindsmith_crds::{
     Adopt, ApplicationDefinitionStatus, CONDITION_ACCEPTED, CONDITION_ADOPTS, CONDITION_DISCOVERABLE,
     CONDITION_NAMES_ACCEPTED, CONDITION_READY, CONDITION_REGISTERED, CONDITION_RESOURCES_VISIBLE, CONDITION_ROLLED_OUT,
-    CONDITION_SERVED, CONDITION_TERMINATING, RolloutStatus,
+    CONDITION_SERVED, CONDITION_TERMINATING, REASON_NOT_YET_OBSERVED, RolloutStatus,
 };
 use kindsmith_schema::{convert::release::ResourceKind, kind::KindBackend};
 use serde_json::{Map, Value};
@@ -17,7 +22,7 @@ use crate::{
     discoverable::Visible,
     finding::{Finding, Truth},
     inspection::Answer,
-    judge::{Definition, Deletion},
+    judge::{Definition, Deletion, Refusal},
     progress::{Progress, Refused},
     references::{Sight, Sights},
     release_schema::Backend,
@@ -25,6 +30,12 @@ use crate::{
 
 /// Why settings are not with all releases: the cluster refuses to change some.
 pub(super) const RELEASES_REFUSED: &str = "ReleasesRefused";
+
+/// After this long it is written anew that a definition is Ready: one write of each definition in the meantime.
+const CONFIRMED_AGAIN_AFTER: SignedDuration = SignedDuration::from_mins(10);
+
+/// By how much longer that may take, which is another time for each definition, so that a thousand of them are not written at once.
+const CONFIRMED_SPREAD_SECONDS: u64 = 5 * 60;
 
 /// The status writes that are needed.
 pub(super) fn actions(world: &World, considered: &[Considered<'_>]) -> Vec<(usize, Action)> {
@@ -47,6 +58,8 @@ pub(super) fn actions(world: &World, considered: &[Considered<'_>]) -> Vec<(usiz
 
 fn status(definition: &Definition, names: &Finding, world: &World) -> ApplicationDefinitionStatus {
     let mut status = (*definition.status).clone();
+    // What stands there by default is nothing that was found, and in no order of ours.
+    status.conditions.retain(|condition| condition.reason != REASON_NOT_YET_OBSERVED);
     let generation = definition.generation;
     let accepted = accepted(definition);
     let is_served = |condition: &Condition| condition.type_ == CONDITION_SERVED && condition.status == "True";
@@ -95,7 +108,14 @@ fn status(definition: &Definition, names: &Finding, world: &World) -> Applicatio
     if let Deletion::Held(answer) = &definition.deletion {
         set(CONDITION_TERMINATING, &held(answer.as_ref()));
     }
-    if let Some(progress) = &definition.rollout {
+    if let Some(refused) = &definition.verdict.refused {
+        // What was said of a generation before it is not so of this one.
+        let said = definition.status.conditions.iter().any(|condition| condition.type_ == CONDITION_ROLLED_OUT);
+        if said || definition.adopt().is_some() {
+            set(CONDITION_ROLLED_OUT, &not_rolled_out(refused));
+            status.rollout = None;
+        }
+    } else if let Some(progress) = &definition.rollout {
         set(CONDITION_ROLLED_OUT, &rolled_out(progress));
         let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         if let Some(adopt) = definition.adopt() {
@@ -111,6 +131,11 @@ fn status(definition: &Definition, names: &Finding, world: &World) -> Applicatio
             conditions::set(&mut status.conditions, CONDITION_RESOURCES_VISIBLE, &found, generation, world.now);
         }
     }
+    if is_ready(&status.conditions) {
+        let confirmed = definition.status.last_confirmed_time.as_ref();
+        let confirmed = confirmed.filter(|_| is_ready(&definition.status.conditions)).map(|time| time.0);
+        status.last_confirmed_time = Some(Time(confirmed_at(confirmed, &definition.uid, world.now)));
+    }
     status.observed_generation = generation;
     if accepted.holds() && names.holds() {
         status.accepted_names = definition.names();
@@ -120,6 +145,21 @@ fn status(definition: &Definition, names: &Finding, world: &World) -> Applicatio
         }
     }
     status
+}
+
+fn is_ready(conditions: &[Condition]) -> bool {
+    conditions.iter().any(|condition| condition.type_ == CONDITION_READY && condition.status == "True")
+}
+
+/// When a definition that is Ready is said to have been found so last: now, unless that was said not long ago.
+fn confirmed_at(said: Option<Timestamp>, uid: &str, now: Timestamp) -> Timestamp {
+    let mut hasher = DefaultHasher::new();
+    uid.hash(&mut hasher);
+    let spread = i64::try_from(hasher.finish() % CONFIRMED_SPREAD_SECONDS).unwrap_or_default();
+    let again_after = CONFIRMED_AGAIN_AFTER + SignedDuration::from_secs(spread);
+    // A time that is still to come was written by a clock that was wrong.
+    let is_young = |said: &Timestamp| (SignedDuration::ZERO..again_after).contains(&now.duration_since(*said));
+    said.filter(is_young).unwrap_or_else(|| conditions::seconds(now))
 }
 
 /// What is said of a kind that nothing is behind.
@@ -255,6 +295,12 @@ fn rolled_out(Progress { updated, total, refused, .. }: &Progress) -> Finding {
     }
 }
 
+/// While a generation is not accepted, nothing is known of its settings on releases, and nobody brings them there.
+fn not_rolled_out(refused: &Refusal) -> Finding {
+    let message = "the settings of this generation are brought to releases once it is accepted";
+    Finding::new(refused.truth, "NotAccepted", message)
+}
+
 fn accepted(definition: &Definition) -> Finding {
     let verdict = &definition.verdict;
     match (&verdict.refused, &verdict.forgiven) {
@@ -331,13 +377,14 @@ fn with_resource_version(status: &Value, resource_version: Option<&str>) -> Valu
 mod tests {
     use std::sync::Arc;
 
-    use kindsmith_schema::convert::release::ResourceKind;
+    use kindsmith_schema::{convert::release::ResourceKind, form::DefinitionForm};
 
     use crate::{
         adoption::Adopted,
         decide::testing::{WorldBuilder, definition},
         discoverable::Visible,
         group_version::GroupVersion,
+        inspection::{Answer, Asker},
         progress::{Progress, Refused, ReleaseName},
         references::Sight,
         release_schema::Backend,
@@ -375,6 +422,75 @@ mod tests {
             world.progress = Arc::new([("uid-of-redises".to_owned(), progress)].into());
             assert_eq!(world.settle(), []);
         }
+    }
+
+    #[test]
+    fn settings_of_a_generation_that_is_held_are_not_said_to_be_on_releases() {
+        let mut world = WorldBuilder::registered().define(&definition("redises", "Redis"));
+        let progress = Progress { updated: 52, total: 52, ..Progress::default() };
+        world.progress = Arc::new([("uid-of-redises".to_owned(), progress)].into());
+        world.settle();
+        assert_eq!(world.condition("redises", "RolledOut").1, "Complete");
+        // Another prefix takes releases away; nothing is known of them yet.
+        world.objects[0]["spec"]["backend"]["helmRelease"]["prefix"] = "y-".into();
+        world.objects[0]["metadata"]["generation"] = 2.into();
+        for (answer, told) in [(None, "Unknown NotAccepted"), (Some(Answer::Harmless), "True Complete")] {
+            if let Some(answer) = answer {
+                let state = DefinitionForm::Kindsmith.state(&world.objects[0]);
+                world.answers.insert(("uid-of-redises".to_owned(), Asker::Generation(state)), answer);
+            }
+            world.settle();
+            let (status, reason, message) = world.condition("redises", "RolledOut");
+            assert_eq!(format!("{status} {reason}"), told);
+            assert_eq!(world.objects[0]["status"].get("rollout").is_some(), status == "True", "{message}");
+        }
+        // One that does not compile, after a restart too.
+        world.objects[0]["spec"]["versions"][0]["schema"]["openAPIV3Schema"] = serde_json::json!({"type": "nonsense"});
+        world.objects[0]["metadata"]["generation"] = 3.into();
+        for _ in 0..2 {
+            world.settle();
+            let (status, reason, _) = world.condition("redises", "RolledOut");
+            assert_eq!(format!("{status} {reason}"), "False NotAccepted");
+            world.judge = crate::judge::Judge::default();
+        }
+    }
+
+    #[test]
+    fn when_a_definition_was_found_ready_is_written_anew_after_a_while_and_not_before() {
+        let mut world = WorldBuilder::registered().define(&definition("redises", "Redis"));
+        let at = |world: &WorldBuilder| world.objects[0]["status"]["lastConfirmedTime"].clone();
+        world.settle();
+        assert_eq!(at(&world), "2026-11-23T00:00:00Z");
+        for (later, told) in [("00:09:59", "00:00:00"), ("00:16:00", "00:16:00"), ("00:01:00", "00:01:00")] {
+            world.at(&format!("2026-11-23T{later}Z"));
+            let written = world.settle().len();
+            assert_eq!(at(&world), format!("2026-11-23T{told}Z"), "at {later}");
+            assert_eq!(written, usize::from(later == told), "at {later}");
+        }
+        // While it is not Ready, the time says when it was.
+        world.at("2026-11-23T01:00:00Z");
+        world.cluster().releases = Backend::NotServed;
+        world.settle();
+        assert_eq!(at(&world), "2026-11-23T00:01:00Z");
+        world.at("2026-11-23T01:00:07Z");
+        world.cluster().releases = Backend::Served;
+        world.settle();
+        assert_eq!(at(&world), "2026-11-23T01:00:07Z");
+    }
+
+    #[test]
+    fn what_stands_by_default_in_a_definition_is_replaced() {
+        let mut redis = definition("redises", "Redis");
+        let crd = kindsmith_crds::custom_resource_definition().unwrap();
+        let status = "/spec/versions/0/schema/openAPIV3Schema/properties/status/default";
+        redis["status"] = crd.pointer(status).unwrap().clone();
+        let mut world = WorldBuilder::registered().define(&redis);
+        world.settle();
+        let conditions = world.objects[0]["status"]["conditions"].as_array().unwrap();
+        let told: Vec<&str> = conditions.iter().map(|it| it["type"].as_str().unwrap()).collect();
+        assert_eq!(told[..5], ["Accepted", "NamesAccepted", "Registered", "Served", "Ready"]);
+        assert!(conditions.iter().all(|it| it["reason"] != "NotYetObserved"), "{conditions:?}");
+        assert_eq!(world.objects[0]["status"]["observedGeneration"], 1);
     }
 
     #[test]
@@ -426,7 +542,7 @@ mod tests {
             let ready = world.condition("redises", "Ready");
             let progress = Progress { adopted: Adopted { count, first }, ..Progress::default() };
             world.progress = Arc::new([("uid-of-redises".to_owned(), progress)].into());
-            assert!(!world.settle().is_empty());
+            world.settle();
             let (status, reason, message) = world.condition("redises", "Adopts");
             assert_eq!(format!("{status} {reason}: {message}"), told);
             assert_eq!(world.condition("redises", "Ready"), ready);

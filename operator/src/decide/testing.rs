@@ -101,6 +101,8 @@ pub(crate) struct WorldBuilder {
     decider: Decider,
     /// How far settings have come, by the uid of the definition.
     pub(crate) progress: Arc<BTreeMap<String, Progress>>,
+    /// What time it is.
+    now: jiff::Timestamp,
 }
 
 impl WorldBuilder {
@@ -129,10 +131,14 @@ impl WorldBuilder {
             seen: HashMap::new(),
             decider: Decider::default(),
             progress: Arc::default(),
+            now: "2026-11-23T00:00:00Z".parse().unwrap(),
         }
     }
 
+    /// Puts a definition into the world; its releases were looked at.
     pub(crate) fn define(mut self, definition: &Value) -> Self {
+        let uid = definition["metadata"]["uid"].as_str().unwrap().to_owned();
+        Arc::make_mut(&mut self.progress).entry(uid).or_default();
         self.objects.push(definition.clone());
         self
     }
@@ -176,7 +182,7 @@ impl WorldBuilder {
         let anew = self.judge.before_any_look().judge(lists, &grounds);
         assert_eq!(definitions, anew, "what was seen before matters");
         World {
-            now: "2026-11-23T00:00:00Z".parse().unwrap(),
+            now: self.now,
             definitions,
             surroundings: self.cluster.clone().map_or(Surroundings::StandAlone, Surroundings::Registered),
         }
@@ -184,6 +190,12 @@ impl WorldBuilder {
 
     pub(crate) fn build(mut self) -> World {
         self.look()
+    }
+
+    /// Goes on to another time, at which everything is decided anew, as the controller does once a minute.
+    pub(crate) fn at(&mut self, now: &str) {
+        self.now = now.parse().unwrap();
+        self.decider = Decider::default();
     }
 
     /// Decides about the world as it is now, which must be the same whatever was decided before.

@@ -18,6 +18,7 @@ use super::{
 use crate::{
     group_version::GroupVersion,
     inspection::{Answer, Asker},
+    release_schema::Backend,
 };
 
 fn names(world: &mut WorldBuilder) -> Vec<String> {
@@ -49,6 +50,35 @@ fn a_definition_is_registered_and_told_so() {
     assert_eq!(status["acceptedNames"]["listKind"], "RedisList");
     assert_eq!(status["storedVersions"], json!(["v1"]));
     assert_eq!(status["observedGeneration"], 1);
+}
+
+#[test]
+fn a_group_is_registered_once_it_is_said_what_its_kinds_adopt() {
+    let mut world = WorldBuilder::registered().define(&definition("redises", "Redis"));
+    let counted = std::mem::take(&mut world.progress);
+    world.settle();
+    assert!(names(&mut world).is_empty());
+    assert_eq!(status(&world, "redises", "Registered"), "False CountingAdopted");
+    world.progress = counted;
+    let decided = world.decide();
+    assert!(
+        !decided.iter().any(|action| matches!(action, Action::ApplyApiService { .. })),
+        "it is not written yet: {decided:#?}"
+    );
+    world.settle();
+    assert_eq!(status(&world, "redises", "Adopts"), "False NothingToAdopt");
+    assert_eq!(status(&world, "redises", "Registered"), "True Available");
+
+    // What goes by labels adopts nothing, and without Flux there is nothing to adopt.
+    let mut labels = definition("redises", "Redis");
+    labels["spec"]["backend"]["helmRelease"]["adopt"] = json!("Labels");
+    for (object, backend) in [(labels, Backend::Served), (definition("redises", "Redis"), Backend::NotServed)] {
+        let mut world = WorldBuilder::registered().define(&object);
+        world.progress = Arc::default();
+        world.cluster().releases = backend;
+        world.settle();
+        assert_eq!(status(&world, "redises", "Registered"), "True Available");
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ mod candidate;
 #[cfg(test)]
 mod simulation;
 
-use std::{future::Future, time::Instant};
+use std::{future::Future, sync::Arc, time::Instant};
 
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
@@ -17,7 +17,10 @@ use kube::{
 use tokio::time::{sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::call::FIELD_MANAGER;
+use crate::{
+    call::FIELD_MANAGER,
+    pulse::{Health, Pulse, Standing},
+};
 use candidate::{Attempt, Candidate, RENEW_DEADLINE, RETRY_PERIOD, pause};
 
 /// The Lease that operators of one namespace contend for.
@@ -37,15 +40,19 @@ pub(crate) struct Election {
     leases: Api<Lease>,
     namespace: String,
     candidate: Candidate,
+    health: Arc<Health>,
+    pulse: Pulse,
 }
 
 impl Election {
     /// A candidate in a namespace; the identity is unique to the process.
-    pub(crate) fn new(client: Client, namespace: &str, identity: String) -> Self {
+    pub(crate) fn new(client: Client, namespace: &str, identity: String, health: &Arc<Health>) -> Self {
         Self {
             leases: Api::namespaced(client, namespace),
             namespace: namespace.to_owned(),
             candidate: Candidate::new(identity),
+            health: Arc::clone(health),
+            pulse: health.follow("election"),
         }
     }
 
@@ -58,6 +65,7 @@ impl Election {
                 () = self.attempt() => {}
             }
             if self.candidate.leads_until().is_some_and(|until| Instant::now() < until) {
+                self.health.stands(Standing::Leads);
                 return Some(());
             }
             tokio::select! {
@@ -72,7 +80,10 @@ impl Election {
     pub(crate) async fn lead<T>(&mut self, work: impl Future<Output = T>) -> Led<T> {
         tokio::select! {
             biased;
-            () = self.keep() => Led::Lost,
+            () = self.keep() => {
+                self.health.stands(Standing::Begins);
+                Led::Lost
+            }
             outcome = work => Led::Finished(outcome),
         }
     }
@@ -111,6 +122,7 @@ impl Election {
     }
 
     async fn attempt(&mut self) {
+        self.pulse.beat();
         match timeout(RENEW_DEADLINE, self.write()).await {
             Ok(Ok(())) => {}
             // Whoever wrote meanwhile is seen at the next attempt.
@@ -139,6 +151,7 @@ impl Election {
             }
             Attempt::Wait => {
                 self.candidate.lost();
+                self.health.stands(Standing::Follows);
                 return Ok(());
             }
         }

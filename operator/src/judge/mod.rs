@@ -9,7 +9,7 @@ mod definition;
 /// How a verdict is found.
 mod verdict;
 
-pub(crate) use definition::{Definition, Deletion};
+pub(crate) use definition::{Definition, Deletion, Refusal};
 
 use std::{
     collections::{BTreeMap, HashMap},

@@ -12,7 +12,11 @@ use kube::{
     api::{DeleteParams, Preconditions},
 };
 use kube_runtime::reflector::Store;
-use tokio::{sync::Notify, task::JoinSet, time::sleep_until};
+use tokio::{
+    sync::Notify,
+    task::{JoinError, JoinSet},
+    time::sleep_until,
+};
 
 use super::{
     Answer, Fault, ReplicaState,
@@ -20,7 +24,7 @@ use super::{
     credential::{ReplicaToken, Tokens},
     roster::{Dead, News, Question, Roster},
 };
-use crate::{call::within, error::ActionError};
+use crate::{call::within, error::ActionError, pulse::Pulse};
 
 /// What answers depend on: when it changes, replicas are asked at once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -62,6 +66,16 @@ pub(crate) struct Leases {
 enum Done {
     Answered(Question, Result<Answer, Fault>),
     Removed(Dead, Result<(), ActionError>),
+}
+
+/// What a turn of the loop is about.
+enum Turn {
+    /// Leases changed, or the time of a question came.
+    Looked,
+    /// What answers depend on changed.
+    Nudged,
+    /// A question was answered, or a Lease removed.
+    Done(Result<Done, JoinError>),
 }
 
 impl Replicas {
@@ -108,7 +122,7 @@ impl Replicas {
     }
 
     /// Asks until the end. Returns only when a question panicked.
-    pub(crate) async fn run(self: Arc<Self>) {
+    pub(crate) async fn run(self: Arc<Self>, pulse: Pulse) {
         let mut running = JoinSet::new();
         let mut settings: (Option<ByteString>, Result<Settings, Fault>) = (None, Err(Fault::NoBundle));
         let mut living = Vec::new();
@@ -148,17 +162,22 @@ impl Replicas {
                     None => std::future::pending().await,
                 }
             };
-            tokio::select! {
-                () = self.leases_changed.notified() => {}
-                () = self.nudged.notified() => self.roster().nudge(Instant::now()),
-                Some(done) = running.join_next() => match done {
-                    Ok(done) => self.finished(done),
-                    Err(error) => {
-                        tracing::error!(%error, "a question to a replica panicked");
-                        return;
-                    }
-                },
-                () = asleep => {}
+            let turn = pulse.wait(async {
+                tokio::select! {
+                    () = self.leases_changed.notified() => Turn::Looked,
+                    () = self.nudged.notified() => Turn::Nudged,
+                    Some(done) = running.join_next() => Turn::Done(done),
+                    () = asleep => Turn::Looked,
+                }
+            });
+            match turn.await {
+                Turn::Looked => {}
+                Turn::Nudged => self.roster().nudge(Instant::now()),
+                Turn::Done(Ok(done)) => self.finished(done),
+                Turn::Done(Err(error)) => {
+                    tracing::error!(%error, "a question to a replica panicked");
+                    return;
+                }
             }
         }
     }

@@ -265,6 +265,23 @@ async fn deletion_and_uninstall(control_plane: &ControlPlane, caller: &Caller<'_
     kindsmith.stop_apiserver()?;
     let ours = ["get", "apiservices", "-l", "app.kubernetes.io/managed-by=kindsmith", "-o", "name"];
     ensure!(caller.call(&ours).ok().await?.is_empty(), "APIServices are left");
+    for condition in ["Registered", "Served", "Discoverable", "Ready"] {
+        caller.condition(&format!("{condition}=False Uninstalled")).await?;
+    }
+    nobody_has_looked_at_a_new_one(caller).await?;
     caller.call(&["delete", NAME, "--timeout=20s"]).ok().await?;
     caller.call(&["get", "helmrelease", "volume-kept"]).ok().await.map(drop)
+}
+
+/// Without an operator a new definition is in progress, for people and for who waits by kstatus.
+async fn nobody_has_looked_at_a_new_one(caller: &Caller<'_>) -> Result<()> {
+    caller.define(&VOLUME.replace("volumes", "disks").replace("Volume", "Disk").replace("volume-", "disk-")).await?;
+    let made = caller.call(&["get", "appdef/disks.life.example.com", "-o", "json"]).ok().await?;
+    let made: serde_json::Value = serde_json::from_str(&made)?;
+    ensure!(made["status"]["observedGeneration"] == -1, "it is observed: {}", made["status"]);
+    let row = caller.call(&["get", "appdef/disks.life.example.com", "--no-headers"]).ok().await?;
+    ensure!(row.matches("Unknown").count() == 3, "kubectl shows {row}");
+    let ready = ["wait", "--for=condition=Ready", "appdef/disks.life.example.com", "--timeout=1s"];
+    caller.call(&ready).fails().await?;
+    caller.call(&["delete", "appdef/disks.life.example.com", "--timeout=20s"]).ok().await.map(drop)
 }

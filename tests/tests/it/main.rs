@@ -133,5 +133,8 @@ mod former_definitions;
 /// Killed at any moment: nothing acknowledged is lost.
 mod crash;
 
+/// What Flux says of a release, said of its instance.
+mod events;
+
 /// What it is built of.
 mod dependencies;

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use crate::{
     credentials::{metrics_are_for_who_may_read_them, nothing_of_worth_is_sent},
+    events,
     main_job::{apply_definitions, use_kinds},
     releases::{REDISES, RELEASES, done, served},
 };
@@ -119,6 +120,10 @@ async fn the_manifests_grant_all_that_is_needed() -> Result<()> {
         Ok(())
     })
     .await?;
+    events::are_those_of_the_release(&control_plane, &kindsmith, "kept").await?;
+    let digest = "jsonpath={.metadata.annotations.kindsmith\\.dev/kinds-digest}";
+    let digest = call(&["get", "crd", "applicationdefinitions.kindsmith.dev", "-o", digest]).ok().await?;
+    ensure!(digest.len() == 16, "the kinds are not announced: {digest:?}");
     let secret = ["secret", "kindsmith-ca", "--namespace", NAMESPACE];
     let certificate =
         || async { call(&[&["get"], &secret[..], &["-o", "jsonpath={.data.tls\\.crt}"]].concat()).ok().await };

@@ -15,6 +15,7 @@ use crate::{
     discoverable::Visible,
     group_version::GroupVersion,
     inspection::{Answer, Asker},
+    release_schema::Backend,
 };
 
 /// What happens to a world. Definitions are told apart by small numbers.
@@ -29,6 +30,9 @@ enum Event {
     Vanish(usize),
     Annotate(usize),
     Answer(usize, bool),
+    /// The releases of one are counted, or not known any more.
+    Counted(usize, bool),
+    Releases(bool),
     ForgetRecord(usize),
     LoseRole(usize),
     ApiService(usize, u8),
@@ -51,6 +55,8 @@ fn event() -> impl Strategy<Value = Event> {
         1 => of.clone().prop_map(Event::Vanish),
         1 => of.clone().prop_map(Event::Annotate),
         1 => (of.clone(), any::<bool>()).prop_map(|(at, harmless)| Event::Answer(at, harmless)),
+        3 => (of.clone(), any::<bool>()).prop_map(|(at, known)| Event::Counted(at, known)),
+        1 => any::<bool>().prop_map(Event::Releases),
         1 => of.clone().prop_map(Event::ForgetRecord),
         1 => of.clone().prop_map(Event::LoseRole),
         2 => (of.clone(), any::<u8>()).prop_map(|(at, how)| Event::ApiService(at, how)),
@@ -154,6 +160,18 @@ fn happen(world: &mut WorldBuilder, event: &Event, decided: &[Action]) {
             for asker in states.into_iter().chain([Asker::Deletion]) {
                 world.answers.insert((uid(*at), asker), answer.clone());
             }
+        }
+        Event::Counted(at, known) => {
+            let mut progress = (*world.progress).clone();
+            if *known {
+                progress.entry(uid(*at)).or_default();
+            } else {
+                progress.remove(&uid(*at));
+            }
+            world.progress = Arc::new(progress);
+        }
+        Event::Releases(served) => {
+            world.cluster().releases = if *served { Backend::Served } else { Backend::NotServed };
         }
         Event::ForgetRecord(at) => {
             let last = world.cluster().records.last(&uid(*at));
