@@ -134,9 +134,12 @@ mod tests {
 
     use super::*;
 
-    /// An announcer, and what it has said, each with the second.
-    fn announcer() -> (Arc<Announcer>, Arc<Mutex<Vec<(u64, String)>>>) {
-        let said: Arc<Mutex<Vec<(u64, String)>>> = Arc::default();
+    /// What was said, each with the second.
+    type Said = Arc<Mutex<Vec<(u64, String)>>>;
+
+    /// An announcer, and what it says.
+    fn announcer() -> (Arc<Announcer>, Said) {
+        let said = Said::default();
         let (heard, began) = (Arc::clone(&said), Instant::now());
         let answering = service_fn(move |request: Request<Body>| {
             let heard = Arc::clone(&heard);
