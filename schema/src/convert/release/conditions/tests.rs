@@ -18,7 +18,9 @@ fn ready(status: &str, reason: &str, generation: i64) -> Value {
 }
 
 fn release(generation: i64, status: Value) -> Value {
-    json!({"metadata": {"generation": generation, "creationTimestamp": CREATED}, "spec": {}, "status": status})
+    let mut release = json!({"metadata": {"generation": generation, "creationTimestamp": CREATED}, "spec": {}});
+    release["status"] = status;
+    release
 }
 
 /// One of which `attempted` was the last attempt, and succeeded.
