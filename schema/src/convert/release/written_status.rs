@@ -49,9 +49,11 @@ impl ReleaseTemplate {
         written
     }
 
-    /// Whether a field of the status comes from Flux or is computed.
+    /// Whether a field of the status comes from Flux, is computed, or tells how the instance is used.
     fn reports(&self, name: &str) -> bool {
-        SHOWN.contains(&name) || self.status_values.iter().any(|field| field.name() == name)
+        SHOWN.contains(&name)
+            || self.status_values.iter().any(|field| field.name() == name)
+            || self.usage_fields.contains(&name)
     }
 
     /// Puts back into a status that somebody wrote what Flux and Kindsmith report in `held`, the one there was.
