@@ -95,9 +95,6 @@ impl<'a> Pair<'a> {
                 let before = std::mem::replace(&mut self.changes, changes.clone());
                 let is_default = |change: &Change| matches!(change, Change::OtherDefault | Change::NewDefault);
                 self.has_parted |= self.has_defaults && before.iter().chain(changes).any(is_default);
-                // What an open field held is shown on, see `Change::is_for`.
-                let closes = before.contains(&Change::Opened) && !changes.contains(&Change::Opened);
-                self.has_parted |= closes && self.ground.definition.backend == Backend::Release;
                 Ok(found.into_iter().next())
             }
             Step::Raw(raw) => self.raw(raw).await,

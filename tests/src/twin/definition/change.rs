@@ -73,9 +73,9 @@ impl Change {
     /// Whether a kind of this backend is as its twin after the change.
     #[must_use]
     pub fn is_for(self, backend: Backend) -> bool {
-        // Of what an open field held, others may have put everything onto a release: it is shown, and kept. And a release
-        // does not tell in which version its values are.
-        backend == Backend::Store || !matches!(self, Self::Closed | Self::Stored)
+        // Of what is in an open field, others may have put everything onto a release: all versions show it, also when it is
+        // closed again, and keep it. And a release does not tell in which version its values are.
+        backend == Backend::Store || !matches!(self, Self::Closed | Self::Opened | Self::Stored)
     }
 
     /// Makes the change.
