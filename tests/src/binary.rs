@@ -65,7 +65,7 @@ impl Binary {
 pub fn obtain() -> Result<Binary> {
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("controlplane");
     let cache = cache_folder()?;
-    let key = hash(&sources)?;
+    let key = control_plane_hash(&sources)?;
     let folder = cache.join(&key);
     if folder.is_dir() {
         return Ok(Binary { folder });
@@ -133,7 +133,8 @@ fn linker_flags() -> String {
     format!("-s -w {}", set.join(" "))
 }
 
-fn cache_folder() -> Result<PathBuf> {
+/// The folder that finished programs are kept in.
+pub(crate) fn cache_folder() -> Result<PathBuf> {
     let set = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     if let Some(folder) = set(CACHE_VARIABLE) {
         return std::path::absolute(folder).context("making the cache folder's path absolute");
@@ -143,10 +144,20 @@ fn cache_folder() -> Result<PathBuf> {
     Ok(user.join("kindsmith/controlplane"))
 }
 
-fn hash(sources: &Path) -> Result<String> {
+/// A name for Go sources in folders, which changes with them.
+pub(crate) fn hash(folders: &[&Path]) -> Result<String> {
+    hashed(String::new(), folders)
+}
+
+/// The same of the control plane, and of the flags that it is built with.
+fn control_plane_hash(sources: &Path) -> Result<String> {
+    hashed(linker_flags(), &[sources, &sources.join("crds")])
+}
+
+fn hashed(flags: String, folders: &[&Path]) -> Result<String> {
     let mut files = Vec::new();
-    for folder in [sources.to_owned(), sources.join("crds")] {
-        for entry in fs::read_dir(&folder).with_context(|| format!("listing {}", folder.display()))? {
+    for folder in folders {
+        for entry in fs::read_dir(folder).with_context(|| format!("listing {}", folder.display()))? {
             let path = entry.context("listing the Go sources")?.path();
             let extension = path.extension().and_then(|extension| extension.to_str());
             if matches!(extension, Some("go" | "mod" | "sum")) {
@@ -155,11 +166,12 @@ fn hash(sources: &Path) -> Result<String> {
         }
     }
     files.sort();
+    let root = folders.first().context("there are no Go sources")?;
     let mut hash = Sha256::new();
-    hash.update(linker_flags());
+    hash.update(flags);
     for path in files {
         let text = fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
-        let name = path.strip_prefix(sources).context("naming a Go source")?;
+        let name = path.strip_prefix(root).context("naming a Go source")?;
         hash.update(format!("\n{} {}\n", name.display(), text.len()));
         hash.update(text);
     }

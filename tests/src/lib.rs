@@ -64,6 +64,9 @@ pub mod websocket;
 /// Clients as controllers are written in Go.
 pub mod go_clients;
 
+/// The engine of Argo CD.
+pub mod gitops_engine;
+
 /// One kind served by both, asked the same.
 pub mod twin;
 

@@ -133,6 +133,9 @@ mod former_definitions;
 /// Killed at any moment: nothing acknowledged is lost.
 mod crash;
 
+/// What Argo CD sees of kinds that come and go.
+mod gitops;
+
 /// What Flux says of a release, said of its instance.
 mod events;
 
