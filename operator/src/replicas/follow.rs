@@ -2,7 +2,7 @@
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use jiff::Timestamp;
@@ -62,6 +62,9 @@ pub(crate) struct Leases {
     /// Their namespace.
     pub namespace: String,
 }
+
+/// How often Leases are looked at while nobody can be asked.
+const UNASKED_LOOK: Duration = Duration::from_secs(1);
 
 enum Done {
     Answered(Question, Result<Answer, Fault>),
@@ -126,13 +129,21 @@ impl Replicas {
         let mut running = JoinSet::new();
         let mut settings: (Option<ByteString>, Result<Settings, Fault>) = (None, Err(Fault::NoBundle));
         let mut living = Vec::new();
+        // Until the first bundle is known nobody is asked: a replica that could not be verified would count as silent.
+        let mut may_ask = false;
         loop {
             let now = Instant::now();
             self.refresh(&mut settings);
+            may_ask |= settings.0.is_some();
             let (questions, dead, next) = {
                 let mut roster = self.roster();
                 roster.observe(self.leases.state().iter().map(AsRef::as_ref), now);
-                (roster.due(now), roster.dead(now), roster.next(now))
+                let dead = roster.dead(now);
+                if may_ask {
+                    (roster.due(now), dead, roster.next(now))
+                } else {
+                    (Vec::new(), dead, Some(now + UNASKED_LOOK))
+                }
             };
             for question in questions {
                 let (replicas, settings) = (Arc::clone(&self), settings.1.clone());
