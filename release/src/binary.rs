@@ -55,15 +55,22 @@ fn check(binary: &[u8], arch: Arch) -> anyhow::Result<()> {
     anyhow::ensure!(binary.starts_with(ELF), "the binary is none of Linux");
     let machine = binary.get(MACHINE_AT..MACHINE_AT + 2).map(|bytes| u16::from_le_bytes([bytes[0], bytes[1]]));
     anyhow::ensure!(machine == Some(arch.machine()), "the binary is not for {arch}");
-    anyhow::ensure!(
-        !binary.windows(INTERPRETER.len()).any(|bytes| bytes == INTERPRETER),
-        "the binary needs a dynamic linker, which the image does not have"
-    );
+    anyhow::ensure!(!needs_linker(binary), "the binary needs a dynamic linker, which the image does not have");
     Ok(())
 }
 
-/// The dynamic linkers of glibc and musl are in files that are named so.
-const INTERPRETER: &[u8] = b"/lib64/ld-";
+/// Whether a program header names a dynamic linker (`PT_INTERP` of elf(5), in a file of 64 bits).
+fn needs_linker(binary: &[u8]) -> bool {
+    const INTERPRETER: u32 = 3;
+    let number = |at: usize, bytes: usize| {
+        let field = binary.get(at..at.saturating_add(bytes))?;
+        let number = field.iter().rev().fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+        usize::try_from(number).ok()
+    };
+    let headers = || Some((number(32, 8)?, number(54, 2)?, number(56, 2)?));
+    let (begin, size, count) = headers().unwrap_or_default();
+    (0..count).any(|at| number(begin.saturating_add(at * size), 4) == usize::try_from(INTERPRETER).ok())
+}
 
 fn target_folder() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| source::workspace().join("target"), PathBuf::from)
@@ -111,7 +118,6 @@ fn compiler(arch: Arch, cargo: &mut Command) -> anyhow::Result<()> {
         Arch::Amd64 => {
             anyhow::ensure!(has("musl-gcc", "--version"), "musl-gcc is needed: install the package musl-tools");
             cargo.env("CC_x86_64_unknown_linux_musl", "musl-gcc");
-            cargo.env("CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_LINKER", "musl-gcc");
         }
         Arch::Arm64 => {
             anyhow::ensure!(has("zig", "version"), "zig is needed as C compiler for arm64: run `pip install ziglang`");
@@ -126,19 +132,26 @@ fn compiler(arch: Arch, cargo: &mut Command) -> anyhow::Result<()> {
 mod tests {
     use super::*;
 
-    fn elf(machine: u16, rest: &[u8]) -> Vec<u8> {
+    /// A file with one program header of a type.
+    fn elf(machine: u16, header: u32) -> Vec<u8> {
         let mut bytes = ELF.to_vec();
-        bytes.resize(MACHINE_AT, 0);
-        bytes.extend(machine.to_le_bytes());
-        bytes.extend(rest);
+        bytes.resize(64, 0);
+        bytes[MACHINE_AT..MACHINE_AT + 2].copy_from_slice(&machine.to_le_bytes());
+        bytes[32] = 64;
+        bytes[54] = 56;
+        bytes[56] = 1;
+        bytes.extend(header.to_le_bytes());
+        bytes.resize(64 + 56, 0);
         bytes
     }
 
     #[test]
     fn only_a_static_binary_for_the_processor_is_taken() {
-        assert!(check(&elf(62, b""), Arch::Amd64).is_ok());
-        assert!(check(&elf(62, b""), Arch::Arm64).is_err());
+        let (loaded, interpreter) = (1, 3);
+        assert!(check(&elf(62, loaded), Arch::Amd64).is_ok());
+        assert!(check(&elf(62, loaded), Arch::Arm64).is_err());
         assert!(check(b"#!/bin/sh", Arch::Amd64).is_err());
-        assert!(check(&elf(62, b"\0/lib64/ld-linux-x86-64.so.2\0"), Arch::Amd64).is_err());
+        assert!(check(&elf(62, interpreter), Arch::Amd64).is_err());
+        assert!(check(&fs::read(std::env::current_exe().unwrap()).unwrap(), Arch::Amd64).is_err());
     }
 }
