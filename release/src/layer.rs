@@ -29,24 +29,32 @@ pub(crate) enum Entry<'a> {
 pub(crate) fn pack(entries: &[(&str, Entry<'_>)]) -> io::Result<Layer> {
     let mut archive = Builder::new(Vec::new());
     for (path, entry) in entries {
-        let mut header = Header::new_ustar();
-        header.set_mtime(0);
-        header.set_uid(0);
-        header.set_gid(0);
-        let (kind, rights, bytes): (EntryType, u32, &[u8]) = match entry {
-            Entry::Folder(rights) => (EntryType::Directory, *rights, &[]),
-            Entry::File(rights, bytes) => (EntryType::Regular, *rights, bytes),
-        };
-        header.set_entry_type(kind);
-        header.set_mode(rights);
-        header.set_size(u64::try_from(bytes.len()).map_err(io::Error::other)?);
-        archive.append_data(&mut header, path, bytes)?;
+        append(&mut archive, path, entry)?;
     }
     let tar = archive.into_inner()?;
     // Neither a time nor a name is in the header.
     let mut gzip = GzBuilder::new().write(Vec::new(), Compression::best());
     gzip.write_all(&tar)?;
     Ok(Layer { gzip: gzip.finish()?, tar })
+}
+
+/// Adds an entry to an archive, without a time, and of the user 0.
+///
+/// # Errors
+/// The path is too long, or the archive cannot be written.
+pub(crate) fn append(archive: &mut Builder<impl io::Write>, path: &str, entry: &Entry<'_>) -> io::Result<()> {
+    let mut header = Header::new_ustar();
+    header.set_mtime(0);
+    header.set_uid(0);
+    header.set_gid(0);
+    let (kind, rights, bytes): (EntryType, u32, &[u8]) = match entry {
+        Entry::Folder(rights) => (EntryType::Directory, *rights, &[]),
+        Entry::File(rights, bytes) => (EntryType::Regular, *rights, bytes),
+    };
+    header.set_entry_type(kind);
+    header.set_mode(rights);
+    header.set_size(u64::try_from(bytes.len()).map_err(io::Error::other)?);
+    archive.append_data(&mut header, path, bytes)
 }
 
 #[cfg(test)]

@@ -12,9 +12,12 @@ use std::{
 use anyhow::Context as _;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
-use tar::{Builder, Header};
+use tar::Builder;
 
-use crate::image::Image;
+use crate::{
+    image::Image,
+    layer::{self, Entry},
+};
 
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
@@ -109,11 +112,7 @@ impl Layout {
         let beside = file.with_extension("part");
         let mut archive = Builder::new(BufWriter::new(File::create(&beside).with_context(failed)?));
         for (path, bytes) in &self.files {
-            let mut header = Header::new_ustar();
-            header.set_mtime(0);
-            header.set_mode(0o644);
-            header.set_size(u64::try_from(bytes.len())?);
-            archive.append_data(&mut header, path, &bytes[..]).with_context(failed)?;
+            layer::append(&mut archive, path, &Entry::File(0o644, bytes)).with_context(failed)?;
         }
         let mut written = archive.into_inner().with_context(failed)?;
         written.flush().with_context(failed)?;
