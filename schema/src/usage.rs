@@ -12,6 +12,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use crate::cel::declared::Declared;
+use crate::cel::library::format::is_subdomain;
 use crate::cel::template::{Condition, Filling, Template};
 
 /// The longest notes, as they are written and as they are shown, in bytes.
@@ -97,7 +98,7 @@ impl Role {
         match self {
             Self::Prose | Self::Address => Ok(()),
             Self::Port => port_number(text).map(|_| ()).ok_or(TextFault::Port),
-            Self::SecretName => is_subdomain(text).then_some(()).ok_or(TextFault::SecretName),
+            Self::SecretName => is_secret_name(text).then_some(()).ok_or(TextFault::SecretName),
             Self::SecretKey => is_key(text).then_some(()).ok_or(TextFault::SecretKey),
         }
     }
@@ -107,14 +108,9 @@ fn port_number(text: &str) -> Option<u16> {
     text.parse().ok().filter(|port| *port > 0)
 }
 
-/// Whether a text is a lower case RFC 1123 subdomain, as names of Secrets are.
-fn is_subdomain(text: &str) -> bool {
-    let is_inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    let is_label = |label: &str| {
-        label.bytes().all(|byte| is_inner(byte) || byte == b'-')
-            && [label.bytes().next(), label.bytes().next_back()].iter().all(|end| end.is_some_and(is_inner))
-    };
-    text.len() <= SECRET_BYTES_MAX && text.split('.').all(is_label)
+/// Whether a text can be the name of a Secret.
+fn is_secret_name(text: &str) -> bool {
+    text.len() <= SECRET_BYTES_MAX && is_subdomain(text)
 }
 
 /// Whether a text is a key of a Secret.

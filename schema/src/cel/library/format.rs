@@ -128,7 +128,8 @@ fn is_alphanumeric(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
 }
 
-fn is_subdomain(text: &str) -> bool {
+/// Whether a text is a lower case RFC 1123 subdomain, of any length.
+pub(crate) fn is_subdomain(text: &str) -> bool {
     text.split('.').all(|part| is_enclosed(part, is_lower, b"-"))
 }
 

@@ -7,7 +7,7 @@ mod arguments;
 mod authz;
 pub(crate) mod cost;
 mod decimal;
-mod format;
+pub(crate) mod format;
 mod formatting;
 pub(crate) mod ip;
 mod lists;
