@@ -73,7 +73,9 @@ pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
         .store()
         .delete(&context.projection, context.namespace(), context.name(), &host_options(&options), &named)
         .await?;
-    context.warn(left_installed(context, installed, &[context.name()]));
+    if installed == Installed::Left {
+        warn_of_left(context, &[context.name()]);
+    }
     match removed {
         Removed::Gone(last) => {
             Ok(response::status(StatusCode::OK, &success(&named, &last), success_format(&representation)))
@@ -98,10 +100,11 @@ async fn refuse_unreadable(context: &Context, named: Named) -> Result<Response<B
     Err(ApiError::Conflict { named, reason })
 }
 
-/// The warning that a deletion uninstalls nothing, where it is so.
-pub(super) fn left_installed(context: &Context, installed: Installed, names: &[&str]) -> Option<String> {
-    let KindBackend::Release(template) = &context.projection.kind().backend else { return None };
-    (installed == Installed::Left).then(|| template.deletion_leaves(names))
+/// Warns that the deletion of these uninstalls nothing.
+pub(super) fn warn_of_left(context: &Context, names: &[&str]) {
+    if let KindBackend::Release(template) = &context.projection.kind().backend {
+        context.warn([template.deletion_leaves(names)]);
+    }
 }
 
 fn success(named: &Named, last: &Value) -> Value {

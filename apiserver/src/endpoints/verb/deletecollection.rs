@@ -5,7 +5,7 @@
 use http::Response;
 
 use super::{
-    delete::{host_options, left_installed, read_options},
+    delete::{host_options, read_options, warn_of_left},
     list,
 };
 use crate::{
@@ -17,11 +17,12 @@ use crate::{
     storage::kind_store::Installed,
 };
 
-/// Tells which of the objects leave behind what was installed for them.
+/// Tells which of the objects leave behind what was installed for them, if any does.
 fn warn(context: &Context, left: &[String]) {
     let names: Vec<&str> = left.iter().map(String::as_str).collect();
-    let installed = if names.is_empty() { Installed::Uninstalled } else { Installed::Left };
-    context.warn(left_installed(context, installed, &names));
+    if !names.is_empty() {
+        warn_of_left(context, &names);
+    }
 }
 
 pub(super) async fn run(context: &Context) -> Result<Response<Body>, ApiError> {
