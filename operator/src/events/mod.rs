@@ -180,20 +180,20 @@ impl Queue {
         if self.order.is_empty() {
             return due;
         }
-        let by_name = |name: &ReleaseName| {
-            let is_it = |release: &&Arc<WatchedRelease>| {
-                release.metadata.name.as_ref() == Some(&name.name)
-                    && release.metadata.namespace.as_ref() == Some(&name.namespace)
-            };
-            releases.iter().find(is_it)
-        };
+        let by_name: HashMap<(&str, &str), &Arc<WatchedRelease>> = releases
+            .iter()
+            .filter_map(|release| {
+                let metadata = &release.metadata;
+                Some(((metadata.namespace.as_deref()?, metadata.name.as_deref()?), release))
+            })
+            .collect();
         for _ in 0..self.order.len() {
             if due.len() >= WRITES_PER_STEP_MAX {
                 break;
             }
             let Some(uid) = self.order.pop_front() else { break };
             let Some(Waiting { event, release, since }) = self.waiting.remove(&uid) else { continue };
-            let Some(found) = by_name(&release) else {
+            let Some(found) = by_name.get(&(release.namespace.as_str(), release.name.as_str())) else {
                 if now - since < UNKNOWN_MAX {
                     self.order.push_back(uid.clone());
                     self.waiting.insert(uid, Waiting { event, release, since });
