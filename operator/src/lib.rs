@@ -26,6 +26,9 @@ mod config;
 /// Watches: stores, and a bell.
 mod watch;
 
+/// Short digests.
+mod digest;
+
 /// Lists that are the same while nothing changes.
 mod listed;
 

@@ -14,12 +14,10 @@ use super::{
     api_services::{self, Registrations},
 };
 use crate::{
+    digest::short,
     finding::Finding,
     judge::{Definition, Deletion},
 };
-
-/// The hexadecimal digits of a digest.
-const DIGEST_DIGITS: usize = 16;
 
 /// What is to be announced.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,9 +70,7 @@ pub(super) fn announcement(
     if !definitions.iter().zip(names).filter(stays).all(|(definition, _)| found(definition)) {
         picture = Picture::Partial;
     }
-    let mut digest = format!("{:x}", digest.finalize());
-    digest.truncate(DIGEST_DIGITS);
-    Some(Announcement { digest, picture })
+    Some(Announcement { digest: short(digest), picture })
 }
 
 #[cfg(test)]

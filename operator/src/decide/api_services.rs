@@ -19,6 +19,7 @@ use sha2::{Digest, Sha256};
 
 use super::{Action, Cluster, ExistingApiService, Refresh};
 use crate::{
+    digest::short,
     finding::{Finding, Truth},
     group_version::GroupVersion,
     judge::{Definition, Deletion},
@@ -38,9 +39,6 @@ const GROUP_PRIORITY_MINIMUM: i32 = 1000;
 
 /// The priority of the least preferred version of a group.
 const VERSION_PRIORITY_MINIMUM: i32 = 10;
-
-/// The hexadecimal digits of a digest.
-const DIGEST_DIGITS: usize = 16;
 
 /// The APIService of a group-version.
 pub(super) fn find<'a>(cluster: &'a Cluster, group_version: &GroupVersion) -> Option<&'a APIService> {
@@ -85,8 +83,7 @@ impl Registrations {
             for (uid, generation, _) in &sources {
                 digest.update(format!("{uid}:{generation}\n"));
             }
-            let mut digest = format!("{:x}", digest.finalize());
-            digest.truncate(DIGEST_DIGITS);
+            let digest = short(digest);
             let resources = sources.iter().map(|(.., plural)| (*plural).to_owned()).collect();
             Wanted { resources, digest }
         };

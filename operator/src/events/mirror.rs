@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
+    digest::short,
     ours::{MANAGED_BY_LABEL, MANAGED_BY_VALUE},
     progress::ReleaseName,
     releases::{self, WatchedRelease},
@@ -21,9 +22,6 @@ use crate::{
 
 /// The annotation with the uid of the Event that another one repeats.
 pub(super) const REPEATS_ANNOTATION: &str = "kindsmith.dev/repeats-event";
-
-/// Bytes of the hash in the name of an Event.
-const NAME_HASH_BYTES: usize = 8;
 
 /// How often something was said, and when last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,8 +94,7 @@ pub(super) fn instance(release: &WatchedRelease, kinds: &[std::sync::Arc<KindOut
 pub(super) fn repeated(event: &Event, about: ObjectReference) -> Event {
     let said = Said::of(event);
     let source = event.uid().unwrap_or_default();
-    let hash = Sha256::digest(source.as_bytes());
-    let hash: String = hash.iter().take(NAME_HASH_BYTES).map(|byte| format!("{byte:02x}")).collect();
+    let hash = short(Sha256::new_with_prefix(&source));
     let speaker = event.source.as_ref().and_then(|source| source.component.clone()).filter(|it| !it.is_empty());
     let mut from = event.source.clone().unwrap_or_default();
     from.component = speaker.or_else(|| event.reporting_component.clone());
