@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use kindsmith_tests::{ControlPlane, Kindsmith, Kubectl, wait};
 
-const VOLUME: &str = "
+pub(crate) const VOLUME: &str = "
 apiVersion: kindsmith.dev/v1alpha1
 kind: ApplicationDefinition
 metadata: {name: volumes.life.example.com}

@@ -30,6 +30,9 @@ mod live_definitions;
 /// Definitions that would break their instances.
 mod definition_life;
 
+/// An installation that comes and goes.
+mod installation;
+
 /// Who may do what.
 mod access;
 
