@@ -228,6 +228,77 @@ async fn each_value_is_accepted_strictly_and_applying_it_again_changes_nothing()
     Ok(())
 }
 
+/// Copies a folder with all that is in it.
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &target)?
+        } else {
+            fs::copy(entry.path(), target).map(drop)?
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_is_upgraded_with_its_kinds_and_leaves_definitions_to_the_next_one() -> Result<()> {
+    let control_plane = ControlPlane::builder().controller_manager().start().await?;
+    let here = chart::folder().to_string_lossy().into_owned();
+    let helm = |args: &[&str]| control_plane.helm(args.iter().copied());
+    let set = ["--namespace", chart::NAMESPACE, "--set", chart::IMAGE];
+
+    // Over plain manifests, as an administrator has them.
+    for folder in ["deploy/manifests", "deploy/crds"] {
+        let folder = program::workspace().join(folder).to_string_lossy().into_owned();
+        control_plane.kubectl(["apply", "--server-side", "-f", &folder]).ok().await?;
+    }
+    let refused = helm(&[&["install", "kindsmith", &here], &set[..]].concat()).fails().await?;
+    ensure!(refused.contains("invalid ownership metadata"), "{refused}");
+    let former = tempfile::tempdir()?;
+    copy(&chart::folder(), former.path())?;
+    let crd = former.path().join("templates/crd.yaml");
+    let text = fs::read_to_string(&crd)?;
+    ensure!(text.contains("\n    - appdef\n"), "the definition has another short name");
+    fs::write(&crd, text.replace("\n    - appdef\n", "\n    - appdef\n    - formerly\n"))?;
+    let old = former.path().to_string_lossy().into_owned();
+    helm(&[&["install", "kindsmith", &here, "--take-ownership"], &set[..]].concat()).ok().await?;
+    // What kubectl applied is kubectl's too, until it is changed by force.
+    let upgrade = [&["upgrade", "kindsmith", &old], &set[..]].concat();
+    let refused = helm(&upgrade).fails().await?;
+    ensure!(refused.contains("conflict with \"kubectl\""), "{refused}");
+    helm(&[&upgrade[..], &["--force-conflicts"]].concat()).ok().await?;
+    let short_names = async || {
+        let args = ["get", "crd", "applicationdefinitions.kindsmith.dev", "-o", "jsonpath={.spec.names.shortNames}"];
+        control_plane.kubectl(args).ok().await
+    };
+    ensure!(short_names().await?.contains("formerly"), "the definition of the kind is not the release's");
+
+    // The definition of the kind is upgraded with the release, and rolled back with it.
+    helm(&[&["upgrade", "kindsmith", &here], &set[..]].concat()).ok().await?;
+    ensure!(!short_names().await?.contains("formerly"), "the definition of the kind is not upgraded");
+    helm(&["rollback", "kindsmith", "--namespace", chart::NAMESPACE]).ok().await?;
+    ensure!(short_names().await?.contains("formerly"), "the definition of the kind is not rolled back");
+    helm(&[&["upgrade", "kindsmith", &here, "--set", "rbac.resourceReferences=true"], &set[..]].concat()).ok().await?;
+
+    // Definitions outlive the release, and the next one has them.
+    let definition = program::workspace().join("deploy/examples/redis.yaml").to_string_lossy().into_owned();
+    control_plane.kubectl(["apply", "-f", &definition]).ok().await?;
+    helm(&["uninstall", "kindsmith", "--no-hooks", "--namespace", chart::NAMESPACE]).ok().await?;
+    let definitions = async || control_plane.kubectl(["get", "appdef", "-o", "name"]).ok().await;
+    let kept = definitions().await?;
+    ensure!(kept.contains("redises.apps.example.com"), "{kept}");
+    let left = control_plane.kubectl(["get", "clusterroles,clusterrolebindings", "-o", "name"]).ok().await?;
+    ensure!(!left.contains("kindsmith-"), "left: {left}");
+    let refused = helm(&[&["install", "other", &here], &set[..]].concat()).fails().await?;
+    ensure!(refused.contains("invalid ownership metadata"), "{refused}");
+    helm(&[&["install", "kindsmith", &here], &set[..]].concat()).ok().await?;
+    ensure!(definitions().await? == kept, "the definitions are gone");
+    Ok(())
+}
+
 /// What can never change: Deployments cannot be upgraded otherwise.
 #[tokio::test(flavor = "multi_thread")]
 async fn selectors_stay_what_they_were_in_every_version() -> Result<()> {
