@@ -4,6 +4,9 @@
 //! [`Kindsmith::start`] puts our operator and apiserver into it; [`Dev::start`] runs `kindsmith dev`, which needs
 //! neither. [`Kubectl`] is the real kubectl on any of them. In the order in which they build on each other:
 
+/// What is made once and stays.
+mod cache;
+
 /// Where the Go binary comes from: found in a cache, or built into it.
 pub mod binary;
 
@@ -30,6 +33,9 @@ pub mod wait;
 
 /// kubectl as a test calls it.
 pub mod kubectl;
+
+/// Helm as a test calls it.
+pub mod helm;
 
 /// The folder that one running control plane lives in.
 pub mod instance;
@@ -67,11 +73,21 @@ pub mod go_clients;
 /// The engine of Argo CD.
 pub mod gitops_engine;
 
+/// What Go programs make of public modules for tests of the chart.
+pub mod go_tools;
+
+/// The chart, rendered.
+pub mod chart;
+
+/// The bundle for the Operator Lifecycle Manager, made of the chart.
+pub mod bundle;
+
 /// One kind served by both, asked the same.
 pub mod twin;
 
 pub use control_plane::{Builder, ControlPlane};
 pub use dev::Dev;
+pub use helm::Helm;
 pub use kindsmith::{Accounts, Kindsmith, NAMESPACE};
 pub use kubectl::Kubectl;
 pub use replicated::Replicated;
