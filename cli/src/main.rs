@@ -20,6 +20,9 @@ mod operator_endpoints;
 /// The client for reviews.
 mod review_client;
 
+/// The cluster that a command asks.
+mod cluster;
+
 /// `kindsmith certs`.
 mod certs;
 

@@ -30,6 +30,9 @@ mod live_definitions;
 /// Definitions that would break their instances.
 mod definition_life;
 
+/// Kindsmith is taken out, at each stage.
+mod uninstall;
+
 /// Who may do what.
 mod access;
 
