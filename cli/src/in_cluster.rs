@@ -136,7 +136,7 @@ pub(crate) struct ApiserverArguments {
 }
 
 /// A duration as Kubernetes writes it: `500ms`, `10s`, `1m30s`; not negative.
-fn duration(text: &str) -> anyhow::Result<Duration> {
+pub(crate) fn duration(text: &str) -> anyhow::Result<Duration> {
     let parsed: jiff::SignedDuration = text.parse().context("a duration is wanted, such as 10s or 1m30s")?;
     Duration::try_from(parsed).context("a duration must not be negative")
 }

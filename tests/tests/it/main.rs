@@ -33,6 +33,9 @@ mod definition_life;
 /// An installation that comes and goes.
 mod installation;
 
+/// Kindsmith is taken out, at each stage.
+mod uninstall;
+
 /// Who may do what.
 mod access;
 
