@@ -1,9 +1,9 @@
-// One binary that is a whole Kubernetes control plane for tests: etcd, kube-apiserver, kube-controller-manager and
-// kubectl.
+// One binary that is a whole Kubernetes control plane for tests: etcd, kube-apiserver, kube-controller-manager,
+// kubectl and helm.
 //
-// What it becomes is the name it is called by or, failing that, its first argument. Everything but kubectl ends when
-// its standard input closes: a server never outlives the test that holds the other end of the pipe, however that test
-// dies.
+// What it becomes is the name it is called by or, failing that, its first argument. Everything but kubectl and helm ends
+// when its standard input closes: a server never outlives the test that holds the other end of the pipe, however that
+// test dies.
 package main
 
 import (
@@ -26,6 +26,7 @@ var commands = map[string]command{
 	"kube-apiserver":          runAPIServer,
 	"kube-controller-manager": runControllerManager,
 	"kubectl":                 runKubectl,
+	"helm":                    runHelm,
 	"guard":                   runGuard,
 }
 
@@ -43,6 +44,6 @@ func dispatch() int {
 			return run()
 		}
 	}
-	fmt.Fprintln(os.Stderr, "usage: controlplane etcd|kube-apiserver|kube-controller-manager|kubectl|guard ARGUMENTS")
+	fmt.Fprintln(os.Stderr, "usage: controlplane etcd|kube-apiserver|kube-controller-manager|kubectl|helm|guard ARGUMENTS")
 	return 2
 }

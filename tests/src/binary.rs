@@ -50,7 +50,7 @@ impl Binary {
     }
 
     /// Calls one of the programs that the binary is: `etcd`, `kube-apiserver`, `kube-controller-manager`, `kubectl`,
-    /// `guard`.
+    /// `helm`, `guard`.
     pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new(self.path());
         command.arg(program);
@@ -86,8 +86,8 @@ pub fn obtain() -> Result<Binary> {
 fn build(go: &Path, sources: &Path, cache: &Path, folder: &Path) -> Result<()> {
     let began = Instant::now();
     say(
-        "building the test control plane (etcd, kube-apiserver, kube-controller-manager, kubectl) from its Go sources: \
-         once, about 6 minutes on 2 cores, 1 to 2 with a warm Go cache",
+        "building the test control plane (etcd, kube-apiserver, kube-controller-manager, kubectl, helm) from its Go \
+         sources: once, about 7 minutes on 2 cores, 1 to 2 with a warm Go cache",
     );
     let unfinished = tempfile::tempdir_in(cache).context("creating a folder for the build")?;
     let mut binary = Command::new(go);

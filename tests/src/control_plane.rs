@@ -12,7 +12,7 @@ use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::{Api, Client};
 
 use crate::{
-    Kubectl,
+    Helm, Kubectl,
     binary::{self, Binary},
     instance::{ADMIN, Instance},
     kubeconfig, pki, ports,
@@ -257,6 +257,11 @@ impl ControlPlane {
     /// kubectl for the administrator.
     pub fn kubectl<I: IntoIterator<Item: Into<String>>>(&self, args: I) -> Kubectl {
         Kubectl::new(&self.binary, &self.kubeconfig(), &self.folder().join("home")).args(args)
+    }
+
+    /// Helm for the administrator.
+    pub fn helm<I: IntoIterator<Item: Into<String>>>(&self, args: I) -> Helm {
+        Helm::new(&self.binary, &self.kubeconfig(), &self.folder().join("home")).args(args)
     }
 
     /// Applies manifests, on the server's side.

@@ -24,6 +24,7 @@ const LINE_DEADLINE: Duration = Duration::from_secs(30);
 #[derive(Debug, Clone)]
 pub struct Kubectl {
     program: PathBuf,
+    tool: &'static str,
     kubeconfig: PathBuf,
     home: PathBuf,
     args: Vec<String>,
@@ -54,8 +55,14 @@ pub struct Running {
 impl Kubectl {
     /// A call for the user of a kubeconfig; `home` is where kubectl keeps what it remembers.
     pub fn new(binary: &Binary, kubeconfig: &Path, home: &Path) -> Kubectl {
+        Self::tool("kubectl", binary, kubeconfig, home)
+    }
+
+    /// A call of another tool that the binary is, which takes its kubeconfig as kubectl does.
+    pub(crate) fn tool(tool: &'static str, binary: &Binary, kubeconfig: &Path, home: &Path) -> Kubectl {
         Kubectl {
             program: binary.path(),
+            tool,
             kubeconfig: kubeconfig.to_owned(),
             home: home.to_owned(),
             args: Vec::new(),
@@ -152,7 +159,7 @@ impl Kubectl {
 
     fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
-        command.arg("kubectl").arg("--kubeconfig").arg(&self.kubeconfig).args(&self.args);
+        command.arg(self.tool).arg("--kubeconfig").arg(&self.kubeconfig).args(&self.args);
         command.env("HOME", &self.home).env_remove("KUBECONFIG").env_remove("KUBECACHEDIR");
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);

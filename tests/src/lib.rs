@@ -31,6 +31,9 @@ pub mod wait;
 /// kubectl as a test calls it.
 pub mod kubectl;
 
+/// Helm as a test calls it.
+pub mod helm;
+
 /// The folder that one running control plane lives in.
 pub mod instance;
 
@@ -72,6 +75,7 @@ pub mod twin;
 
 pub use control_plane::{Builder, ControlPlane};
 pub use dev::Dev;
+pub use helm::Helm;
 pub use kindsmith::{Accounts, Kindsmith, NAMESPACE};
 pub use kubectl::Kubectl;
 pub use replicated::Replicated;

@@ -43,6 +43,8 @@ async fn a_crd_is_served_to_kubectl() -> Result<()> {
 
     let missing = control_plane.kubectl(["get", "kettles", "large"]).fails().await?;
     ensure!(missing.contains(r#"kettles.example.org "large" not found"#), "kubectl complained {missing:?}");
+    let helm = control_plane.helm(["version", "--template", "{{.Version}} {{.KubeClientVersion}}"]).ok().await?;
+    ensure!(helm == "v4.3 v1.37", "helm is {helm:?}");
     let version = control_plane.client().await?.apiserver_version().await?;
     ensure!(version.git_version == "v1.37.2", "the server is {}", version.git_version);
     Ok(())

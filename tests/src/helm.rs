@@ -1,0 +1,63 @@
+//! Helm as a test calls it: the real one, with a kubeconfig and a home of the test's own.
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::{
+    binary::Binary,
+    kubectl::{Kubectl, Output},
+};
+
+/// The folders that Helm keeps things in, by the variables that name them; else others might be set.
+const FOLDERS: [(&str, &str); 3] =
+    [("HELM_CACHE_HOME", "cache"), ("HELM_CONFIG_HOME", "config"), ("HELM_DATA_HOME", "data")];
+
+/// A call of Helm, not yet made.
+#[derive(Debug, Clone)]
+pub struct Helm(Kubectl);
+
+impl Helm {
+    /// A call for the user of a kubeconfig; `home` is where Helm keeps what it remembers.
+    pub fn new(binary: &Binary, kubeconfig: &Path, home: &Path) -> Helm {
+        let call = Kubectl::tool("helm", binary, kubeconfig, home);
+        let folder = |name| home.join("helm").join(name).to_string_lossy().into_owned();
+        Helm(FOLDERS.into_iter().fold(call, |call, (variable, name)| call.env(variable, &folder(name))))
+    }
+
+    /// Adds arguments.
+    #[must_use]
+    pub fn args<I: IntoIterator<Item: Into<String>>>(self, args: I) -> Helm {
+        Helm(self.0.args(args))
+    }
+
+    /// What it reads, as with `--values -`.
+    #[must_use]
+    pub fn stdin(self, text: &str) -> Helm {
+        Helm(self.0.stdin(text))
+    }
+
+    /// Makes the call; a failing one is an [`Output`] too.
+    ///
+    /// # Errors
+    /// As [`Kubectl::run`].
+    pub async fn run(self) -> Result<Output> {
+        self.0.run().await
+    }
+
+    /// Makes the call, which must succeed, and returns what it printed.
+    ///
+    /// # Errors
+    /// As [`Kubectl::ok`].
+    pub async fn ok(self) -> Result<String> {
+        self.0.ok().await
+    }
+
+    /// Makes the call, which must fail, and returns what it complained about.
+    ///
+    /// # Errors
+    /// As [`Kubectl::fails`].
+    pub async fn fails(self) -> Result<String> {
+        self.0.fails().await
+    }
+}
