@@ -12,6 +12,9 @@ use serde_json::Value;
 /// Where the generated definition is, seen from the manifests.
 const CRD: &str = "../crds/applicationdefinitions.yaml";
 
+/// Where the same definition is in the chart, seen from the manifests. A chart takes no files from beside it.
+const CRD_TEMPLATE: &str = "../helm/kindsmith/templates/crd.yaml";
+
 /// Where the table of all rights is.
 const SECURITY: &str = "../../docs/security.md";
 
@@ -47,11 +50,40 @@ fn find<'a>(all: &'a [Value], kind: &str, name: &str) -> &'a Value {
 fn the_custom_resource_definition_is_fresh() {
     let generated = kindsmith_crds::custom_resource_definition().unwrap();
     let path = folder().join(CRD);
+    let yaml = serde_saphyr::to_string(&generated).unwrap();
+    let template = crd_template(&yaml);
     if std::env::var_os("UPDATE_MANIFESTS").is_some() {
-        let yaml = serde_saphyr::to_string(&generated).unwrap();
-        fs::write(&path, yaml).unwrap();
+        fs::write(&path, &yaml).unwrap();
+        fs::write(folder().join(CRD_TEMPLATE), &template).unwrap();
     }
     assert_eq!(documents(CRD), [generated], "run with UPDATE_MANIFESTS=1 to write it anew");
+    let there = fs::read_to_string(folder().join(CRD_TEMPLATE)).unwrap();
+    assert!(there == template, "{CRD_TEMPLATE} is stale: run with UPDATE_MANIFESTS=1 to write it anew");
+}
+
+/// Returns the definition as a template of the chart: kept when the release goes, and with what the values add.
+fn crd_template(yaml: &str) -> String {
+    let name = "metadata:\n  name: applicationdefinitions.kindsmith.dev\n";
+    let (before, after) = yaml.split_once(name).unwrap();
+    let escaped = |text: &str| text.replace("{{", "{{ \"{{\" }}");
+    let metadata = r#"  labels:
+    {{- include "kindsmith.labels" (dict "root" $) | nindent 4 }}
+  {{- if or .Values.crds.keep .Values.crds.annotations }}
+  annotations:
+    {{- if .Values.crds.keep }}
+    helm.sh/resource-policy: keep
+    {{- end }}
+    {{- with .Values.crds.annotations }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+  {{- end }}
+"#;
+    let note = "{{- /* Generated from crds/: see the test `manifests` of the operator. */ -}}\n";
+    format!(
+        "{note}{{{{- if .Values.crds.enabled }}}}\n{}{name}{metadata}{}{{{{- end }}}}\n",
+        escaped(before),
+        escaped(after)
+    )
 }
 
 #[test]
@@ -110,6 +142,14 @@ fn the_operator_asks_replicas_with_a_token_that_nobody_else_takes() {
 }
 
 #[test]
+fn no_registry_is_asked_for_an_image_that_nobody_named() {
+    for object in all().iter().filter(|object| object["kind"] == "Deployment") {
+        let image = object["spec"]["template"]["spec"]["containers"][0]["image"].as_str().unwrap();
+        assert!(image.starts_with("localhost/"), "{image}");
+    }
+}
+
+#[test]
 fn containers_run_with_least_privilege() {
     for object in all().iter().filter(|object| object["kind"] == "Deployment") {
         let pod = &object["spec"]["template"]["spec"];
@@ -162,7 +202,8 @@ fn rights(objects: &[Value], place: &str) -> BTreeSet<Right> {
         let texts = value.as_array().into_iter().flatten().map(|it| it.as_str().unwrap());
         texts.map(|it| if it.is_empty() { "core" } else { it }).collect::<Vec<_>>().join(", ")
     };
-    let ours = |name: &Value| objects.iter().any(|it| it["rules"].is_array() && it["metadata"]["name"] == *name);
+    let ours =
+        |role: &Value| objects.iter().any(|it| it["kind"] == role["kind"] && it["metadata"]["name"] == role["name"]);
     let mut found = BTreeSet::new();
     for object in objects {
         let who = object["metadata"]["labels"]["app.kubernetes.io/component"].as_str().unwrap_or_default().to_owned();
@@ -187,7 +228,7 @@ fn rights(objects: &[Value], place: &str) -> BTreeSet<Right> {
             add(format!("what roles with {} grant", labels.join(", ")), "theirs".to_owned());
         }
         let role = &object["roleRef"];
-        if role.is_object() && !ours(&role["name"]) {
+        if role.is_object() && !ours(role) {
             add(
                 format!("what {} {} grants", role["kind"].as_str().unwrap(), role["name"].as_str().unwrap()),
                 "its".to_owned(),

@@ -33,8 +33,9 @@ pub(crate) fn build(arch: Arch) -> anyhow::Result<Vec<u8>> {
     require_target(target)?;
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo
-        .args(["build", "--locked", "--profile", "image", "--package", "kindsmith", "--bin", "kindsmith"])
-        .args(["--target", target])
+        .args(["rustc", "--locked", "--profile", "image", "--package", "kindsmith", "--bin", "kindsmith"])
+        // The profile says so too, and cargo forgets it: the profile says something else of this package besides.
+        .args(["--target", target, "--", "-Cstrip=symbols"])
         .current_dir(source::workspace())
         .env("CARGO_ENCODED_RUSTFLAGS", flags(arch).join("\x1f"))
         .env("CFLAGS", c_flags().join(" "));
@@ -56,20 +57,34 @@ fn check(binary: &[u8], arch: Arch) -> anyhow::Result<()> {
     let machine = binary.get(MACHINE_AT..MACHINE_AT + 2).map(|bytes| u16::from_le_bytes([bytes[0], bytes[1]]));
     anyhow::ensure!(machine == Some(arch.machine()), "the binary is not for {arch}");
     anyhow::ensure!(!needs_linker(binary), "the binary needs a dynamic linker, which the image does not have");
+    anyhow::ensure!(!has_symbols(binary), "the binary has symbols");
     Ok(())
+}
+
+/// Whether a section is a table of symbols (`SHT_SYMTAB` of elf(5)).
+fn has_symbols(binary: &[u8]) -> bool {
+    const SYMBOLS: usize = 2;
+    let Some((begin, size, count)) = headers(binary, 40, 58) else { return false };
+    (0..count).any(|at| number(binary, begin.saturating_add(at * size).saturating_add(4), 4) == Some(SYMBOLS))
+}
+
+/// Returns where a table of headers begins, how large each is, and how many there are, as the header of a file of 64 bits says.
+fn headers(binary: &[u8], begin_at: usize, size_at: usize) -> Option<(usize, usize, usize)> {
+    Some((number(binary, begin_at, 8)?, number(binary, size_at, 2)?, number(binary, size_at + 2, 2)?))
+}
+
+/// Returns a number of that many bytes, the least first.
+fn number(binary: &[u8], at: usize, bytes: usize) -> Option<usize> {
+    let field = binary.get(at..at.saturating_add(bytes))?;
+    let number = field.iter().rev().fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+    usize::try_from(number).ok()
 }
 
 /// Whether a program header names a dynamic linker (`PT_INTERP` of elf(5), in a file of 64 bits).
 fn needs_linker(binary: &[u8]) -> bool {
-    const INTERPRETER: u32 = 3;
-    let number = |at: usize, bytes: usize| {
-        let field = binary.get(at..at.saturating_add(bytes))?;
-        let number = field.iter().rev().fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
-        usize::try_from(number).ok()
-    };
-    let headers = || Some((number(32, 8)?, number(54, 2)?, number(56, 2)?));
-    let (begin, size, count) = headers().unwrap_or_default();
-    (0..count).any(|at| number(begin.saturating_add(at * size), 4) == usize::try_from(INTERPRETER).ok())
+    const INTERPRETER: usize = 3;
+    let Some((begin, size, count)) = headers(binary, 32, 54) else { return false };
+    (0..count).any(|at| number(binary, begin.saturating_add(at * size), 4) == Some(INTERPRETER))
 }
 
 fn target_folder() -> PathBuf {
@@ -153,5 +168,13 @@ mod tests {
         assert!(check(b"#!/bin/sh", Arch::Amd64).is_err());
         assert!(check(&elf(62, interpreter), Arch::Amd64).is_err());
         assert!(check(&fs::read(std::env::current_exe().unwrap()).unwrap(), Arch::Amd64).is_err());
+
+        let mut with_symbols = elf(62, loaded);
+        let section = u8::try_from(with_symbols.len()).unwrap();
+        with_symbols[40] = section;
+        with_symbols[58] = 64;
+        with_symbols[60] = 1;
+        with_symbols.extend([0, 0, 0, 0, 2, 0, 0, 0]);
+        assert!(check(&with_symbols, Arch::Amd64).unwrap_err().to_string().contains("symbols"));
     }
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     arch::Arch,
-    layer::{self, Entry},
+    layer::{self, Entry, Layer},
     layout::Blob,
 };
 
@@ -67,20 +67,26 @@ impl Image {
             "org.opencontainers.image.licenses": "Apache-2.0",
             "org.opencontainers.image.created": created,
         });
+        let run = json!({
+            "User": format!("{USER}:{USER}"),
+            "Entrypoint": ["/kindsmith"],
+            "WorkingDir": "/",
+            "Labels": described,
+        });
+        Ok(Self::assemble(arch, layer, &run, &described, created))
+    }
+
+    /// Puts an image of one layer together: how it is run, and what is said of it.
+    pub(crate) fn assemble(arch: Arch, layer: Layer, run: &Value, described: &Value, created: &str) -> Self {
         let config = Blob::json(
             "application/vnd.oci.image.config.v1+json",
             &json!({
                 "architecture": arch.name(),
                 "os": "linux",
                 "created": created,
-                "config": {
-                    "User": format!("{USER}:{USER}"),
-                    "Entrypoint": ["/kindsmith"],
-                    "WorkingDir": "/",
-                    "Labels": described,
-                },
+                "config": run,
                 "rootfs": {"type": "layers", "diff_ids": [crate::layout::digest(&layer.tar)]},
-                "history": [{"created": created, "created_by": "cargo run -p release -- image"}],
+                "history": [{"created": created, "created_by": "cargo run -p release"}],
             }),
         );
         let layer = Blob::new("application/vnd.oci.image.layer.v1.tar+gzip", layer.gzip);
@@ -91,7 +97,7 @@ impl Image {
             "layers": [layer.descriptor()],
             "annotations": described,
         });
-        Ok(Self { arch, manifest: Blob::json(MANIFEST, &manifest), blobs: vec![config, layer] })
+        Self { arch, manifest: Blob::json(MANIFEST, &manifest), blobs: vec![config, layer] }
     }
 
     /// The bytes that a node takes for it.

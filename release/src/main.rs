@@ -17,6 +17,9 @@ mod layout;
 /// The processors that an image is for.
 mod arch;
 
+/// The bundle for the Operator Lifecycle Manager, as an image.
+mod bundle;
+
 /// The binary of an image.
 mod binary;
 
@@ -49,6 +52,32 @@ enum Command {
     /// The archive has one image for each processor, with the binary, the licences of all that it is made of, and a bill of
     /// materials. It is the same to the byte wherever and whenever the same commit is built.
     Image(ImageArguments),
+    /// Makes the image of the bundle for the Operator Lifecycle Manager, of `deploy/olm`
+    ///
+    /// The Deployments of the bundle name the image that --image says: the bundle is made for one image, best named by its digest.
+    Bundle(BundleArguments),
+}
+
+#[derive(Args)]
+struct BundleArguments {
+    /// Where the image of Kindsmith is, for example registry.example.com/kindsmith@sha256:…
+    #[arg(long, value_name = "NAME")]
+    image: String,
+    /// The name by which the bundle is loaded
+    #[arg(long, value_name = "NAME:TAG", default_value_t = bundle::default_name())]
+    name: String,
+    /// The archive to write
+    #[arg(long, value_name = "FILE", default_value = "target/image/kindsmith-bundle.oci.tar")]
+    output: PathBuf,
+}
+
+fn bundle(arguments: &BundleArguments) -> anyhow::Result<()> {
+    let image = bundle::image(&arguments.image, &source::commit_time()?)?;
+    println!("bundle: {} bytes, {}", image.layer_bytes(), image.digest());
+    let layout = layout::Layout::new(&[image], &arguments.name)?;
+    layout.write(&arguments.output)?;
+    println!("{}: {}", arguments.output.display(), layout.digest());
+    Ok(())
 }
 
 #[derive(Args)]
@@ -113,6 +142,7 @@ fn mebibytes(bytes: usize) -> String {
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Image(arguments) => image(arguments).context("the image is not made"),
+        Command::Bundle(arguments) => bundle(&arguments).context("the image of the bundle is not made"),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -7,18 +7,16 @@
 //! build.
 
 use std::{
-    env,
-    fs::{self, File},
+    env, fs,
     io::Write,
     path::{Path, PathBuf},
     process::Command,
-    time::Instant,
 };
 
 use anyhow::{Context, Result, anyhow, bail};
 use sha2::{Digest, Sha256};
 
-use crate::process::command_line;
+use crate::{cache, process::command_line};
 
 /// Names the cache folder, in place of `kindsmith/controlplane` in the user's cache.
 pub const CACHE_VARIABLE: &str = "KINDSMITH_CONTROLPLANE_CACHE";
@@ -28,6 +26,10 @@ const GO_MINIMUM: (u32, u32) = (1, 26);
 
 /// The Kubernetes version that the servers and kubectl say they are; go.mod names the sources of the same.
 const KUBERNETES: (&str, &str, &str) = ("1", "37", "v1.37.2");
+
+/// What is said to people who wait for the build.
+const BUILDING: &str = "building the test control plane (etcd, kube-apiserver, kube-controller-manager, kubectl, helm) from \
+    its Go sources: once, about 7 minutes on 2 cores, 1 to 2 with a warm Go cache";
 
 /// The Go package whose types become Flux's CRDs.
 const FLUX_TYPES: &str = "github.com/fluxcd/helm-controller/api/v2";
@@ -64,45 +66,22 @@ impl Binary {
 /// Go is absent or too old, or the build fails.
 pub fn obtain() -> Result<Binary> {
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("controlplane");
-    let cache = cache_folder()?;
     let key = control_plane_hash(&sources)?;
-    let folder = cache.join(&key);
-    if folder.is_dir() {
-        return Ok(Binary { folder });
-    }
-    let go = find_go()?;
-    fs::create_dir_all(&cache).with_context(|| format!("creating {}", cache.display()))?;
-    let lock = File::create(cache.join(format!("{key}.lock"))).context("creating the lock of the build")?;
-    if lock.try_lock().is_err() {
-        say("another process builds the test control plane; waiting for it");
-        lock.lock().context("waiting for the build")?;
-    }
-    if !folder.is_dir() {
-        build(&go, &sources, &cache, &folder)?;
-    }
+    let folder = cache::obtain(&cache_folder()?, &key, BUILDING, |folder| build(&sources, folder))?;
     Ok(Binary { folder })
 }
 
-fn build(go: &Path, sources: &Path, cache: &Path, folder: &Path) -> Result<()> {
-    let began = Instant::now();
-    say(
-        "building the test control plane (etcd, kube-apiserver, kube-controller-manager, kubectl, helm) from its Go \
-         sources: once, about 7 minutes on 2 cores, 1 to 2 with a warm Go cache",
-    );
-    let unfinished = tempfile::tempdir_in(cache).context("creating a folder for the build")?;
-    let mut binary = Command::new(go);
+fn build(sources: &Path, folder: &Path) -> Result<()> {
+    let go = find_go()?;
+    let mut binary = Command::new(&go);
     binary.args(["build", "-buildvcs=false", "-ldflags", &linker_flags(), "-o"]);
-    run(binary.arg(unfinished.path().join("controlplane")).arg(".").current_dir(sources))?;
+    run(binary.arg(folder.join("controlplane")).arg(".").current_dir(sources))?;
 
-    let crds = unfinished.path().join("crds");
+    let crds = folder.join("crds");
     fs::create_dir(&crds).context("creating the folder of the CRDs")?;
     let mut generator = Command::new(go);
     generator.args(["tool", "controller-gen", "crd", &format!("paths={FLUX_TYPES}")]);
-    run(generator.arg(format!("output:crd:dir={}", crds.display())).current_dir(sources.join("crds")))?;
-
-    fs::rename(unfinished.keep(), folder).with_context(|| format!("naming {}", folder.display()))?;
-    say(&format!("built the test control plane in {} s: {}", began.elapsed().as_secs(), folder.display()));
-    Ok(())
+    run(generator.arg(format!("output:crd:dir={}", crds.display())).current_dir(sources.join("crds")))
 }
 
 /// Runs a command to its end; its standard error is in the error.
@@ -110,16 +89,24 @@ fn build(go: &Path, sources: &Path, cache: &Path, folder: &Path) -> Result<()> {
 /// # Errors
 /// The command cannot be started, or fails.
 pub fn run(command: &mut Command) -> Result<()> {
+    output(command).map(drop)
+}
+
+/// Runs a command to its end, and returns what it printed.
+///
+/// # Errors
+/// As [`run`].
+pub fn output(command: &mut Command) -> Result<String> {
     let line = command_line(command);
     let output = command.output().with_context(|| format!("starting {line}"))?;
     if !output.status.success() {
         bail!("{line}\nended with {}:\n{}", output.status, String::from_utf8_lossy(&output.stderr));
     }
-    Ok(())
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// Without these, clients cannot parse the version of the server, nor the server its own.
-fn linker_flags() -> String {
+pub(crate) fn linker_flags() -> String {
     let (major, minor, version) = KUBERNETES;
     let values = [
         ("gitVersion", version),
@@ -154,7 +141,8 @@ fn control_plane_hash(sources: &Path) -> Result<String> {
     hashed(linker_flags(), &[sources, &sources.join("crds")])
 }
 
-fn hashed(flags: String, folders: &[&Path]) -> Result<String> {
+/// As [`hash`], of sources that are built with flags.
+pub(crate) fn hashed(flags: String, folders: &[&Path]) -> Result<String> {
     let mut files = Vec::new();
     for folder in folders {
         for entry in fs::read_dir(folder).with_context(|| format!("listing {}", folder.display()))? {
@@ -175,7 +163,11 @@ fn hashed(flags: String, folders: &[&Path]) -> Result<String> {
         hash.update(format!("\n{} {}\n", name.display(), text.len()));
         hash.update(text);
     }
-    Ok(hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect())
+    Ok(short(&hash.finalize()))
+}
+
+fn short(digest: &[u8]) -> String {
+    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The `go` on PATH, if it is new enough.

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    net::Ipv4Addr,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
     time::Duration,
@@ -37,6 +38,7 @@ pub struct Builder {
     folder: Option<PathBuf>,
     controller_manager: bool,
     writes: servers::Writes,
+    reach: servers::Reach,
 }
 
 /// A running control plane.
@@ -56,6 +58,7 @@ pub struct ControlPlane {
     apiserver: Mutex<Option<Process>>,
     etcd: Process,
     ports: servers::Ports,
+    reach: servers::Reach,
     binary: Binary,
     instance: Instance,
 }
@@ -72,6 +75,14 @@ impl Builder {
     /// are no service accounts, and the aggregated cluster roles `view`, `edit` and `admin` are empty.
     #[must_use]
     pub fn controller_manager(mut self) -> Builder {
+        self.controller_manager = true;
+        self
+    }
+
+    /// Serves a node at an address of its own, and pods on it: with all controllers, and Services that pods can reach.
+    #[must_use]
+    pub fn node(mut self, address: Ipv4Addr) -> Builder {
+        self.reach = servers::Reach::Node(address);
         self.controller_manager = true;
         self
     }
@@ -103,7 +114,8 @@ impl Builder {
         let started = self.start_servers(binary, &instance).await;
         let (ports, etcd, apiserver, controller_manager) = started.inspect_err(|_| instance.keep())?;
         let apiserver = Mutex::new(Some(apiserver));
-        Ok(ControlPlane { controller_manager, apiserver, etcd, ports, binary: binary.clone(), instance })
+        let (reach, binary) = (self.reach, binary.clone());
+        Ok(ControlPlane { controller_manager, apiserver, etcd, ports, reach, binary, instance })
     }
 
     async fn start_servers(
@@ -115,14 +127,14 @@ impl Builder {
         let (user, groups) = ADMIN;
         write_kubeconfig(instance, &ports.url(), &instance.kubeconfig(), user, groups)?;
         let mut etcd = servers::etcd(binary, instance, &ports, self.writes)?;
-        let mut apiserver = servers::apiserver(binary, instance, &ports)?;
+        let mut apiserver = servers::apiserver(binary, instance, &ports, self.reach)?;
         let client = kubeconfig::client(&instance.kubeconfig()).await?;
         await_ready(&client, &mut apiserver, Some(&mut etcd)).await?;
         let mut controller_manager = None;
         if self.controller_manager {
             let path = instance.folder().join("kube-controller-manager.kubeconfig");
             write_kubeconfig(instance, &ports.url(), &path, "system:kube-controller-manager", &[])?;
-            let process = controller_manager.insert(servers::controller_manager(binary, instance, &path)?);
+            let process = controller_manager.insert(servers::controller_manager(binary, instance, &path, self.reach)?);
             await_controllers(&client, process).await?;
         }
         Ok((ports, etcd, apiserver, controller_manager))
@@ -327,7 +339,7 @@ impl ControlPlane {
     /// It does not start.
     pub async fn start_api_server(&self) -> Result<()> {
         self.stop_api_server()?;
-        let mut process = servers::apiserver(&self.binary, &self.instance, &self.ports)?;
+        let mut process = servers::apiserver(&self.binary, &self.instance, &self.ports, self.reach)?;
         await_ready(&self.client().await?, &mut process, None).await?;
         *self.apiserver.lock().unwrap_or_else(PoisonError::into_inner) = Some(process);
         Ok(())

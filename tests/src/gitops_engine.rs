@@ -4,10 +4,9 @@
 //! in the cache, in a folder named after its sources.
 
 use std::{
-    fs,
     path::{Path, PathBuf},
     process::Stdio,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result, bail};
@@ -17,7 +16,7 @@ use tokio::{
     process::{Child, ChildStdin, ChildStdout, Command},
 };
 
-use crate::binary;
+use crate::{binary, cache};
 
 /// How long an answer may take; the first one says that the engine has read the cluster.
 const ANSWER_MAX: Duration = Duration::from_secs(60);
@@ -37,29 +36,21 @@ pub enum Absent {
 fn obtain() -> Result<PathBuf, Absent> {
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("gitops-engine");
     let cache = binary::cache_folder()?.join("gitops-engine");
-    let folder = cache.join(binary::hash(&[&sources])?);
-    let program = folder.join("gitops-engine");
-    if program.is_file() {
-        return Ok(program);
-    }
+    let key = binary::hash(&[&sources])?;
+    let folder =
+        cache::obtain(&cache, &key, "building Argo CD's engine for a test: once, some minutes on 2 cores", |into| {
+            build(&sources, into)
+        })?;
+    Ok(folder.join("gitops-engine"))
+}
+
+fn build(sources: &Path, into: &Path) -> Result<(), Absent> {
     let go = binary::find_go().map_err(Absent::NotBuilt)?;
-    fs::create_dir_all(&cache).with_context(|| format!("creating {}", cache.display()))?;
-    let lock = fs::File::create(cache.join("build.lock")).context("creating the lock of the build")?;
-    lock.lock().context("waiting for the build")?;
-    if program.is_file() {
-        return Ok(program);
-    }
-    let began = Instant::now();
-    binary::say("building Argo CD's engine for a test: once, some minutes on 2 cores");
     let mut fetch = std::process::Command::new(&go);
-    binary::run(fetch.args(["list", "-deps", "."]).current_dir(&sources)).map_err(Absent::NotBuilt)?;
-    let unfinished = tempfile::tempdir_in(&cache).context("creating a folder for the build")?;
+    binary::run(fetch.args(["list", "-deps", "."]).current_dir(sources)).map_err(Absent::NotBuilt)?;
     let mut build = std::process::Command::new(&go);
-    build.args(["build", "-buildvcs=false", "-ldflags", "-s -w", "-o"]).arg(unfinished.path().join("gitops-engine"));
-    binary::run(build.arg(".").current_dir(&sources))?;
-    fs::rename(unfinished.keep(), &folder).with_context(|| format!("naming {}", folder.display()))?;
-    binary::say(&format!("built Argo CD's engine in {} s", began.elapsed().as_secs()));
-    Ok(program)
+    build.args(["build", "-buildvcs=false", "-ldflags", "-s -w", "-o"]).arg(into.join("gitops-engine"));
+    Ok(binary::run(build.arg(".").current_dir(sources))?)
 }
 
 /// The engine, running on a cluster; it ends when dropped.

@@ -22,8 +22,8 @@ pub const FRONT_PROXY: &str = "front-proxy-client";
 /// If this variable is set, every folder is kept.
 pub const KEEP_VARIABLE: &str = "KINDSMITH_KEEP";
 
-/// Names that kube-apiserver's serving certificate is for.
-const SERVER_NAMES: [&str; 4] = ["127.0.0.1", "localhost", "kubernetes", "kubernetes.default.svc"];
+/// Names that kube-apiserver's serving certificate is for; pods know it by the first address of Services.
+const SERVER_NAMES: [&str; 5] = ["127.0.0.1", "localhost", "kubernetes", "kubernetes.default.svc", "10.0.0.1"];
 
 /// An instance's folder. A temporary one is removed at the end, unless a test failed in it.
 #[derive(Debug)]

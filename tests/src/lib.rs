@@ -4,6 +4,9 @@
 //! [`Kindsmith::start`] puts our operator and apiserver into it; [`Dev::start`] runs `kindsmith dev`, which needs
 //! neither. [`Kubectl`] is the real kubectl on any of them. In the order in which they build on each other:
 
+/// What is made once and stays.
+mod cache;
+
 /// Where the Go binary comes from: found in a cache, or built into it.
 pub mod binary;
 
@@ -69,6 +72,15 @@ pub mod go_clients;
 
 /// The engine of Argo CD.
 pub mod gitops_engine;
+
+/// What Go programs make of public modules for tests of the chart.
+pub mod go_tools;
+
+/// The chart, rendered.
+pub mod chart;
+
+/// The bundle for the Operator Lifecycle Manager, made of the chart.
+pub mod bundle;
 
 /// One kind served by both, asked the same.
 pub mod twin;

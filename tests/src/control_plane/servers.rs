@@ -1,12 +1,12 @@
 //! The command lines of etcd, kube-apiserver and kube-controller-manager.
 
-use std::path::Path;
+use std::{net::Ipv4Addr, path::Path};
 
 use anyhow::Result;
 
 use crate::{
     binary::Binary,
-    instance::{FRONT_PROXY, Instance},
+    instance::{ADMIN, FRONT_PROXY, Instance},
     process::Process,
 };
 
@@ -28,11 +28,24 @@ pub(super) enum Writes {
     Durable,
 }
 
+/// From where an instance is reached.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// From this machine: there are no nodes.
+    #[default]
+    Local,
+    /// From a node and its pods, at this address.
+    Node(Ipv4Addr),
+}
+
 impl Ports {
     pub(super) fn url(&self) -> String {
         format!("https://127.0.0.1:{}", self.apiserver)
     }
 }
+
+/// Services have these addresses; kube-apiserver's own is the first.
+const SERVICES: &str = "10.0.0.0/24";
 
 /// The controllers that a cluster without nodes has work for.
 const CONTROLLERS: &str = "namespace-controller,garbage-collector-controller,serviceaccount-controller,\
@@ -57,12 +70,27 @@ pub(super) fn etcd(binary: &Binary, instance: &Instance, ports: &Ports, writes: 
     Process::start("etcd", &mut command, &instance.log("etcd"))
 }
 
-pub(super) fn apiserver(binary: &Binary, instance: &Instance, ports: &Ports) -> Result<Process> {
+pub(super) fn apiserver(binary: &Binary, instance: &Instance, ports: &Ports, reach: Reach) -> Result<Process> {
     let mut command = binary.command("kube-apiserver");
     command.arg(format!("--etcd-servers=http://127.0.0.1:{}", ports.etcd));
     command.arg(format!("--secure-port={}", ports.apiserver));
-    command.args(["--bind-address=127.0.0.1", "--advertise-address=127.0.0.1", "--endpoint-reconciler-type=none"]);
-    command.args(["--service-cluster-ip-range=10.0.0.0/24", "--authorization-mode=RBAC"]);
+    match reach {
+        Reach::Local => {
+            command.args(["--bind-address=127.0.0.1", "--advertise-address=127.0.0.1"]);
+            command.args(["--endpoint-reconciler-type=none", "--authorization-mode=RBAC"]);
+        }
+        Reach::Node(address) => {
+            command.args([&format!("--advertise-address={address}"), "--authorization-mode=Node,RBAC"]);
+            command
+                .args(["--enable-admission-plugins=NodeRestriction", "--kubelet-preferred-address-types=InternalIP"]);
+            // As whom kubelet is asked, for logs of pods.
+            let (user, groups) = ADMIN;
+            instance.cluster.client(user, groups)?.write(&instance.pki(""), "kubelet-client")?;
+            command.arg(format!("--kubelet-client-certificate={}", instance.pki("kubelet-client.crt").display()));
+            command.arg(format!("--kubelet-client-key={}", instance.pki("kubelet-client.key").display()));
+        }
+    }
+    command.arg(format!("--service-cluster-ip-range={SERVICES}"));
     command.arg(format!("--requestheader-allowed-names={FRONT_PROXY}"));
     command.args(["--requestheader-username-headers=X-Remote-User", "--requestheader-group-headers=X-Remote-Group"]);
     command.arg("--requestheader-extra-headers-prefix=X-Remote-Extra-");
@@ -82,10 +110,17 @@ pub(super) fn apiserver(binary: &Binary, instance: &Instance, ports: &Ports) -> 
     Process::start("kube-apiserver", &mut command, &instance.log("kube-apiserver"))
 }
 
-pub(super) fn controller_manager(binary: &Binary, instance: &Instance, kubeconfig: &Path) -> Result<Process> {
+pub(super) fn controller_manager(
+    binary: &Binary,
+    instance: &Instance,
+    kubeconfig: &Path,
+    reach: Reach,
+) -> Result<Process> {
     let mut command = binary.command("kube-controller-manager");
     command.arg(format!("--kubeconfig={}", kubeconfig.display()));
-    command.arg(format!("--controllers={CONTROLLERS}"));
+    if reach == Reach::Local {
+        command.arg(format!("--controllers={CONTROLLERS}"));
+    }
     command.args(["--leader-elect=false", "--secure-port=0", "--use-service-account-credentials=true"]);
     for (flag, file) in
         [("root-ca-file", "cluster-ca.crt"), ("service-account-private-key-file", "service-accounts.key")]

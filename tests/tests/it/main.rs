@@ -141,3 +141,9 @@ mod events;
 
 /// What it is built of.
 mod dependencies;
+
+/// The chart, and what is generated from it.
+mod chart;
+
+/// Definitions and instances as charts of Helm.
+mod helm_packages;
