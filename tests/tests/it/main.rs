@@ -90,6 +90,9 @@ mod gzip;
 /// Namespaces of `kindsmith dev` and of kube-apiserver.
 mod namespaces;
 
+/// A former version, upgraded and back.
+mod upgrade;
+
 /// Which operator acts.
 mod election;
 
