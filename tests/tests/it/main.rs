@@ -30,6 +30,9 @@ mod live_definitions;
 /// Definitions that would break their instances.
 mod definition_life;
 
+/// Whether it works, and what to do where it does not.
+mod doctor;
+
 /// Kindsmith is taken out, at each stage.
 mod uninstall;
 
