@@ -41,6 +41,9 @@ mod definition;
 /// `kindsmith uninstall`.
 mod uninstall;
 
+/// `kindsmith doctor`.
+mod doctor;
+
 /// `kindsmith completion`.
 mod completion;
 
@@ -82,6 +85,9 @@ enum Command {
     /// Take Kindsmith out of a cluster, in an order that holds nothing up
     #[command(long_about = uninstall::ABOUT)]
     Uninstall(uninstall::Arguments),
+    /// Tell whether Kindsmith works in a cluster, and what to do where it does not
+    #[command(long_about = doctor::ABOUT)]
+    Doctor(doctor::Arguments),
     /// Print the CustomResourceDefinition of ApplicationDefinition
     Crd,
     /// Make definitions
@@ -119,6 +125,10 @@ async fn main() -> ExitCode {
             Err(error) => Err(error),
         },
         Command::Uninstall(arguments) => uninstall::run(arguments).await,
+        Command::Doctor(arguments) => match doctor::run(arguments).await {
+            Ok(code) => return code,
+            Err(error) => Err(error),
+        },
         Command::Completion(arguments) => completion::print::<Arguments>(&arguments),
         Command::Crd => crd::print(),
         Command::Definition(command) => definition::run(&command),

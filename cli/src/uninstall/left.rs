@@ -5,7 +5,8 @@ use super::plan::{CRD, Count, Crd, Fate, Found, Operator, Seen, Surroundings, co
 /// Returns the lines about it, from what was there before and what is there after the steps.
 pub(super) fn lines(before: &Surroundings, after: &Surroundings, namespace: &str) -> Vec<String> {
     let was: &[Found] = before.definitions.known().map(Vec::as_slice).unwrap_or_default();
-    let mut lines = Vec::new();
+    let again = registered_again(after);
+    let mut lines: Vec<String> = again.iter().map(|name| format!("left: APIService {name}")).collect();
     let instances = instances(was);
     match &after.definitions {
         Seen::Unknown(_) => lines.push("left: definitions, if there are any".to_owned()),
@@ -41,6 +42,11 @@ pub(super) fn lines(before: &Surroundings, after: &Surroundings, namespace: &str
         ));
     }
     lines
+}
+
+/// Returns the APIServices that are there in the end, as somebody registered them again.
+pub(super) fn registered_again(after: &Surroundings) -> &[String] {
+    after.api_services.known().map(Vec::as_slice).unwrap_or_default()
 }
 
 /// The instances that definitions had, which are left as releases.
@@ -90,6 +96,7 @@ mod tests {
         assert_eq!(
             told,
             [
+                "left: APIService v1.apps.example.com",
                 "left: 1 definition and 1 instance, as HelmReleases",
                 "left: the CustomResourceDefinition applicationdefinitions.kindsmith.dev; kindsmith uninstall --crds deletes \
                  it and the definitions",
@@ -99,7 +106,7 @@ mod tests {
         );
         let uncounted = found(Policy::Block, Count::Unknown("forbidden".to_owned()));
         let told = lines(&uncounted, &uncounted, "system");
-        assert_eq!(told[0], "left: 1 definition and instances, as HelmReleases, which could not be counted");
+        assert_eq!(told[1], "left: 1 definition and instances, as HelmReleases, which could not be counted");
     }
 
     #[test]
@@ -126,10 +133,10 @@ mod tests {
         }
         let told = lines(&one(), &after, "system");
         assert_eq!(
-            told[0],
+            told[1],
             "going: definition redises.apps.example.com, when others remove their finalizers: example.com/mine"
         );
-        assert!(told[2].starts_with("going: the CustomResourceDefinition"), "{told:?}");
+        assert!(told[3].starts_with("going: the CustomResourceDefinition"), "{told:?}");
     }
 
     #[test]

@@ -161,6 +161,9 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         output::print(&format!("{line}\n"))?;
     }
     match failed {
+        _ if !left::registered_again(&left).is_empty() => {
+            bail!("kinds were registered again meanwhile: an operator runs; stop it and run this again")
+        }
         0 => Ok(()),
         1 => bail!("one step failed; run this again when its cause is mended"),
         _ => bail!("{failed} steps failed; run this again when their cause is mended"),
