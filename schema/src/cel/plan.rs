@@ -127,7 +127,7 @@ pub(super) enum Run {
     /// One of several functions of libraries: the one whose parameters fit.
     Dynamic(Vec<Arc<Overload>>),
     /// `matches` with a constant pattern.
-    Matches(crate::structural::pattern::Pattern),
+    Matches(kindsmith_text::pattern::Pattern),
 }
 
 #[derive(Debug)]

@@ -11,7 +11,7 @@ use crate::cel::checked::Checked;
 use crate::cel::clock::{parse_duration, parse_timestamp};
 use crate::cel::issues::Issues;
 use crate::cel::types::Type;
-use crate::structural::pattern::Pattern;
+use kindsmith_text::pattern::Pattern;
 
 /// What is wrong with an expression whose types are right.
 pub(super) fn validate(checked: &Checked) -> Issues {

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::field::print::quoted;
+use kindsmith_text::print::quoted;
 
 /// An address; one of version 6 may have a zone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use super::url::check_request_uri;
 use crate::cel::overload::{Code, Overload};
 use crate::cel::types::Type;
 use crate::cel::value::{EvalError, Opaque, Value};
-use crate::structural::format::has_format;
+use kindsmith_text::format::has_format;
 
 /// A format.
 struct Named {

@@ -3,7 +3,7 @@
 use super::arguments::count;
 use crate::cel::standard::Operation;
 use crate::cel::value::{EvalError, List, Map, Value};
-use crate::field::print::{float, quoted};
+use kindsmith_text::print::{float, quoted};
 
 /// Digits behind the point, if none are asked for.
 const PRECISION: usize = 6;

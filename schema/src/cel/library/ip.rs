@@ -7,7 +7,7 @@ use super::arguments::{cidr, exactly, ip, string};
 use crate::cel::overload::Overload;
 use crate::cel::types::Type;
 use crate::cel::value::{EvalError, Opaque, Value};
-use crate::field::print::quoted;
+use kindsmith_text::print::quoted;
 
 /// A network, as it was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use super::arguments::{exactly, int, string, strings};
 use crate::cel::overload::Overload;
 use crate::cel::types::Type;
 use crate::cel::value::{EvalError, Value};
-use crate::structural::pattern::Pattern;
+use kindsmith_text::pattern::Pattern;
 
 /// How many patterns a thread remembers.
 const RECENT_MAX: usize = 4;

@@ -9,7 +9,7 @@ use super::arguments::{boolean, exactly, semver as version, sign, string};
 use crate::cel::overload::Overload;
 use crate::cel::types::Type;
 use crate::cel::value::{EvalError, Opaque, Value};
-use crate::field::print::quoted;
+use kindsmith_text::print::quoted;
 
 /// blang's `Parse`. The grammar is that of the `semver` crate; the complaints are not.
 fn parse(text: &str) -> Result<Version, String> {

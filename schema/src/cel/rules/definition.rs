@@ -3,6 +3,7 @@
 //! Follows `ValidateCustomResourceDefinitionOpenAPISchema` and `CELSchemaContext` in
 //! apiextensions-apiserver/pkg/apis/apiextensions/validation/{validation,cel_validation}.go.
 
+use kindsmith_text::print;
 use std::cell::OnceCell;
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use super::compile::Expressions;
 use super::field_path;
 use super::rule::REASONS;
 use crate::cel::declared::{Declared, Place, Shape};
-use crate::field::{FieldError, FieldPath, print};
+use crate::field::{FieldError, FieldPath};
 use crate::structural::node::Node;
 
 /// Where a schema stands, as far as its rules are concerned.

@@ -2,7 +2,7 @@
 
 use super::Outcome;
 use crate::cel::value::{EvalError, Value};
-use crate::structural::pattern::Pattern;
+use kindsmith_text::pattern::Pattern;
 
 /// A predicate of two strings.
 pub(super) fn pair<'a>(left: &Value<'a>, right: &Value<'a>, holds: fn(&str, &str) -> bool) -> Outcome<'a> {

@@ -1,6 +1,6 @@
 //! Percent escapes as Go's `net/url` has them, with its complaints.
 
-use crate::field::print::quoted;
+use kindsmith_text::print::quoted;
 
 /// The part of a URL, for which characters have different meanings (`encoding`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,8 +9,8 @@ use super::arguments::{exactly, string, strings, url};
 use crate::cel::overload::Overload;
 use crate::cel::types::Type;
 use crate::cel::value::{EvalError, Map, Opaque, OwnedMap, Value};
-use crate::field::print::quoted;
 use escape::{Part, escape, escaped, unescape};
+use kindsmith_text::print::quoted;
 
 /// Go reads no query with more parameters (`defaultMaxParams`).
 const PARAMETERS_MAX: usize = 10_000;

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::set::Set;
 use super::typed::Typed;
-use crate::field::print;
+use kindsmith_text::print;
 
 /// The annotation of client-side apply.
 pub(super) const ANNOTATION: &str = "kubectl.kubernetes.io/last-applied-configuration";

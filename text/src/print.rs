@@ -46,7 +46,7 @@ pub fn control_escape(character: char) -> Option<std::char::EscapeDebug> {
 }
 
 /// `%v` of an `int64` or a `float64`.
-pub(crate) fn number(value: &Number) -> String {
+pub fn number(value: &Number) -> String {
     match (value.as_i64(), value.as_f64()) {
         (Some(int), _) => int.to_string(),
         (None, Some(float)) => self::float(float),
@@ -58,7 +58,7 @@ pub(crate) fn number(value: &Number) -> String {
 const FLOAT_EXPONENT_MIN: i32 = 6;
 
 /// `%v` of a `float64`: the shortest digits, an exponent from 1e6 on and below 1e-4.
-pub(crate) fn float(value: f64) -> String {
+pub fn float(value: f64) -> String {
     let (mantissa, exponent) = scientific(value);
     if value != 0.0 && !(-4..FLOAT_EXPONENT_MIN).contains(&exponent) {
         let sign = if exponent < 0 { '-' } else { '+' };
@@ -77,7 +77,7 @@ fn scientific(value: f64) -> (String, i32) {
 }
 
 /// `strconv.FormatFloat(value, 'f', -1, 64)`.
-pub(crate) fn plain_float(value: f64) -> String {
+pub fn plain_float(value: f64) -> String {
     format!("{value}")
 }
 
@@ -136,7 +136,8 @@ fn json_number(value: &Number) -> String {
     plain_float(float)
 }
 
-pub(crate) fn write_json_string(out: &mut String, text: &str) {
+/// Writes a text as a JSON string, as encoding/json does.
+pub fn write_json_string(out: &mut String, text: &str) {
     out.push('"');
     for c in text.chars() {
         match c {

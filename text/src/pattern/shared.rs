@@ -14,7 +14,7 @@ const LOOK_AFTER: usize = 256;
 /// The pattern as another schema holds it, or compiled now.
 ///
 /// What it costs a schema does not depend on that: one that is larger than `size_bytes_max` fails as it would alone.
-pub(crate) fn shared(text: &str, size_bytes_max: usize) -> Arc<Pattern> {
+pub fn shared(text: &str, size_bytes_max: usize) -> Arc<Pattern> {
     let held = || HELD.lock().unwrap_or_else(PoisonError::into_inner);
     let known = held().get(text).and_then(Weak::upgrade);
     if let Some(known) = known.filter(|known| known.charge_bytes() <= size_bytes_max) {

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::set::Set;
 use super::updater::{Managers, VersionedSet};
 use super::wire::WireError;
-use crate::field::print;
+use kindsmith_text::print;
 
 /// How a manager came to own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -17,7 +17,7 @@ mod shared;
 mod syntax;
 mod unicode;
 
-pub(crate) use shared::shared;
+pub use shared::shared;
 
 use regex::bytes::{Regex, RegexBuilder};
 use regex_automata::dfa::{Automaton as _, StartKind, dense};
@@ -28,7 +28,7 @@ use regex_automata::{Input, util::syntax as automata_syntax};
 const PATTERN_SIZES_BYTES: [usize; 5] = [16 << 10, 64 << 10, 256 << 10, 1 << 20, 4 << 20];
 
 /// How much memory the patterns of one schema may take together, in bytes, tables aside.
-pub(crate) const PATTERNS_SIZE_BYTES_MAX: usize = 32 << 20;
+pub const PATTERNS_SIZE_BYTES_MAX: usize = 32 << 20;
 
 /// How many bytes of a compiled pattern are worth a step for each byte of text: each of its states may be visited.
 const PATTERN_BYTES_PER_STEP: usize = 1024;
@@ -54,7 +54,7 @@ const TOO_LARGE: &str = "it, or all patterns of the schema together, would take 
 
 /// A pattern as written, and compiled.
 #[derive(Debug, Clone)]
-pub(crate) struct Pattern {
+pub struct Pattern {
     text: String,
     compiled: Result<Engine, String>,
     /// What compiling it may have cost and holding it may cost, in bytes.
@@ -88,14 +88,14 @@ impl PartialEq for Pattern {
 
 impl Pattern {
     /// Compiles `text` to at most `size_bytes_max`; a failure is kept for [`Pattern::error`].
-    pub(crate) fn new(text: &str, size_bytes_max: usize) -> Self {
+    pub fn new(text: &str, size_bytes_max: usize) -> Self {
         let mut charge_bytes = TABLE_CHARGE_BYTES;
         let compiled = compile(text, size_bytes_max, &mut charge_bytes);
         Self { text: text.to_owned(), compiled, charge_bytes }
     }
 
     /// Compiles a pattern of an expression, in which matches are looked for and not only whether there is one.
-    pub(crate) fn of_expression(text: &str) -> Self {
+    pub fn of_expression(text: &str) -> Self {
         let [.., size_bytes_max] = PATTERN_SIZES_BYTES;
         let mut charge_bytes = TABLE_CHARGE_BYTES;
         let compiled =
@@ -104,12 +104,12 @@ impl Pattern {
     }
 
     /// What the schema has less for its other patterns, in bytes. A failure costs as much as it was tried.
-    pub(crate) fn charge_bytes(&self) -> usize {
+    pub fn charge_bytes(&self) -> usize {
         self.charge_bytes
     }
 
     /// How many steps it may take to match a text of so many bytes.
-    pub(crate) fn steps(&self, text_bytes: usize) -> u64 {
+    pub fn steps(&self, text_bytes: usize) -> u64 {
         let steps = match &self.compiled {
             Ok(Engine::Regex { size_bytes, .. }) => text_bytes.saturating_mul(size_bytes / PATTERN_BYTES_PER_STEP),
             Ok(Engine::Table(_)) | Err(_) => text_bytes / TABLE_BYTES_PER_STEP,
@@ -118,22 +118,22 @@ impl Pattern {
     }
 
     /// The pattern as written.
-    pub(crate) fn text(&self) -> &str {
+    pub fn text(&self) -> &str {
         &self.text
     }
 
     /// Why the pattern does not compile, if it does not.
-    pub(crate) fn error(&self) -> Option<&str> {
+    pub fn error(&self) -> Option<&str> {
         self.compiled.as_ref().err().map(String::as_str)
     }
 
     /// Whether `value` contains a match.
-    pub(crate) fn matches(&self, value: &str) -> bool {
+    pub fn matches(&self, value: &str) -> bool {
         self.compiled.as_ref().is_ok_and(|engine| engine.is_match(value))
     }
 
     /// The matches in `value`, from its start on. Of empty ones those count that stand between characters.
-    pub(crate) fn find_all<'v>(&'v self, value: &'v str) -> impl Iterator<Item = &'v str> {
+    pub fn find_all<'v>(&'v self, value: &'v str) -> impl Iterator<Item = &'v str> {
         let regex = self.compiled.iter().filter_map(|engine| match engine {
             Engine::Regex { regex, .. } => Some(regex),
             Engine::Table(_) => None,

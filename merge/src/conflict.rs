@@ -8,7 +8,7 @@ use std::fmt;
 use super::entries::{Identity, Operation};
 use super::path::{PathElement, path_text};
 use super::set::Set;
-use crate::field::print::quoted;
+use kindsmith_text::print::quoted;
 
 /// One path that somebody else owns.
 #[derive(Debug, Clone, PartialEq, Eq)]

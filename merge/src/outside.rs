@@ -127,7 +127,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::{field::FieldPath, structural::Schema};
 
     const VERSION: &str = "apps.example.com/v1";
 
@@ -142,7 +141,7 @@ mod tests {
             "note": {"type": "string"},
             "resources": {"type": "object", "properties": {"cpu": {"type": "string"}, "memory": {"type": "string"}}},
             "users": users}}}});
-        ObjectType::of_schema(&Schema::compile(&schema, &FieldPath::root()).unwrap())
+        ObjectType::of_schema(&schema)
     }
 
     fn host_entry(manager: &str, values: &Value) -> Value {

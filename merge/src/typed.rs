@@ -216,7 +216,7 @@ fn keyed_element(types: &Types, list: &ListType, item: &Value) -> Result<PathEle
         }
     }
     if key.is_empty() {
-        let names: Vec<_> = list.keys.iter().map(|name| crate::field::print::quoted(name)).collect();
+        let names: Vec<_> = list.keys.iter().map(|name| kindsmith_text::print::quoted(name)).collect();
         return Err(format!(
             "associative list with keys has an element that omits all key fields [{}] (and doesn't have default values \
              for any key fields)",

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::types::{Atom, FieldType, ListType, MapType, ObjectType, Relationship, Scalar, TypeId, Types};
-use crate::structural::Schema;
 
 /// Whether unknown fields of objects are kept that say nothing about them.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -19,19 +18,21 @@ enum Unknown {
 }
 
 impl ObjectType {
-    /// The type of the objects that follow `schema`.
-    pub fn of_schema(schema: &Schema) -> Self {
+    /// Returns the type of the objects that follow a structural schema, as JSON.
+    #[must_use]
+    pub fn of_schema(schema: &Value) -> Self {
         Self::built(schema, Unknown::Refused)
     }
 
-    /// The type of objects that follow `schema` and may hold more: what it does not know is as in objects without one.
-    pub fn of_schema_and_more(schema: &Schema) -> Self {
+    /// Returns the type of objects that follow a schema and may hold more: what it does not know is as in objects without one.
+    #[must_use]
+    pub fn of_schema_and_more(schema: &Value) -> Self {
         Self::built(schema, Unknown::Kept)
     }
 
-    fn built(schema: &Schema, unknown: Unknown) -> Self {
+    fn built(schema: &Value, unknown: Unknown) -> Self {
         let mut builder = Builder::new();
-        let root = builder.build(&schema.raw(), unknown, Place::Root);
+        let root = builder.build(schema, unknown, Place::Root);
         Self::new(builder.types, root)
     }
 }

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Number, Value};
 
-use crate::field::print;
+use kindsmith_text::print;
 
 /// A number as Go holds it; an integer that does not fit 64 bits is a float.
 #[derive(Clone, Copy)]

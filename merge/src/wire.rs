@@ -48,7 +48,7 @@ impl PathElement {
                 Ok(index) => Ok(Some(Self::Index(index))),
                 Err(_) => Err(WireError(format!(
                     "strconv.Atoi: parsing {}: invalid syntax",
-                    crate::field::print::quoted(rest)
+                    kindsmith_text::print::quoted(rest)
                 ))),
             },
             _ => Ok(None),
