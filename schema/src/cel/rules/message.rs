@@ -4,7 +4,7 @@
 
 use super::compile::{Expression, Variables};
 use super::run::Budget;
-use crate::cel::value::{EvalError, Value};
+use kindsmith_cel::value::{EvalError, Value};
 use kindsmith_text::print;
 
 /// The longest message, in bytes.
