@@ -20,6 +20,9 @@ mod operator_endpoints;
 /// The client for reviews.
 mod review_client;
 
+/// The cluster that a command asks.
+mod cluster;
+
 /// `kindsmith certs`.
 mod certs;
 
@@ -37,6 +40,9 @@ mod definition;
 
 /// `kindsmith uninstall`.
 mod uninstall;
+
+/// `kindsmith completion`.
+mod completion;
 
 /// Manifests of files and directories.
 mod manifests;
@@ -87,6 +93,9 @@ enum Command {
     /// Tell which releases become instances of a kind, and whether their values fit
     #[command(long_about = adopt::ABOUT)]
     Adopt(adopt::Arguments),
+    /// Print a script by which a shell completes command lines
+    #[command(long_about = completion::ABOUT)]
+    Completion(completion::Arguments),
 }
 
 #[tokio::main]
@@ -110,6 +119,7 @@ async fn main() -> ExitCode {
             Err(error) => Err(error),
         },
         Command::Uninstall(arguments) => uninstall::run(arguments).await,
+        Command::Completion(arguments) => completion::print::<Arguments>(&arguments),
         Command::Crd => crd::print(),
         Command::Definition(command) => definition::run(&command),
         Command::Check(arguments) => match check::run(&arguments) {

@@ -19,6 +19,8 @@ fn no_command_prints_ansi_codes_where_no_terminal_is() {
         &["certs", "status", "--kubeconfig=/nowhere"],
         &["uninstall", "--help"],
         &["uninstall", "--kubeconfig=/nowhere"],
+        &["completion", "--help"],
+        &["completion", "bash"],
         &["crd"],
         &["definition", "from-chart", "/nowhere"],
         &["check", "--help"],

@@ -55,6 +55,9 @@ pub mod priority;
 /// Groups that belong to somebody else.
 pub mod groups;
 
+/// Rights that are missing, as refusals tell.
+pub mod missing_right;
+
 /// Which definition holds a name.
 pub mod names;
 

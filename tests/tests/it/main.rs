@@ -30,6 +30,12 @@ mod live_definitions;
 /// Definitions that would break their instances.
 mod definition_life;
 
+/// An installation that comes and goes.
+mod installation;
+
+/// Kindsmith is taken out, at each stage.
+mod uninstall;
+
 /// Who may do what.
 mod access;
 
@@ -83,6 +89,9 @@ mod gzip;
 
 /// Namespaces of `kindsmith dev` and of kube-apiserver.
 mod namespaces;
+
+/// A former version, upgraded and back.
+mod upgrade;
 
 /// Which operator acts.
 mod election;
