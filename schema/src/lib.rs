@@ -85,8 +85,5 @@ pub mod succession;
 /// Between an instance and the object that does the work.
 pub mod convert;
 
-/// Server-side apply and the ownership of fields.
-pub mod merge;
-
 /// A compiled kind as server-side apply sees it.
 pub mod ownership;
