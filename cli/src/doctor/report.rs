@@ -1,6 +1,6 @@
 //! What was found, as lines for people or as JSON, and how it ends.
 
-use kindsmith_schema::field::print::control_escape;
+use kindsmith_text::print::control_escape;
 use serde_json::{Value, json};
 
 use super::{
