@@ -30,6 +30,9 @@ mod live_definitions;
 /// Definitions that would break their instances.
 mod definition_life;
 
+/// A backup, and another cluster.
+mod backup;
+
 /// Whether it works, and what to do where it does not.
 mod doctor;
 
