@@ -33,6 +33,9 @@ mod definition_life;
 /// An installation that comes and goes.
 mod installation;
 
+/// A backup, and another cluster.
+mod backup;
+
 /// Whether it works, and what to do where it does not.
 mod doctor;
 
