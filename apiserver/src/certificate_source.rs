@@ -8,10 +8,13 @@ use kube::{Api, Client};
 use kube_runtime::{WatchStreamExt as _, watcher};
 use tokio_util::sync::CancellationToken;
 
-use crate::{patience::patience, server::ServingCertificate};
+use crate::{patience::patience, rights::Rights, server::ServingCertificate};
 
 /// How often files are read. Mounted ones change by a link that is renamed, which a watch of the file does not tell.
 const FILES_EVERY: Duration = Duration::from_secs(2);
+
+/// What is said to be watched.
+const WATCHED: &str = "the Secret of the serving certificate";
 
 /// The largest file of a certificate or key.
 const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -36,12 +39,13 @@ pub async fn follow(
     client: Client,
     namespace: String,
     certificate: Arc<ServingCertificate>,
+    rights: Arc<Rights>,
     shutdown: CancellationToken,
 ) {
     let followed = async {
         match source {
             CertificateSource::Secret(name) => {
-                follow_secret(Api::namespaced(client, &namespace), &name, &certificate).await;
+                follow_secret(Api::namespaced(client, &namespace), &name, &certificate, &rights).await;
             }
             CertificateSource::Files { certificate: chain, key } => follow_files(chain, key, &certificate).await,
         }
@@ -61,7 +65,7 @@ fn load(certificate: &ServingCertificate, chain: &[u8], key: &[u8]) {
     }
 }
 
-async fn follow_secret(secrets: Api<Secret>, name: &str, certificate: &ServingCertificate) {
+async fn follow_secret(secrets: Api<Secret>, name: &str, certificate: &ServingCertificate, rights: &Rights) {
     let settings = watcher::Config::default().fields(&format!("metadata.name={name}"));
     let mut events = watcher(secrets, settings).backoff(patience()).boxed();
     while let Some(event) = events.next().await {
@@ -76,8 +80,9 @@ async fn follow_secret(secrets: Api<Secret>, name: &str, certificate: &ServingCe
                 }
             }
             Ok(watcher::Event::Delete(_)) => tracing::warn!("the Secret is gone; the present certificate stays"),
-            Ok(watcher::Event::Init | watcher::Event::InitDone) => {}
-            Err(error) => tracing::warn!(%error, "the Secret cannot be watched; trying again"),
+            Ok(watcher::Event::Init) => {}
+            Ok(watcher::Event::InitDone) => rights.went_well(WATCHED),
+            Err(error) => rights.failed(WATCHED, &error),
         }
     }
 }

@@ -57,5 +57,8 @@ mod readiness;
 /// Pauses between tries to watch.
 mod patience;
 
+/// Rights that this process misses.
+pub mod rights;
+
 /// Puts a server together: in a cluster, or on a store of its own.
 pub mod run;

@@ -8,8 +8,10 @@ use std::{
 use tokio::sync::watch;
 
 use crate::{
+    authn::SETTINGS,
     endpoints::probes::{Check, Probes},
     registry::{Registry, snapshot::Sync, watch::Source},
+    rights::{Rights, told},
     server::{Lifecycle, ServingCertificate},
 };
 
@@ -22,13 +24,14 @@ pub(crate) struct Asked {
     pub(crate) certificate: Arc<ServingCertificate>,
     pub(crate) definitions: Vec<Source>,
     pub(crate) authentication: Option<watch::Receiver<bool>>,
+    pub(crate) rights: Arc<Rights>,
     pub(crate) lifecycle: Arc<Lifecycle>,
 }
 
 impl Asked {
     /// The probes, with the checks of each.
     pub(crate) fn probes(self) -> Probes {
-        let Self { registry, certificate, definitions, authentication, lifecycle } = self;
+        let Self { registry, certificate, definitions, authentication, rights, lifecycle } = self;
         let synced = Arc::clone(&registry);
         let mut health = vec![
             Check::ping(),
@@ -37,7 +40,7 @@ impl Asked {
                     return Ok(());
                 }
                 let failure = definitions.iter().find_map(|(_, feed)| feed.failure());
-                Err(failure.map_or("definitions have not been read yet".to_owned(), |error| error.to_string()))
+                Err(failure.map_or("definitions have not been read yet".to_owned(), |error| told(&error)))
             }),
             caches(registry),
             Check::new("certificate", move || {
@@ -47,7 +50,8 @@ impl Asked {
         if let Some(authentication) = authentication {
             health.push(Check::new("authentication", move || {
                 let read = *authentication.borrow();
-                read.then_some(()).ok_or_else(|| "the cluster's CAs have not been read yet".to_owned())
+                let unread = || "the cluster's CAs have not been read yet".to_owned();
+                read.then_some(()).ok_or_else(|| rights.missing(SETTINGS).unwrap_or_else(unread))
             }));
         }
         let mut ready = health.clone();

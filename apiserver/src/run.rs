@@ -24,6 +24,7 @@ use crate::{
         watch::{self as registry_watch, Source},
     },
     replica::{Announcement, ReplicaReport, announce, identity},
+    rights::{Rights, try_reviews},
     server::{Lifecycle, Limits, ServeError, ServingCertificate, ShutdownTimes, serve},
     storage::{
         builtin::{application_definitions, helm_releases},
@@ -91,6 +92,7 @@ impl StandAlone {
             certificate: Arc::clone(&self.certificate),
             definitions: feeds,
             authentication: None,
+            rights: Arc::default(),
             lifecycle: Arc::clone(&lifecycle),
         }
         .probes();
@@ -146,11 +148,15 @@ impl InCluster {
         let client = self.client;
         let certificate = Arc::new(ServingCertificate::default());
         let loaded = Arc::clone(&certificate);
-        let namespace = self.namespace.clone();
-        tasks.spawn(certificate_source::follow(self.certificate, client.clone(), namespace, loaded, ended.clone()));
+        let (namespace, rights) = (self.namespace.clone(), Arc::new(Rights::default()));
+        let (watching, telling) = (client.clone(), Arc::clone(&rights));
+        tasks.spawn(certificate_source::follow(self.certificate, watching, namespace, loaded, telling, ended.clone()));
+        let (reviews, telling, until) = (self.reviews.clone(), Arc::clone(&rights), ended.clone());
+        tasks.spawn(async move { try_reviews(reviews, &telling, until).await });
         let config = Arc::new(ArcSwap::from_pointee(AuthenticationConfig::default()));
         let (synced, authentication) = watch::channel(false);
-        let followed = watch_authentication_config(client.clone(), Arc::clone(&config), synced, ended.clone());
+        let telling = Arc::clone(&rights);
+        let followed = watch_authentication_config(client.clone(), Arc::clone(&config), synced, telling, ended.clone());
         tasks.spawn(followed);
         let host: Arc<dyn Host> = Arc::new(Cluster::new(client.clone()));
         let registry = Arc::new(Registry::default());
@@ -165,6 +171,7 @@ impl InCluster {
             certificate: Arc::clone(&certificate),
             definitions: feeds,
             authentication: Some(authentication),
+            rights: Arc::clone(&rights),
             lifecycle: Arc::clone(&lifecycle),
         }
         .probes();
@@ -193,7 +200,7 @@ impl InCluster {
         tasks.spawn(async move {
             let known = async { swaps.wait_for(|swaps| *swaps > 0).await.is_ok() };
             if begun.run_until_cancelled(known).await == Some(true) {
-                announce(client, announcement, begun).await;
+                announce(client, announcement, &rights, begun).await;
             }
         });
         let served = serve(self.listener, certificate, Limits::default(), Arc::new(chain), lifecycle).await;

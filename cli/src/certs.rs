@@ -14,11 +14,9 @@ use kindsmith_operator::{
     DEFAULT_CA_SECRET, DEFAULT_SERVING_SECRET,
     certificates::{Described, Summary, summarize, wanted_sans},
 };
-use kube::{
-    Api, Client, Config, ResourceExt as _,
-    api::ListParams,
-    config::{KubeConfigOptions, Kubeconfig},
-};
+use kube::{Api, ResourceExt as _, api::ListParams};
+
+use crate::cluster;
 
 /// What `kindsmith certs` does.
 #[derive(Subcommand)]
@@ -49,7 +47,7 @@ pub(crate) struct Arguments {
 
 /// Prints how certificates stand. Whether all can be used is the answer.
 pub(crate) async fn run(Command::Status(arguments): Command) -> anyhow::Result<bool> {
-    let client = client(arguments.kubeconfig).await?;
+    let client = cluster::client(arguments.kubeconfig).await?;
     let secrets: Api<Secret> = Api::namespaced(client.clone(), &arguments.namespace);
     let read = async |name: &str| {
         secrets.get_opt(name).await.with_context(|| format!("Secret {}/{name} cannot be read", arguments.namespace))
@@ -65,19 +63,6 @@ pub(crate) async fn run(Command::Status(arguments): Command) -> anyhow::Result<b
     let summary = summarize(now, ca.as_ref(), serving.as_ref(), &names, &api_services);
     crate::output::print(&text(&summary, &leases, now))?;
     Ok(summary.faults.is_empty())
-}
-
-/// A client of the cluster that a flag names, or of the one that kubectl would use.
-pub(crate) async fn client(kubeconfig: Option<PathBuf>) -> anyhow::Result<Client> {
-    let config = match kubeconfig {
-        None => Config::infer().await.context("no cluster is named; name it with --kubeconfig FILE")?,
-        Some(file) => {
-            let named = || format!("{} cannot be used", file.display());
-            let kubeconfig = Kubeconfig::read_from(&file).with_context(named)?;
-            Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.with_context(named)?
-        }
-    };
-    Client::try_from(config).context("the cluster's client cannot be set up")
 }
 
 fn text(summary: &Summary, replicas: &[Lease], now: Timestamp) -> String {

@@ -118,7 +118,7 @@ pub(crate) struct ApiserverArguments {
     #[arg(long, value_name = "FILE", requires = "tls_cert_file")]
     tls_private_key_file: Option<PathBuf>,
     /// Where to accept connections
-    #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:8443")]
+    #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:10250")]
     listen: SocketAddr,
     /// The address under which this replica alone is reached, for the operator; without it, the one listened on, that of
     /// the pod (POD_IP), or that of the default route
@@ -136,7 +136,7 @@ pub(crate) struct ApiserverArguments {
 }
 
 /// A duration as Kubernetes writes it: `500ms`, `10s`, `1m30s`; not negative.
-fn duration(text: &str) -> anyhow::Result<Duration> {
+pub(crate) fn duration(text: &str) -> anyhow::Result<Duration> {
     let parsed: jiff::SignedDuration = text.parse().context("a duration is wanted, such as 10s or 1m30s")?;
     Duration::try_from(parsed).context("a duration must not be negative")
 }
@@ -303,10 +303,40 @@ mod tests {
 
     #[test]
     fn a_replica_is_reached_where_it_was_told_or_listens() {
-        let listen = "127.0.0.1:8443".parse().unwrap();
+        let listen = "127.0.0.1:10250".parse().unwrap();
         assert_eq!(advertised(listen, None).unwrap(), listen);
-        let told = advertised("[::]:8443".parse().unwrap(), Some("10.0.0.7".parse().unwrap())).unwrap();
-        assert_eq!(told.to_string(), "10.0.0.7:8443");
+        let told = advertised("[::]:10250".parse().unwrap(), Some("10.0.0.7".parse().unwrap())).unwrap();
+        assert_eq!(told.to_string(), "10.0.0.7:10250");
+    }
+
+    /// The apiserver's flags alone.
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        arguments: ApiserverArguments,
+    }
+
+    #[test]
+    fn the_manifests_agree_with_the_flags_on_the_port_and_give_time_to_end() {
+        use clap::Parser as _;
+        use serde_json::{Value, json};
+        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../deploy/manifests/31-apiserver.yaml");
+        let text = std::fs::read_to_string(path).unwrap();
+        let objects = text.split("\n---\n").map(|it| serde_saphyr::from_str::<Value>(it).unwrap());
+        let deployment = objects.into_iter().find(|it| it["kind"] == "Deployment").unwrap();
+        let pod = &deployment["spec"]["template"]["spec"];
+        let flags = pod["containers"][0]["args"].as_array().unwrap().iter().skip(1).map(|it| it.as_str().unwrap());
+        let flags = Line::parse_from(["kindsmith"].into_iter().chain(flags)).arguments;
+        let defaults = Line::parse_from(["kindsmith"]).arguments;
+        assert_eq!(flags.listen, defaults.listen);
+        assert_eq!(pod["containers"][0]["ports"][0]["containerPort"], json!(flags.listen.port()));
+        let ends = [
+            flags.shutdown_delay_duration,
+            flags.shutdown_watch_termination_grace_period,
+            flags.shutdown_drain_timeout,
+        ];
+        let grace = ends.into_iter().sum::<Duration>() + Duration::from_secs(10);
+        assert_eq!(pod["terminationGracePeriodSeconds"], json!(grace.as_secs()));
     }
 
     #[test]

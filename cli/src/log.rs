@@ -9,7 +9,7 @@ use std::{
     io::{self, IsTerminal as _},
 };
 
-use kindsmith_schema::field::print::control_escape;
+use kindsmith_text::print::control_escape;
 use tracing_subscriber::{
     EnvFilter,
     field::MakeExt as _,

@@ -20,6 +20,9 @@ mod operator_endpoints;
 /// The client for reviews.
 mod review_client;
 
+/// The cluster that a command asks.
+mod cluster;
+
 /// `kindsmith certs`.
 mod certs;
 
@@ -37,6 +40,12 @@ mod definition;
 
 /// `kindsmith uninstall`.
 mod uninstall;
+
+/// `kindsmith doctor`.
+mod doctor;
+
+/// `kindsmith completion`.
+mod completion;
 
 /// Manifests of files and directories.
 mod manifests;
@@ -76,6 +85,9 @@ enum Command {
     /// Take Kindsmith out of a cluster, in an order that holds nothing up
     #[command(long_about = uninstall::ABOUT)]
     Uninstall(uninstall::Arguments),
+    /// Tell whether Kindsmith works in a cluster, and what to do where it does not
+    #[command(long_about = doctor::ABOUT)]
+    Doctor(doctor::Arguments),
     /// Print the CustomResourceDefinition of ApplicationDefinition
     Crd,
     /// Make definitions
@@ -87,6 +99,9 @@ enum Command {
     /// Tell which releases become instances of a kind, and whether their values fit
     #[command(long_about = adopt::ABOUT)]
     Adopt(adopt::Arguments),
+    /// Print a script by which a shell completes command lines
+    #[command(long_about = completion::ABOUT)]
+    Completion(completion::Arguments),
 }
 
 #[tokio::main]
@@ -110,6 +125,11 @@ async fn main() -> ExitCode {
             Err(error) => Err(error),
         },
         Command::Uninstall(arguments) => uninstall::run(arguments).await,
+        Command::Doctor(arguments) => match doctor::run(arguments).await {
+            Ok(code) => return code,
+            Err(error) => Err(error),
+        },
+        Command::Completion(arguments) => completion::print::<Arguments>(&arguments),
         Command::Crd => crd::print(),
         Command::Definition(command) => definition::run(&command),
         Command::Check(arguments) => match check::run(&arguments) {

@@ -14,6 +14,7 @@ use kindsmith_apiserver::{
     certificate_source::{CertificateSource, follow},
     encode::{response, status::ApiError},
     request::{Pretty, StatusFormat},
+    rights::{Rights, try_reviews},
     server::{Body, Handler, Lifecycle, Limits, Peer, ServingCertificate, ShutdownTimes, serve},
 };
 use kindsmith_operator::{
@@ -27,6 +28,9 @@ use tokio_util::sync::CancellationToken;
 
 /// Connections at once: those of the kubelet, and of who reads metrics.
 const CONNECTIONS_MAX: usize = 64;
+
+/// How many missing rights a probe is told of.
+const RIGHTS_TOLD_MAX: usize = 8;
 
 /// What is needed to serve.
 pub(crate) struct Endpoints {
@@ -58,23 +62,27 @@ impl Endpoints {
             metrics: self.metrics,
             health: self.health,
             authenticators: Authenticators::new(Arc::default(), Some(TokenReviews::new(self.reviews.clone()))),
-            authorizer: Arc::new(SubjectAccessReviews::new(self.reviews)),
+            authorizer: Arc::new(SubjectAccessReviews::new(self.reviews.clone())),
         });
         let lifecycle = Lifecycle::new(shutdown.clone(), ShutdownTimes::at_once());
         let limits = Limits { connections_max: CONNECTIONS_MAX, ..Limits::default() };
         let serving = serve(self.listener, Arc::clone(&certificate), limits, handler, lifecycle);
-        let following = async {
+        let rights = Arc::new(Rights::default());
+        let reviewing = try_reviews(self.reviews, &rights, shutdown.clone());
+        let certified = async {
             match self.certificate {
                 Some((namespace, secret)) => {
-                    follow(CertificateSource::Secret(secret), self.client, namespace, certificate, shutdown).await;
+                    let source = CertificateSource::Secret(secret);
+                    follow(source, self.client, namespace, certificate, Arc::clone(&rights), shutdown.clone()).await;
                 }
-                None => std::future::pending().await,
+                None => shutdown.cancelled().await,
             }
         };
+        let following = async { tokio::join!(reviewing, certified) };
         tokio::pin!(serving);
         tokio::select! {
             served = &mut serving => Ok(served?),
-            () = following => Ok(serving.await?),
+            _ = following => Ok(serving.await?),
         }
     }
 }
@@ -101,8 +109,11 @@ impl Served {
         }
         match parts.uri.path() {
             // Open, as the kubelet has no credentials.
-            "/healthz" | "/livez" => return Ok(probed(hung(&self.health))),
-            "/readyz" => return Ok(probed(hung(&self.health).or(self.health.not_ready().map(str::to_owned)))),
+            "/healthz" | "/livez" => return Ok(told(hung(&self.health), "")),
+            "/readyz" => {
+                let fault = hung(&self.health).or(self.health.not_ready().map(str::to_owned));
+                return Ok(told(fault, &missing(&self.health)));
+            }
             "/metrics" => {}
             _ => return Err(ApiError::NoSuchPath),
         }
@@ -136,13 +147,22 @@ fn hung(health: &Health) -> Option<String> {
     (!told.is_empty()).then(|| told.join("\n"))
 }
 
+/// The rights that are missing, a line each: what is not ready may wait for one, and what is ready does its work without it.
+fn missing(health: &Health) -> String {
+    let missing = health.missing_rights();
+    let more = missing.len().saturating_sub(RIGHTS_TOLD_MAX);
+    let more = (more > 0).then(|| format!("\nand {more} more"));
+    let told = missing.iter().take(RIGHTS_TOLD_MAX).map(|right| format!("\n{right}"));
+    told.chain(more).collect()
+}
+
 /// The answer to a probe.
-fn probed(fault: Option<String>) -> Response<Body> {
+fn told(fault: Option<String>, besides: &str) -> Response<Body> {
     let (status, text) = match fault {
         None => (StatusCode::OK, "ok".to_owned()),
         Some(fault) => (StatusCode::INTERNAL_SERVER_ERROR, fault),
     };
-    response::answer(status, "text/plain; charset=utf-8", text.into())
+    response::answer(status, "text/plain; charset=utf-8", format!("{text}{besides}").into())
 }
 
 impl Handler for Served {

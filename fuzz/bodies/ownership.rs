@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use kindsmith_merge::{By, ConvertError, FieldManager, Force, Kinds, ObjectType, Set};
 use kindsmith_schema::field::FieldPath;
-use kindsmith_schema::merge::{By, ConvertError, FieldManager, Force, Kinds, ObjectType, Set};
 use kindsmith_schema::structural::Schema;
 use serde_json::{Value, json};
 
@@ -39,7 +39,7 @@ fn single() -> Single {
         "values": {"type": "object", "x-kubernetes-preserve-unknown-fields": true},
     }}}});
     let schema = Schema::compile(&schema, &FieldPath::root()).unwrap_or_else(|errors| panic!("{errors:?}"));
-    Single { kind: ObjectType::of_schema(&schema), schema }
+    Single { kind: ObjectType::of_schema(&schema.raw()), schema }
 }
 
 /// `data` is a `fieldsV1`, an object and a configuration, a line each.

@@ -101,6 +101,12 @@ mod events;
 /// What clients hear of that learn of kinds from CustomResourceDefinitions.
 mod announcement;
 
+/// Whether this installation stays in the cluster.
+mod installation;
+
+/// What is done when its namespace goes.
+mod departure;
+
 /// Which of several replicas acts.
 mod election;
 
@@ -129,4 +135,5 @@ pub use controller::run;
 pub use decide::status_after_uninstall;
 pub use election::LEADER_LEASE;
 pub use error::OperatorError;
+pub use installation::ANCHOR;
 pub use replicas::{OPERATOR_ACCOUNT, REPLICA_AUDIENCE, ReplicaToken};

@@ -1,15 +1,18 @@
 //! Whether the loops of the operator go on, for who probes the process, and whether what it says can be believed.
 //!
 //! Each loop beats at each turn, and while it waits for what need not come. A cluster that does not answer stops no loop, as each
-//! call has a deadline. One that does not beat for [`SILENCE_MAX`] hangs, and nothing but a restart helps.
+//! call has a deadline. One that does not beat for [`SILENCE_MAX`] hangs, and nothing but a restart helps. Who may not do what it
+//! needs says which right is missing, and goes on trying.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
+    fmt::Display,
     future::Future,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
+use kindsmith_schema::missing_right::{Failure, MissingRights};
 use tokio::{
     task::{JoinError, JoinSet},
     time::Instant,
@@ -33,6 +36,7 @@ struct State {
     loops: BTreeMap<u64, (&'static str, Instant)>,
     next: u64,
     standing: Standing,
+    rights: MissingRights,
 }
 
 /// What this operator does.
@@ -82,6 +86,27 @@ impl Health {
         }
     }
 
+    /// Returns the rights that are missing, each as a sentence with the rule that grants it.
+    #[must_use]
+    pub fn missing_rights(&self) -> BTreeSet<String> {
+        self.state().rights.all().map(ToString::to_string).collect()
+    }
+
+    /// Says that something failed; it is tried again. A missing right is told with its rule, once a minute.
+    pub(crate) fn failed(&self, what: &str, error: &impl Display) {
+        let failure = self.state().rights.failed(what, &error.to_string(), std::time::Instant::now());
+        match failure {
+            Failure::Missing(right) => tracing::error!("{what}: {right}; trying again"),
+            Failure::Known => {}
+            Failure::Other => tracing::warn!(%error, "{what}: failed, trying again"),
+        }
+    }
+
+    /// Says that something went well.
+    pub(crate) fn went_well(&self, what: &str) {
+        self.state().rights.granted(what);
+    }
+
     /// Says what this operator does.
     pub(crate) fn stands(&self, standing: Standing) {
         self.state().standing = standing;
@@ -110,6 +135,20 @@ impl Pulse {
         if let Some((_, beat)) = self.health.state().loops.get_mut(&self.id) {
             *beat = Instant::now();
         }
+    }
+
+    /// What the loop does failed, and is tried again.
+    pub(crate) fn failed(&self, error: &impl Display) {
+        self.health.failed(self.name(), error);
+    }
+
+    /// What the loop does went well.
+    pub(crate) fn went_well(&self) {
+        self.health.went_well(self.name());
+    }
+
+    fn name(&self) -> &'static str {
+        self.health.state().loops.get(&self.id).map_or("a loop", |(name, _)| name)
     }
 
     /// Waits for something that need not come, and takes turns meanwhile.

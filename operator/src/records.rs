@@ -103,6 +103,7 @@ impl Records {
                     insert(&mut listed, &object);
                 }
                 Ok(watcher::Event::InitDone) => {
+                    pulse.went_well();
                     self.replace(|held| *held = std::mem::take(&mut listed));
                     self.ready.send_replace(true);
                     self.bell.notify_one();
@@ -115,7 +116,7 @@ impl Records {
                     self.change(|held| remove(held, &object));
                     self.bell.notify_one();
                 }
-                Err(error) => tracing::warn!(%error, "cannot watch the records of accepted generations; trying again"),
+                Err(error) => pulse.failed(&error),
             }
         }
     }

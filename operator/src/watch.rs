@@ -238,10 +238,11 @@ where
         while let Some(event) = pulse.wait(events.next()).await {
             match event {
                 Ok(_) => {
+                    pulse.went_well();
                     counted.count();
                     bell.notify_one();
                 }
-                Err(error) => tracing::warn!(%error, "cannot watch {what}; trying again"),
+                Err(error) => pulse.failed(&error),
             }
         }
     });

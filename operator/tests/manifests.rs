@@ -6,7 +6,7 @@
 
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
-use kindsmith_operator::{DEFAULT_CA_SECRET, DEFAULT_SERVING_SECRET, OPERATOR_ACCOUNT, REPLICA_AUDIENCE};
+use kindsmith_operator::{ANCHOR, DEFAULT_CA_SECRET, DEFAULT_SERVING_SECRET, OPERATOR_ACCOUNT, REPLICA_AUDIENCE};
 use serde_json::Value;
 
 /// Where the generated definition is, seen from the manifests.
@@ -100,6 +100,18 @@ fn rights_name_the_secrets_that_the_operator_keeps() {
 }
 
 #[test]
+fn the_anchor_grants_nothing_to_nobody_and_what_is_filled_in_has_no_rules() {
+    let all = all();
+    let anchor = find(&all, "ClusterRole", ANCHOR).as_object().unwrap();
+    let members: Vec<&str> = anchor.keys().map(String::as_str).collect();
+    assert_eq!(members, ["apiVersion", "kind", "metadata"]);
+    assert!(all.iter().all(|object| object["roleRef"]["name"] != ANCHOR));
+    for object in all.iter().filter(|object| object.get("aggregationRule").is_some()) {
+        assert!(object.get("rules").is_none(), "a second server-side apply would be a conflict: {object}");
+    }
+}
+
+#[test]
 fn nobody_is_granted_everything() {
     for object in all() {
         for rule in object["rules"].as_array().into_iter().flatten() {
@@ -139,6 +151,43 @@ fn the_operator_asks_replicas_with_a_token_that_nobody_else_takes() {
     let file = format!("{}/{}", mount["mountPath"].as_str().unwrap(), token["path"].as_str().unwrap());
     let args: Vec<String> = serde_json::from_value(pod["containers"][0]["args"].clone()).unwrap();
     assert!(args.contains(&format!("--replica-token-file={file}")), "{args:?}");
+}
+
+/// The part of an object, as its label says.
+fn component(object: &Value) -> &Value {
+    &object["metadata"]["labels"]["app.kubernetes.io/component"]
+}
+
+#[test]
+fn both_parts_outlive_drains_and_pressure() {
+    let all = all();
+    for deployment in all.iter().filter(|object| object["kind"] == "Deployment") {
+        let (template, name) = (&deployment["spec"]["template"], &deployment["metadata"]["name"]);
+        let labels = &template["metadata"]["labels"];
+        let budget =
+            all.iter().find(|it| it["kind"] == "PodDisruptionBudget" && component(it) == component(deployment));
+        let budget = &budget.unwrap()["spec"];
+        assert_eq!(budget["selector"]["matchLabels"], *labels, "{name}");
+        assert_eq!(
+            (&budget["maxUnavailable"], &budget["unhealthyPodEvictionPolicy"]),
+            (&1.into(), &"AlwaysAllow".into())
+        );
+        let spread =
+            &template["spec"]["affinity"]["podAntiAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"];
+        let term = &spread[0]["podAffinityTerm"];
+        assert_eq!(term["labelSelector"]["matchLabels"], *labels, "{name}");
+        assert_eq!(term["topologyKey"], "kubernetes.io/hostname");
+        assert_eq!(template["spec"]["priorityClassName"], "system-cluster-critical", "{name}");
+        for probe in ["livenessProbe", "readinessProbe"] {
+            assert!(template["spec"]["containers"][0][probe].is_object(), "{name} has no {probe}");
+        }
+    }
+    let critical = find(&all, "ResourceQuota", "kindsmith-critical-pods");
+    let scope = &critical["spec"]["scopeSelector"]["matchExpressions"][0];
+    assert_eq!(
+        (&scope["scopeName"], &scope["values"][0]),
+        (&"PriorityClass".into(), &"system-cluster-critical".into())
+    );
 }
 
 #[test]

@@ -3,10 +3,9 @@
 //! Follows `apimachinery/pkg/util/validation/field/{errors,path}.go`: the texts are the ones that
 //! kube-apiserver puts into `status.details.causes`.
 
-pub mod print;
-
 use std::fmt;
 
+use kindsmith_text::print;
 use serde_json::Value;
 
 /// What kind of mistake a [`FieldError`] reports.

@@ -1,12 +1,13 @@
 //! A compiled definition: everything that serving a kind needs, immutable.
 
+use kindsmith_merge::ObjectType;
 use std::sync::OnceLock;
 
 use kindsmith_crds::Scope;
 
 use crate::{
-    convert::release::ReleaseTemplate, jsonpath::JsonPath, merge::ObjectType, scale::ScalePaths, structural::Schema,
-    table::Columns, usage::Usage,
+    convert::release::ReleaseTemplate, jsonpath::JsonPath, scale::ScalePaths, structural::Schema, table::Columns,
+    usage::Usage,
 };
 
 /// Which definition a kind was compiled from.

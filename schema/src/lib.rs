@@ -55,6 +55,9 @@ pub mod priority;
 /// Groups that belong to somebody else.
 pub mod groups;
 
+/// Rights that are missing, as refusals tell.
+pub mod missing_right;
+
 /// Which definition holds a name.
 pub mod names;
 
@@ -81,9 +84,6 @@ pub mod succession;
 
 /// Between an instance and the object that does the work.
 pub mod convert;
-
-/// Server-side apply and the ownership of fields.
-pub mod merge;
 
 /// A compiled kind as server-side apply sees it.
 pub mod ownership;

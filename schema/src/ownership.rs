@@ -3,15 +3,16 @@
 //! Follows k8s.io/apiextensions-apiserver: pkg/registry/customresource/{strategy,status_strategy}.go for what is reset,
 //! pkg/apiserver/conversion/converter.go for conversion without a webhook.
 
+use kindsmith_merge::{ConvertError, HostPart, Kinds, ObjectType, PathElement, ScalePaths, Set, own_from_outside};
+use kindsmith_text::print::quoted;
 use std::{borrow::Cow, collections::BTreeMap, sync::LazyLock};
 
 use serde_json::{Value, json};
 
 use crate::{
     convert::release::{OWNERS_ANNOTATION, SETTINGS_ANNOTATION},
-    field::{FieldPath, print::quoted},
+    field::FieldPath,
     kind::{Kind, KindBackend, KindVersion, StatusRole},
-    merge::{ConvertError, HostPart, Kinds, ObjectType, PathElement, ScalePaths, Set, own_from_outside},
     structural::Schema,
 };
 
@@ -100,12 +101,12 @@ fn has_brought(entry: &Value, release: &Value) -> bool {
 impl KindVersion {
     /// Which lists and maps of its objects merge; made when somebody first writes one.
     pub fn object_type(&self) -> &ObjectType {
-        self.merge_type.get_or_init(|| ObjectType::of_schema(&self.schema))
+        self.merge_type.get_or_init(|| ObjectType::of_schema(&self.schema.raw()))
     }
 
     /// The same for objects that may hold more than the schema knows, as those do that others write too.
     pub fn object_and_more_type(&self) -> &ObjectType {
-        self.merge_and_more_type.get_or_init(|| ObjectType::of_schema_and_more(&self.schema))
+        self.merge_and_more_type.get_or_init(|| ObjectType::of_schema_and_more(&self.schema.raw()))
     }
 }
 
@@ -121,7 +122,7 @@ impl Kinds for ScaleKind {
                 "spec": {"type": "object", "properties": {"replicas": replicas}},
                 "status": {"type": "object", "properties": {"replicas": replicas, "selector": {"type": "string"}}},
             }});
-            Schema::compile(&schema, &FieldPath::root()).ok().map(|schema| ObjectType::of_schema(&schema))
+            Schema::compile(&schema, &FieldPath::root()).ok().map(|schema| ObjectType::of_schema(&schema.raw()))
         });
         SCALE.as_ref().filter(|_| api_version == "autoscaling/v1")
     }

@@ -3,9 +3,10 @@
 //! Follows `tableconvertor` of apiextensions-apiserver and `asTable` in `apiserver/pkg/endpoints/handlers/response.go`.
 
 use jiff::Timestamp;
+use kindsmith_text::print::quoted;
 use serde_json::{Map, Value, json};
 
-use crate::{column::Column, field::print::quoted};
+use crate::column::Column;
 
 /// The description of `metadata.name`.
 const NAME_DESCRIPTION: &str = "Name must be unique within a namespace. Is required when creating resources, although \

@@ -11,9 +11,9 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use crate::cel::declared::Declared;
-use crate::cel::library::format::is_subdomain;
 use crate::cel::template::{Condition, Filling, Template};
+use kindsmith_cel::declared::Declared;
+use kindsmith_cel::is_subdomain;
 
 /// The longest notes, as they are written and as they are shown, in bytes.
 pub const NOTES_BYTES_MAX: usize = 16 << 10;

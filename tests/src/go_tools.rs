@@ -17,8 +17,12 @@ const CHART_TYPES: [&str; 2] = [
 ];
 
 /// The kinds of them that the chart uses.
-const CHART_KINDS: [&str; 3] =
-    ["cert-manager.io_certificates.yaml", "cert-manager.io_issuers.yaml", "monitoring.coreos.com_servicemonitors.yaml"];
+const CHART_KINDS: [&str; 4] = [
+    "cert-manager.io_certificates.yaml",
+    "cert-manager.io_issuers.yaml",
+    "monitoring.coreos.com_prometheusrules.yaml",
+    "monitoring.coreos.com_servicemonitors.yaml",
+];
 
 /// Returns a folder with the CustomResourceDefinitions of what the chart can use where a cluster has it.
 ///
@@ -27,6 +31,7 @@ const CHART_KINDS: [&str; 3] =
 pub fn chart_crds() -> Result<PathBuf> {
     obtain(
         "chart-crds",
+        &CHART_KINDS.join("-"),
         "making the definitions of cert-manager and of the operator of Prometheus: once",
         |go, sources, into| {
             let all = tempfile::tempdir()?;
@@ -48,7 +53,7 @@ pub fn chart_crds() -> Result<PathBuf> {
 /// As [`chart_crds`].
 pub fn operator_verify() -> Result<PathBuf> {
     let message = "building operator-verify of the Operator Framework for a test: once, about a minute on 2 cores";
-    let folder = obtain("operator-verify", message, |go, sources, into| {
+    let folder = obtain("operator-verify", "", message, |go, sources, into| {
         let mut build = Command::new(go);
         build.args(["build", "-buildvcs=false", "-ldflags", "-s -w", "-o"]).arg(into.join("operator-verify"));
         binary::run(build.arg("github.com/operator-framework/api/cmd/operator-verify").current_dir(sources))
@@ -56,9 +61,15 @@ pub fn operator_verify() -> Result<PathBuf> {
     Ok(folder.join("operator-verify"))
 }
 
-fn obtain(module: &str, message: &str, build: impl FnOnce(&Path, &Path, &Path) -> Result<()>) -> Result<PathBuf> {
+/// Makes something of a Go module, once for its sources and for what is made of them.
+fn obtain(
+    module: &str,
+    what: &str,
+    message: &str,
+    build: impl FnOnce(&Path, &Path, &Path) -> Result<()>,
+) -> Result<PathBuf> {
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join(module);
-    let key = binary::hash(&[&sources])?;
+    let key = format!("{}-{what}", binary::hash(&[&sources])?);
     cache::obtain(&binary::cache_folder()?.join(module), &key, message, |into| {
         build(&binary::find_go()?, &sources, into)
     })

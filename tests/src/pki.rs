@@ -82,6 +82,17 @@ impl Authority {
         self.sign(params, subject, ExtendedKeyUsagePurpose::ServerAuth)
     }
 
+    /// A serving certificate for this DNS name that is over since the beginning of a year.
+    ///
+    /// # Errors
+    /// The name is not one, or the certificate cannot be made.
+    pub fn expired_server(&self, name: &str, year: i32) -> Result<Credential> {
+        let mut params = CertificateParams::new([name.to_owned()]).context("naming a serving certificate")?;
+        (params.not_before, params.not_after) =
+            (rcgen::date_time_ymd(year - 1, 1, 1), rcgen::date_time_ymd(year, 1, 1));
+        self.sign(params, DistinguishedName::new(), ExtendedKeyUsagePurpose::ServerAuth)
+    }
+
     fn sign(
         &self,
         mut params: CertificateParams,

@@ -38,6 +38,7 @@ mod tests;
 pub use config::{AuthenticationConfig, ConfigError};
 use token::ReviewError;
 pub use token::{Audience, TokenReviews};
+pub(crate) use watch::SETTINGS;
 pub use watch::watch_authentication_config;
 
 /// The group of everybody who was recognised.

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::AuthenticationConfig;
-use crate::patience::patience;
+use crate::{patience::patience, rights::Rights};
 
 /// The ConfigMap's namespace.
 const NAMESPACE: &str = "kube-system";
@@ -19,11 +19,15 @@ const NAMESPACE: &str = "kube-system";
 /// The ConfigMap's name.
 const NAME: &str = "extension-apiserver-authentication";
 
+/// What is said to be watched.
+pub(crate) const SETTINGS: &str = "the cluster's CAs and headers";
+
 /// Keeps `config` as the cluster says it until `shutdown`. When the ConfigMap goes or cannot be read, nobody is believed.
 pub async fn watch_authentication_config(
     client: Client,
     config: Arc<ArcSwap<AuthenticationConfig>>,
     synced: watch::Sender<bool>,
+    rights: Arc<Rights>,
     shutdown: CancellationToken,
 ) {
     let api: Api<ConfigMap> = Api::namespaced(client, NAMESPACE);
@@ -31,7 +35,7 @@ pub async fn watch_authentication_config(
     let events = watcher(api, settings).backoff(patience());
     tokio::select! {
         () = shutdown.cancelled() => {}
-        () = follow(events, &config, &synced) => {}
+        () = follow(events, &config, &synced, &rights) => {}
     }
 }
 
@@ -46,6 +50,7 @@ async fn follow(
     events: impl Stream<Item = Result<watcher::Event<ConfigMap>, watcher::Error>>,
     config: &ArcSwap<AuthenticationConfig>,
     synced: &watch::Sender<bool>,
+    rights: &Rights,
 ) {
     let mut events = pin!(events);
     let mut listed = Listed::Absent;
@@ -65,8 +70,8 @@ async fn follow(
             Ok(watcher::Event::Delete(_)) => gone(config),
             // It went while the watch was interrupted.
             Ok(watcher::Event::InitDone) if listed == Listed::Absent => gone(config),
-            Ok(watcher::Event::InitDone) => {}
-            Err(error) => tracing::warn!(%error, "authentication settings cannot be watched; trying again"),
+            Ok(watcher::Event::InitDone) => rights.went_well(SETTINGS),
+            Err(error) => rights.failed(SETTINGS, &error),
         }
     }
 }
@@ -97,7 +102,7 @@ mod tests {
 
     async fn after(events: Vec<watcher::Event<ConfigMap>>) -> (AuthenticationConfig, bool) {
         let (config, synced) = (ArcSwap::from_pointee(AuthenticationConfig::default()), watch::Sender::new(false));
-        follow(stream::iter(events.into_iter().map(Ok)), &config, &synced).await;
+        follow(stream::iter(events.into_iter().map(Ok)), &config, &synced, &Rights::default()).await;
         let synced = *synced.borrow();
         ((**config.load()).clone(), synced)
     }

@@ -1,7 +1,7 @@
 //! May they: every request is reviewed. The default is no.
 
 use async_trait::async_trait;
-use kindsmith_schema::field::print::quoted;
+use kindsmith_text::print::quoted;
 
 use crate::authn::UserInfo;
 

@@ -3,9 +3,10 @@
 //! Source: k8s.io/apimachinery/pkg/api/errors/errors.go. A text in an [`ApiError`] is for the client; what is for the log
 //! alone never gets in here.
 
+use kindsmith_text::print::quoted;
 use std::collections::HashSet;
 
-use kindsmith_schema::field::{FieldError, print::quoted};
+use kindsmith_schema::field::FieldError;
 use serde_json::{Map, Value, json};
 
 /// A resource as errors name it.

@@ -2,10 +2,11 @@
 
 use kindsmith_schema::{
     conversion::keep_held,
-    field::{FieldError, print::quoted},
+    field::FieldError,
     kind::{Kind, KindBackend, KindVersion, StatusRole},
     structural::{Against, OtherFaults, Verdict},
 };
+use kindsmith_text::print::quoted;
 use serde_json::{Value, json};
 
 use super::decode::{self, Expected};

@@ -5,9 +5,9 @@
 use kindsmith_schema::{
     convert::release::is_flux_finalizer,
     decode::{JSON_DEPTH_MAX, depth_within},
-    field::print::quoted,
     kind::{Kind, KindBackend, KindVersion, Typing},
 };
+use kindsmith_text::print::quoted;
 use serde_json::{Map, Value};
 
 use super::{

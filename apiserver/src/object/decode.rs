@@ -4,10 +4,11 @@
 
 use kindsmith_schema::{
     decode,
-    field::{FieldError, FieldPath, print::quoted},
+    field::{FieldError, FieldPath},
     kind::Typing,
     yaml::{self, Document, YamlError},
 };
+use kindsmith_text::print::quoted;
 use serde_json::{Value, json};
 
 use super::namespace;

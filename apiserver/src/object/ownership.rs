@@ -2,13 +2,13 @@
 //!
 //! Sources: k8s.io/apiserver/pkg/endpoints/handlers/{create,update,patch}.go, handlers/fieldmanager/equality.go.
 
+use kindsmith_merge::{ApplyError, By, FieldManager, Force, Kinds, Set, Updated};
 use std::{borrow::Cow, collections::BTreeMap};
 
 use jiff::Timestamp;
 use kindsmith_schema::{
     convert::release::ReleaseTemplate,
     kind::{Kind, KindBackend},
-    merge::{ApplyError, By, FieldManager, Force, Kinds, Set, Updated},
     ownership::{Endpoint, ScaleKind},
 };
 use serde_json::Value;

@@ -2,9 +2,10 @@
 //!
 //! Source: k8s.io/apiserver/pkg/endpoints/handlers/patch.go.
 
+use kindsmith_text::print::quoted;
 use std::fmt;
 
-use kindsmith_schema::{decode, field::print::quoted};
+use kindsmith_schema::decode;
 use serde::{
     Deserialize, Deserializer,
     de::{IgnoredAny, MapAccess, Visitor},

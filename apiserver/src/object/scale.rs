@@ -2,7 +2,8 @@
 //!
 //! Sources: k8s.io/api/autoscaling/v1/types.go, and sigs.k8s.io/json for the texts about fields of another type.
 
-use kindsmith_schema::{field::print::quoted, kind::Typing, scale::REPLICAS_UNSET};
+use kindsmith_schema::{kind::Typing, scale::REPLICAS_UNSET};
+use kindsmith_text::print::quoted;
 use serde_json::{Map, Value, json};
 
 use super::{

@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::following::{follow, is_forbidden};
+use crate::rights;
 
 /// Records of one definition, by revision.
 type Revisions = BTreeMap<i64, Arc<AcceptedGeneration>>;
@@ -106,7 +107,8 @@ impl AcceptedGenerations {
     fn failed(&self, error: &watcher::Error) {
         let mut held = self.held();
         if is_forbidden(error) && held.known == Known::Pending {
-            tracing::error!(%error, "the records of accepted generations cannot be read; changes are served at once");
+            let error = rights::told(error);
+            tracing::error!(error, "the records of accepted generations cannot be read; changes are served at once");
             held.known = Known::Forbidden;
             drop(held);
             self.changed.notify_one();

@@ -19,6 +19,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::following::{follow, is_forbidden};
+use crate::rights;
 
 /// A CustomResourceDefinition, of which the metadata alone is asked for: its name says all.
 type Seen = PartialObjectMeta<DynamicObject>;
@@ -102,7 +103,11 @@ impl ForeignResources {
         let mut held = self.held();
         if is_forbidden(error) && !held.is_known {
             // To serve nothing would be worse: the operator looks at them too.
-            tracing::error!(%error, "CustomResourceDefinitions cannot be read; it is left to the operator what is served");
+            let error = rights::told(error);
+            tracing::error!(
+                error,
+                "CustomResourceDefinitions cannot be read; it is left to the operator what is served"
+            );
             held.is_known = true;
             drop(held);
             self.changed.notify_one();

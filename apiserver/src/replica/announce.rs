@@ -31,7 +31,7 @@ use kube::{
 use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
 
-use crate::server::ServingCertificate;
+use crate::{rights::Rights, server::ServingCertificate};
 
 /// The label of the Leases of replicas.
 pub const REPLICA_LABEL: &str = "kindsmith.dev/replica";
@@ -130,13 +130,16 @@ impl Announcement {
     }
 }
 
+/// What is said to be written.
+const ANNOUNCED: &str = "the Lease of this replica";
+
 /// The name of one of the Leases.
 fn name(place: usize) -> String {
     format!("kindsmith-apiserver-{place}")
 }
 
 /// Announces a replica until `shutdown`, and takes the announcement back.
-pub async fn announce(client: Client, announcement: Announcement, shutdown: CancellationToken) {
+pub async fn announce(client: Client, announcement: Announcement, rights: &Rights, shutdown: CancellationToken) {
     let leases = Api::namespaced(client, &announcement.namespace);
     let mut announcer =
         Announcer { leases, announcement, acquired: Timestamp::now(), held: None, seen: HashMap::new() };
@@ -146,6 +149,7 @@ pub async fn announce(client: Client, announcement: Announcement, shutdown: Canc
             () = shutdown.cancelled() => break,
             written = within(announcer.write()) => match written {
                 Ok(()) => {
+                    rights.went_well(ANNOUNCED);
                     if !known {
                         let Announcement { identity, address, .. } = &announcer.announcement;
                         tracing::info!(identity, %address, "announced");
@@ -154,7 +158,7 @@ pub async fn announce(client: Client, announcement: Announcement, shutdown: Canc
                     RENEW_EVERY.mul_f64(0.75 + rand::random::<f64>() / 4.0)
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "this replica cannot be announced; trying again");
+                    rights.failed(ANNOUNCED, &error);
                     RETRY_EVERY.mul_f64(0.5 + rand::random::<f64>() / 2.0)
                 }
             }

@@ -1,8 +1,8 @@
 //! Values spelt in messages as Go spells them: `%q`, JSON, `strconv` errors.
 
-use kindsmith_schema::field::print;
-pub use kindsmith_schema::field::print::is_printable;
-pub(super) use kindsmith_schema::field::print::quoted as quote;
+use kindsmith_text::print;
+pub use kindsmith_text::print::is_printable;
+pub(super) use kindsmith_text::print::quoted as quote;
 
 /// `json.Marshal` of a string, which also escapes what HTML would understand.
 pub(super) fn json(text: &str) -> String {

@@ -2,7 +2,7 @@
 //!
 //! Each of these types holds one segment of a path and nothing else.
 
-use kindsmith_schema::field::print::quoted;
+use kindsmith_text::print::quoted;
 
 use super::label_syntax::is_dns_label;
 

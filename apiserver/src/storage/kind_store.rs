@@ -3,6 +3,7 @@
 //! Guarantees: a write is answered after the host has it; what the instance does not own on its host object is not
 //! touched; every error of the host is told in the terms of the instance.
 
+use kindsmith_text::print::quoted;
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -10,7 +11,6 @@ use std::{
 
 use kindsmith_schema::{
     convert::release::is_suspended,
-    field::print::quoted,
     kind::{Kind, KindBackend},
 };
 use serde_json::Value;

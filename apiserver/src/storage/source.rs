@@ -10,6 +10,7 @@ use rand::Rng as _;
 use tokio_util::sync::CancellationToken;
 
 use super::host::{Host, HostError, HostEvent, HostList, HostResource, ListAt};
+use crate::rights;
 
 /// The first pause after a failure.
 const BACKOFF_MIN: Duration = Duration::from_millis(50);
@@ -112,7 +113,8 @@ pub async fn run_source<S: Sink>(
                 // What lasts is told once.
                 let text = error.to_string();
                 if told.as_ref() != Some(&text) {
-                    tracing::warn!(resource = resource.plural, %error, "host resource cannot be watched; trying again");
+                    let error = rights::told(&error);
+                    tracing::warn!(resource = resource.plural, error, "host resource cannot be watched; trying again");
                     told = Some(text);
                 }
                 sink.unavailable(&error);

@@ -1,6 +1,6 @@
 //! Status objects as kube-apiserver gives them, for what a host finds itself.
 
-use kindsmith_schema::field::print::quoted;
+use kindsmith_text::print::quoted;
 use kube::core::{
     Status,
     response::{StatusCause, StatusDetails, StatusSummary},

@@ -6,9 +6,8 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 
 use crate::{
-    certs,
     check::{self, Output, Verdict},
-    output,
+    cluster, output,
 };
 
 /// Where releases come from.
@@ -90,7 +89,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<Verdict> {
     };
     let mut outcome = Outcome::new(kinds);
     if arguments.releases.is_empty() {
-        let client = certs::client(arguments.kubeconfig).await?;
+        let client = cluster::client(arguments.kubeconfig).await?;
         releases::of_cluster(&client, |release| outcome.add(&release)).await?;
     } else {
         releases::of_files(&arguments.releases, &arguments.namespace, |release| outcome.add(&release))?;

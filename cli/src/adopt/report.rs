@@ -1,7 +1,8 @@
 //! What was found, as lines for people or as JSON.
 
 use kindsmith_crds::Adopt;
-use kindsmith_schema::{field::print::control_escape, kind::Kind};
+use kindsmith_schema::kind::Kind;
+use kindsmith_text::print::control_escape;
 use serde_json::{Value, json};
 
 use super::outcome::{Adopted, By, Outcome};

@@ -1,242 +1,155 @@
-//! Looks at the cluster, and carries steps out.
+//! Carries steps out, each of which waits until it is done.
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail};
-use jiff::Timestamp;
-use k8s_openapi::{
-    api::{apps::v1::Deployment, coordination::v1::Lease},
-    kube_aggregator::pkg::apis::apiregistration::v1::APIService,
-};
-use kindsmith_crds::{ApplicationDefinition, ApplicationDefinitionStatus, FINALIZER};
-use kindsmith_operator::{LEADER_LEASE, status_after_uninstall};
+use anyhow::{Context as _, anyhow, bail};
 use kube::{
-    Api, Client, ResourceExt as _,
-    api::{ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams},
+    ResourceExt as _,
+    api::{DeleteParams, ListParams, Patch, PatchParams},
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::plan::{Count, Finalizer, Found, Policy, Said, Step, Surroundings};
+use super::{
+    look::{Cluster, OPERATOR, OURS, finalizer, uninstalled},
+    plan::{CRD, Finalizer, Step},
+};
+use crate::cluster::Unanswered;
 
-/// The Deployment of the operator, as the manifests name it.
-const OPERATOR: &str = "kindsmith-operator";
+/// How long one step may wait for the cluster, if the time for all lasts that long.
+const STEP_DEADLINE: Duration = Duration::from_secs(30);
 
-/// APIServices of ours.
-const OURS: &str = "app.kubernetes.io/managed-by=kindsmith";
-
-/// How long a step may wait for the cluster.
-const STEP_DEADLINE: Duration = Duration::from_secs(120);
+/// How long the operator may take to end: pods have half a minute by default, and a Lease that nobody renews lasts on.
+const OPERATOR_DEADLINE: Duration = Duration::from_secs(45);
 
 /// How often it looks meanwhile.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// How many objects are read at a time.
-const PAGE_OBJECTS_MAX: u32 = 500;
-
-/// How many instances are named.
-const NAMED_MAX: usize = 10;
-
-fn definitions(client: &Client) -> Api<DynamicObject> {
-    // Not as our type: one that does not parse has finalizers too.
-    Api::all_with(client.clone(), &ApiResource::erase::<ApplicationDefinition>(&()))
-}
-
-/// Whether the cluster says that there is no such thing.
-fn is_missing(error: &kube::Error) -> bool {
-    matches!(error, kube::Error::Api(status) if status.code == 404)
-}
-
-/// What is there.
-pub(super) async fn look(client: &Client, namespace: &str) -> anyhow::Result<Surroundings> {
-    let operator = Api::<Deployment>::namespaced(client.clone(), namespace).get_opt(OPERATOR).await;
-    let operator = operator.context("the operator's Deployment cannot be read")?;
-    let runs = |found: &Deployment| found.spec.replicas != Some(0);
-    let listed = Api::<APIService>::all(client.clone()).list(&ListParams::default().labels(OURS)).await;
-    let api_services: Vec<String> =
-        listed.context("APIServices cannot be listed")?.iter().map(|found| found.name_any()).collect();
-    let listed = match definitions(client).list(&ListParams::default()).await {
-        Ok(listed) => listed.items,
-        // Without its CustomResourceDefinition there is none.
-        Err(error) if is_missing(&error) => Vec::new(),
-        Err(error) => return Err(error).context("definitions cannot be listed"),
-    };
-    let mut found = Vec::new();
-    for definition in &listed {
-        found.push(Found {
-            name: definition.name_any(),
-            finalizer: finalizer(definition),
-            policy: match text(definition, "/spec/deletionPolicy") {
-                Some("Orphan") => Policy::Orphan,
-                _ => Policy::Block,
-            },
-            instances: instances(client, definition, &api_services).await,
-            said: if uninstalled(definition)?.is_none() { Said::Uninstalled } else { Said::Otherwise },
-        });
-    }
-    Ok(Surroundings { operator: operator.filter(runs).map(|found| found.name_any()), api_services, definitions: found })
-}
-
-fn text<'a>(definition: &'a DynamicObject, path: &str) -> Option<&'a str> {
-    definition.data.pointer(path)?.as_str()
-}
-
-fn finalizer(definition: &DynamicObject) -> Option<Finalizer> {
-    let (ours, others): (Vec<String>, Vec<String>) =
-        definition.finalizers().iter().cloned().partition(|finalizer| finalizer == FINALIZER);
-    let resource_version = definition.resource_version().unwrap_or_default();
-    (!ours.is_empty()).then_some(Finalizer { others, resource_version })
-}
-
-/// Counts the instances of a definition, in the first version that is registered.
-async fn instances(client: &Client, definition: &DynamicObject, api_services: &[String]) -> Count {
-    let group = text(definition, "/spec/group").unwrap_or_default();
-    let versions = definition.data.pointer("/spec/versions").and_then(Value::as_array);
-    let named = versions.into_iter().flatten().filter_map(|version| version.get("name")?.as_str());
-    let registered = |version: &&str| api_services.contains(&format!("{version}.{group}"));
-    let Some(version) = named.into_iter().find(registered) else { return Count::NotServed };
-    let resource = ApiResource {
-        group: group.to_owned(),
-        version: version.to_owned(),
-        api_version: format!("{group}/{version}"),
-        kind: text(definition, "/spec/names/kind").unwrap_or_default().to_owned(),
-        plural: text(definition, "/spec/names/plural").unwrap_or_default().to_owned(),
-    };
-    let api = Api::<DynamicObject>::all_with(client.clone(), &resource);
-    let (mut count, mut first) = (0, Vec::new());
-    let mut params = ListParams::default().limit(PAGE_OBJECTS_MAX);
-    loop {
-        let page = match api.list(&params).await {
-            Ok(page) => page,
-            Err(error) if is_missing(&error) => return Count::NotServed,
-            Err(error) => return Count::Unknown(error.to_string()),
-        };
-        count += page.items.len();
-        let named = page.items.iter().map(|it| match it.namespace() {
-            Some(namespace) => format!("{namespace}/{}", it.name_any()),
-            None => it.name_any(),
-        });
-        first.extend(named.take(NAMED_MAX.saturating_sub(first.len())));
-        match page.metadata.continue_.filter(|token| !token.is_empty()) {
-            Some(token) => params = params.continue_token(&token),
-            None => return Count::Known { count, first },
-        }
+/// What is not there any more is as it was to be.
+fn or_gone<T>(answer: Result<T, Unanswered>) -> Result<(), Unanswered> {
+    match answer {
+        Ok(_) | Err(Unanswered::Missing) => Ok(()),
+        Err(why) => Err(why),
     }
 }
 
-/// Carries a step out, and waits until it is done.
-pub(super) async fn out(client: &Client, namespace: &str, step: &Step) -> anyhow::Result<()> {
-    match step {
-        Step::StopOperator(name) => stop_operator(client, namespace, name).await,
-        Step::DeleteApiService(name) => {
-            let api = Api::<APIService>::all(client.clone());
-            match api.delete(name, &DeleteParams::default()).await {
-                Err(error) if !is_missing(&error) => Err(error).with_context(|| format!("{name} cannot be deleted")),
-                _ => Ok(()),
+impl Cluster {
+    /// Carries a step out, and waits until it is done.
+    pub(super) async fn carry_out(&self, step: &Step) -> anyhow::Result<()> {
+        let delete = DeleteParams::default();
+        match step {
+            Step::StopOperator => {
+                let none = Patch::Merge(json!({"spec": {"replicas": 0}}));
+                let deployments = self.deployments();
+                or_gone(self.ask(deployments.patch_scale(OPERATOR, &PatchParams::default(), &none)).await)?;
+                self.await_operator().await
+            }
+            Step::AwaitOperator => self.await_operator().await,
+            Step::DeleteApiService(name) => {
+                Ok(or_gone(self.ask(async { self.api_services().delete(name, &delete).await }).await)?)
+            }
+            Step::AwaitApiServices(names) => {
+                self.until(|| async {
+                    let listed = ListParams::default().labels(OURS);
+                    let there = self.ask(self.api_services().list_metadata(&listed)).await?;
+                    match there.items.iter().map(|found| found.name_any()).find(|name| names.contains(name)) {
+                        Some(name) => bail!("{name} is there: does an operator still run?"),
+                        None => Ok(()),
+                    }
+                })
+                .await
+            }
+            Step::TellUninstalled(name) => self.tell_uninstalled(name).await,
+            Step::RemoveFinalizer { name, finalizer } => self.remove_finalizer(name, finalizer).await,
+            Step::DeleteDefinition(name) => {
+                Ok(or_gone(self.ask(async { self.definitions().delete(name, &delete).await }).await)?)
+            }
+            Step::DeleteCrd => Ok(or_gone(self.ask(async { self.crds().delete(CRD, &delete).await }).await)?),
+            Step::AwaitCrd => {
+                self.until(|| async {
+                    let there = self.ask(self.crds().get_metadata_opt(CRD)).await?;
+                    if there.is_some() { Err(anyhow!("it is there still")) } else { Ok(()) }
+                })
+                .await
             }
         }
-        Step::AwaitApiServices(names) => {
-            let api = Api::<APIService>::all(client.clone());
-            until("the APIServices to be gone", || async {
-                let there = api.list(&ListParams::default().labels(OURS)).await?;
-                match there.iter().map(|found| found.name_any()).find(|name| names.contains(name)) {
-                    Some(name) => bail!("{name} is there: does an operator still run?"),
-                    None => Ok(()),
-                }
-            })
-            .await
-        }
-        Step::TellUninstalled(name) => tell_uninstalled(client, name).await,
-        Step::RemoveFinalizer { name, finalizer } => remove_finalizer(client, name, finalizer).await,
     }
-}
 
-async fn stop_operator(client: &Client, namespace: &str, name: &str) -> anyhow::Result<()> {
-    let api = Api::<Deployment>::namespaced(client.clone(), namespace);
-    let none = Patch::Merge(json!({"spec": {"replicas": 0}}));
-    api.patch(name, &PatchParams::default(), &none).await.with_context(|| format!("{name} cannot be scaled"))?;
-    let leases = Api::<Lease>::namespaced(client.clone(), namespace);
-    let began = Instant::now();
-    let mut renewed = (None, Instant::now());
-    // One that ends in its orderly way gives its Lease back; that of one that was killed is not renewed any more. Clocks
-    // are not compared.
-    while began.elapsed() < STEP_DEADLINE {
-        let replicas = api.get(name).await?.status.and_then(|status| status.replicas).unwrap_or_default();
-        let lease = leases.get_opt(LEADER_LEASE).await?.and_then(|lease| lease.spec).unwrap_or_default();
-        let held = lease.holder_identity.is_some_and(|holder| !holder.is_empty());
-        if renewed.0 != lease.renew_time {
-            renewed = (lease.renew_time, Instant::now());
+    /// Waits until no replica is left and nobody leads.
+    ///
+    /// An operator that ends in its orderly way gives its Lease back; that of one that was killed is not renewed any more. Clocks
+    /// are not compared.
+    async fn await_operator(&self) -> anyhow::Result<()> {
+        let end = self.end.min(Instant::now() + OPERATOR_DEADLINE);
+        let mut renewed = (None, Instant::now());
+        loop {
+            let scale = match self.ask(self.deployments().get_scale(OPERATOR)).await {
+                Err(Unanswered::Missing) => None,
+                answer => answer?.status,
+            };
+            let replicas = scale.map(|status| status.replicas).unwrap_or_default();
+            let leader = self.leader().await?.unwrap_or_default();
+            if renewed.0 != leader.renew_time {
+                renewed = (leader.renew_time, Instant::now());
+            }
+            let lasts = u64::try_from(leader.lease_duration_seconds.unwrap_or_default()).unwrap_or_default();
+            let is_led = leader.holder_identity.is_some() && renewed.1.elapsed() <= Duration::from_secs(lasts);
+            if replicas == 0 && !is_led {
+                return Ok(());
+            }
+            if Instant::now() >= end {
+                bail!("the operator does not end: it has {replicas} replicas");
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
         }
-        let lasts = u64::try_from(lease.lease_duration_seconds.unwrap_or_default()).unwrap_or_default();
-        if replicas == 0 && (!held || renewed.1.elapsed() > Duration::from_secs(lasts)) {
-            return Ok(());
-        }
-        tokio::time::sleep(LOOK_EVERY).await;
     }
-    bail!("the operator does not end")
-}
 
-/// The status of a definition without its kind being served, where it says otherwise.
-fn uninstalled(definition: &DynamicObject) -> anyhow::Result<Option<Value>> {
-    // A status that is none of ours is written anew.
-    let held = definition.data.get("status").cloned().unwrap_or_default();
-    let before: ApplicationDefinitionStatus = serde_json::from_value(held).unwrap_or_default();
-    let after = status_after_uninstall(&before, definition.metadata.generation, Timestamp::now());
-    Ok(if after == before { None } else { Some(serde_json::to_value(after)?) })
-}
-
-async fn tell_uninstalled(client: &Client, name: &str) -> anyhow::Result<()> {
-    let api = definitions(client);
-    until("the status to be written", || {
-        let api = api.clone();
-        async move {
-            let Some(found) = api.get_opt(name).await? else { return Ok(()) };
+    async fn tell_uninstalled(&self, name: &str) -> anyhow::Result<()> {
+        let api = &self.definitions();
+        self.until(|| async move {
+            let Some(found) = self.ask(api.get_opt(name)).await? else { return Ok(()) };
             let Some(status) = uninstalled(&found)? else { return Ok(()) };
             let patch = json!({"metadata": {"resourceVersion": found.resource_version()}, "status": status});
-            match api.patch_status(name, &PatchParams::default(), &Patch::Merge(&patch)).await {
-                Err(error) if !is_missing(&error) => Err(error.into()),
-                _ => Ok(()),
-            }
-        }
-    })
-    .await
-}
+            let patch = Patch::Merge(&patch);
+            Ok(or_gone(self.ask(api.patch_status(name, &PatchParams::default(), &patch)).await)?)
+        })
+        .await
+    }
 
-async fn remove_finalizer(client: &Client, name: &str, finalizer: &Finalizer) -> anyhow::Result<()> {
-    let api = definitions(client);
-    let mut finalizer = Some(finalizer.clone());
-    // Others write definitions too: what was seen may be old.
-    until("the finalizer to be removed", || {
-        let wanted = finalizer.take();
-        let api = api.clone();
-        async move {
-            let wanted = match wanted {
-                Some(wanted) => Some(wanted),
-                None => api.get_opt(name).await?.and_then(|found| self::finalizer(&found)),
-            };
-            let Some(Finalizer { others, resource_version }) = wanted else { return Ok(()) };
-            let patch = json!({"metadata": {"resourceVersion": resource_version, "finalizers": others}});
-            match api.patch(name, &PatchParams::default(), &Patch::Merge(&patch)).await {
-                Err(error) if !is_missing(&error) => Err(error.into()),
-                _ => Ok(()),
+    async fn remove_finalizer(&self, name: &str, seen: &Finalizer) -> anyhow::Result<()> {
+        let api = &self.definitions();
+        let mut seen = Some(seen.clone());
+        // Others write definitions too: what was seen may be old.
+        self.until(|| {
+            let wanted = seen.take();
+            async move {
+                let wanted = match wanted {
+                    Some(wanted) => Some(wanted),
+                    None => self.ask(api.get_opt(name)).await?.and_then(|found| finalizer(&found)),
+                };
+                let Some(Finalizer { others, resource_version }) = wanted else { return Ok(()) };
+                let patch = json!({"metadata": {"resourceVersion": resource_version, "finalizers": others}});
+                let patch = Patch::Merge(&patch);
+                Ok(or_gone(self.ask(api.patch(name, &PatchParams::default(), &patch)).await)?)
             }
-        }
-    })
-    .await
-}
+        })
+        .await
+    }
 
-/// Tries until it succeeds or the time is over.
-async fn until<F: Future<Output = anyhow::Result<()>>>(
-    what: &str,
-    mut attempt: impl FnMut() -> F,
-) -> anyhow::Result<()> {
-    let began = Instant::now();
-    loop {
-        match attempt().await {
-            Ok(()) => return Ok(()),
-            Err(error) if began.elapsed() > STEP_DEADLINE => {
-                return Err(error).with_context(|| format!("waiting for {what}"));
+    /// Tries until it succeeds or the time is over. What is not allowed is not tried again.
+    async fn until<F: Future<Output = anyhow::Result<()>>>(
+        &self,
+        mut attempt: impl FnMut() -> F,
+    ) -> anyhow::Result<()> {
+        let end = self.end.min(Instant::now() + STEP_DEADLINE);
+        loop {
+            let Err(error) = attempt().await else { return Ok(()) };
+            if matches!(error.downcast_ref(), Some(Unanswered::Forbidden(_))) {
+                return Err(error);
             }
-            Err(_) => tokio::time::sleep(LOOK_EVERY).await,
+            if Instant::now() >= end {
+                return Err(error).context("the time is over");
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
         }
     }
 }

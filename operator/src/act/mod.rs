@@ -33,6 +33,7 @@ use crate::{
     certificates::{Lifetimes, bundle},
     decide::Action,
     error::ActionError,
+    pulse::Health,
 };
 
 /// Carries out actions.
@@ -52,6 +53,8 @@ pub(crate) struct Actor {
     pub(crate) sans: Arc<BTreeSet<String>>,
     /// How long new certificates live.
     pub(crate) lifetimes: Lifetimes,
+    /// Where it is told which rights are missing.
+    pub(crate) health: Arc<Health>,
 }
 
 impl Actor {
@@ -60,7 +63,7 @@ impl Actor {
         match action {
             Action::WriteStatus { name, patch, transitions, uid, .. } => {
                 status::write(&self.client, name, patch).await?;
-                status::tell(&self.recorder, name, uid, transitions).await;
+                status::tell(self, name, uid, transitions).await;
                 Ok(())
             }
             Action::ApplyApiService { object, existing } => {

@@ -67,8 +67,9 @@ async fn tell(actor: &Actor, written: &Secret, work: &CertificateWork, severity:
     };
     // A recorder that remembers would count a second repair under the note of the first.
     let recorder = Recorder::new(actor.client.clone(), Reporter::from(FIELD_MANAGER));
-    if let Err(error) = within(recorder.publish(&event, &written.object_ref(&())), ActionError::Tell).await {
-        tracing::debug!(%error, "an Event could not be written");
+    match within(recorder.publish(&event, &written.object_ref(&())), ActionError::Tell).await {
+        Ok(()) => actor.health.went_well("Events about certificates"),
+        Err(error) => actor.health.failed("Events about certificates", &error),
     }
 }
 

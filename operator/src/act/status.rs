@@ -6,9 +6,10 @@ use kube::{
     Api, Client,
     api::{ApiResource, DynamicObject, Patch, PatchParams},
 };
-use kube_runtime::events::{Event, EventType, Recorder};
+use kube_runtime::events::{Event, EventType};
 use serde_json::Value;
 
+use super::Actor;
 use crate::{
     call::{FIELD_MANAGER, within},
     decide::{Severity, Transition},
@@ -16,7 +17,7 @@ use crate::{
 };
 
 /// Says what changed. What cannot be said is in the status all the same.
-pub(super) async fn tell(recorder: &Recorder, name: &str, uid: &str, transitions: &[Transition]) {
+pub(super) async fn tell(actor: &Actor, name: &str, uid: &str, transitions: &[Transition]) {
     let resource = ApiResource::erase::<ApplicationDefinition>(&());
     let definition = ObjectReference {
         api_version: Some(resource.api_version),
@@ -36,8 +37,9 @@ pub(super) async fn tell(recorder: &Recorder, name: &str, uid: &str, transitions
             action: "WriteStatus".to_owned(),
             secondary: None,
         };
-        if let Err(error) = within(recorder.publish(&event, &definition), ActionError::Tell).await {
-            tracing::debug!(definition = name, %error, "an Event could not be written");
+        match within(actor.recorder.publish(&event, &definition), ActionError::Tell).await {
+            Ok(()) => actor.health.went_well("Events about definitions"),
+            Err(error) => actor.health.failed("Events about definitions", &error),
         }
     }
 }

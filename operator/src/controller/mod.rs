@@ -38,11 +38,13 @@ use crate::{
     certificates::{CertificateState, Stage, wanted_sans},
     config::Registration,
     decide::{Action, Decider, Subject, Surroundings, World},
+    departure::Departure,
     discoverable::Discoverable,
     election::{Election, Led},
     error::ActionError,
     events::Events,
     inspection::Inspections,
+    installation,
     judge::{Grounds, Judge},
     metrics::Figures,
     pace::Pace,
@@ -64,14 +66,49 @@ const ACTIONS_MAX: usize = 16;
 /// # Errors
 /// When a watch ends by itself or a task panics; what the cluster refuses is logged and tried again.
 pub async fn run(client: Client, config: OperatorConfig, shutdown: CancellationToken) -> Result<(), OperatorError> {
+    if config.registration == Registration::StandAlone {
+        return elected(client, config, shutdown, Around::default()).await;
+    }
+    let mut loops = Loops::new(&config.health);
+    let bell = Arc::new(Notify::new());
+    let installation = installation::Watched::start(&client, &config.namespace, &bell, &mut loops);
+    let departure = Departure::new(client.clone(), &config.namespace);
+    let (departing, watched) = (departure.clone(), installation.clone());
+    loops.start("departure", |pulse| departing.run(watched, pulse));
+    let outcome = tokio::select! {
+        biased;
+        ended = loops.ended() => return Err(watch_ended(ended)),
+        outcome = elected(client, config, shutdown, Around { bell, installation: Some(installation) }) => outcome,
+    };
+    loops.shutdown().await;
+    departure.finish().await;
+    outcome
+}
+
+/// What goes on whoever leads.
+#[derive(Clone, Default)]
+struct Around {
+    /// Rings when something changes.
+    bell: Arc<Notify>,
+    /// Whether the installation stays; none without a cluster.
+    installation: Option<installation::Watched>,
+}
+
+/// Acts while this operator leads, or at once where nobody else may.
+async fn elected(
+    client: Client,
+    config: OperatorConfig,
+    shutdown: CancellationToken,
+    around: Around,
+) -> Result<(), OperatorError> {
     let Leadership::Elected { identity } = &config.leadership else {
         config.health.stands(Standing::Leads);
-        return act(client, config, shutdown).await;
+        return act(client, config, shutdown, around).await;
     };
     let mut election = Election::new(client.clone(), &config.namespace, identity.clone(), &config.health);
     while election.acquire(&shutdown).await.is_some() {
         tracing::info!(%identity, "this operator leads");
-        match election.lead(act(client.clone(), config.clone(), shutdown.clone())).await {
+        match election.lead(act(client.clone(), config.clone(), shutdown.clone(), around.clone())).await {
             Led::Finished(outcome) => {
                 election.release().await;
                 return outcome;
@@ -83,15 +120,20 @@ pub async fn run(client: Client, config: OperatorConfig, shutdown: CancellationT
 }
 
 /// Acts until `shutdown` is cancelled. All that it does ends when it is dropped.
-async fn act(client: Client, config: OperatorConfig, shutdown: CancellationToken) -> Result<(), OperatorError> {
-    let bell = Arc::new(Notify::new());
+async fn act(
+    client: Client,
+    config: OperatorConfig,
+    shutdown: CancellationToken,
+    around: Around,
+) -> Result<(), OperatorError> {
+    let Around { bell, installation } = around;
     let mut loops = Loops::new(&config.health);
     let stores = Stores::start(&client, &config, &bell, &mut loops);
     tokio::select! {
         biased;
         () = shutdown.cancelled() => return Ok(()),
         ended = loops.ended() => return Err(watch_ended(ended)),
-        () = stores.ready() => {}
+        () = seen(&stores, installation.as_ref()) => {}
     }
     tracing::info!("the operator has seen everything and begins");
     let rollouts = Rollouts::new(client.clone(), stores.releases.clone(), Arc::clone(&bell));
@@ -127,7 +169,7 @@ async fn act(client: Client, config: OperatorConfig, shutdown: CancellationToken
     }
     let told = Told::default();
     let following = Following { rollouts, references, inspections, discoverable, events, announcer, replicas, told };
-    let mut controller = Controller::new(client, config, stores, following);
+    let mut controller = Controller::new(client, config, stores, following, installation);
     let mut looks = Looks::new(Instant::now());
     let pulse = controller.config.health.follow("decisions");
     loop {
@@ -159,6 +201,14 @@ async fn act(client: Client, config: OperatorConfig, shutdown: CancellationToken
     Ok(())
 }
 
+/// Waits until everything was seen once.
+async fn seen(stores: &Stores, installation: Option<&installation::Watched>) {
+    stores.ready().await;
+    if let Some(installation) = installation {
+        installation.ready().await;
+    }
+}
+
 fn watch_ended(ended: Option<Result<&'static str, JoinError>>) -> OperatorError {
     match ended {
         Some(Ok(what)) => OperatorError::WatchEnded(what),
@@ -184,6 +234,8 @@ struct Controller {
     config: OperatorConfig,
     stores: Stores,
     following: Following,
+    /// Whether this installation stays; none without a cluster.
+    installation: Option<installation::Watched>,
     judge: Judge,
     decider: Decider,
     /// When all was decided anew the last time, whatever was seen before.
@@ -204,7 +256,13 @@ struct Controller {
 }
 
 impl Controller {
-    fn new(client: Client, config: OperatorConfig, stores: Stores, following: Following) -> Self {
+    fn new(
+        client: Client,
+        config: OperatorConfig,
+        stores: Stores,
+        following: Following,
+        installation: Option<installation::Watched>,
+    ) -> Self {
         let sans = Arc::new(wanted_sans(&config.service, &config.namespace));
         // The apiserver has a storage of its own where there is no cluster to store things in.
         let own_storage = match config.registration {
@@ -220,10 +278,12 @@ impl Controller {
                 keeper: config.certificates.clone(),
                 sans: Arc::clone(&sans),
                 lifetimes: config.lifetimes,
+                health: Arc::clone(&config.health),
             },
             config,
             stores,
             following,
+            installation,
             judge: Judge::new(own_storage),
             decider: Decider::default(),
             decided_anew: None,
@@ -282,6 +342,8 @@ impl Controller {
         self.settle();
         let aged = aging.and_then(|at| Duration::try_from(at.duration_since(wall_clock)).ok());
         let latest = now + aged.map_or(LOOK_AGAIN_AFTER, |aged| LOOK_AGAIN_AFTER.min(aged + COALESCE));
+        let stays = self.installation.as_ref().and_then(|installation| installation.changes_at(now));
+        let latest = stays.map_or(latest, |changes| latest.min(changes + COALESCE));
         self.pace.next(now).map_or(latest, |next| next.min(latest))
     }
 
@@ -353,6 +415,7 @@ impl Controller {
         let now = Instant::now();
         match outcome {
             Ok(()) => {
+                self.config.health.went_well(&format!("{subject:?}"));
                 self.pace.succeeded(&subject, action.basis().map(str::to_owned), now);
                 if let Action::RoundTrip { key, .. } = action {
                     self.round_trip = Some(key);
@@ -363,8 +426,8 @@ impl Controller {
                 self.pace.outdated(&subject, action.basis().map(str::to_owned), now);
             }
             Err(error) => {
-                let pause = self.pace.failed(&subject, now, rand::random());
-                tracing::warn!(?subject, %error, ?pause, "an action failed and will be tried again");
+                self.pace.failed(&subject, now, rand::random());
+                self.config.health.failed(&format!("{subject:?}"), &error);
             }
         }
         Ok(())

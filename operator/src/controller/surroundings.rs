@@ -1,6 +1,6 @@
 //! Looks at the cluster around the definitions: certificates, APIServices, replicas, and who else asks for names.
 
-use std::{fs::File, io::Read, path::Path, sync::Arc};
+use std::{fs::File, io::Read, path::Path, sync::Arc, time::Instant};
 
 use jiff::Timestamp;
 use k8s_openapi::{ByteString, kube_aggregator::pkg::apis::apiregistration::v1::APIService};
@@ -11,6 +11,7 @@ use crate::{
     certificates::{CertificateState, Observed, Served, Spread, assess, bundle, external},
     decide::{Action, Cluster, ServiceTarget},
     group_version::GroupVersion,
+    installation::Installation,
     ours::{carries, is_ours},
     watch::ClusterStores,
 };
@@ -77,8 +78,24 @@ impl Controller {
         let visible = self.following.discoverable.as_ref().map(|it| it.visible());
         let sights = self.following.references.as_ref().map(|it| it.sights()).unwrap_or_default();
         let roles = stores.roles.all();
+        let installation = self
+            .installation
+            .as_ref()
+            .map_or(Installation::Stays { anchor: None }, |watched| watched.installation(Instant::now()));
         (
-            Cluster { api_services, crds, releases, bundle, service, replicas, records, roles, visible, sights },
+            Cluster {
+                api_services,
+                crds,
+                releases,
+                bundle,
+                service,
+                replicas,
+                records,
+                roles,
+                visible,
+                sights,
+                installation,
+            },
             state,
             write.into_iter().chain(trip).collect(),
         )

@@ -7,7 +7,7 @@ use std::{
 
 use k8s_openapi::{
     ByteString,
-    apimachinery::pkg::apis::meta::v1::Condition,
+    apimachinery::pkg::apis::meta::v1::{Condition, OwnerReference},
     kube_aggregator::pkg::apis::apiregistration::v1::{
         APIService, APIServiceCondition, APIServiceSpec, ServiceReference,
     },
@@ -22,6 +22,7 @@ use crate::{
     digest::short,
     finding::{Finding, Truth},
     group_version::GroupVersion,
+    installation::{ANCHOR, Installation},
     judge::{Definition, Deletion},
     ours::{MANAGED_BY_LABEL, MANAGED_BY_VALUE, carries, is_ours},
     release_schema::Backend,
@@ -121,20 +122,24 @@ pub(super) fn actions(registrations: &Registrations, cluster: &Cluster) -> Vec<A
     for (group_version, wanted) in wanted {
         let priority = priorities.get(group_version).copied().unwrap_or(VERSION_PRIORITY_MINIMUM);
         let Some(bundle) = &cluster.bundle else { continue };
-        let desired = desired(group_version, priority, bundle, cluster);
+        // Whoever goes registers nothing: what is there goes by itself.
+        let Installation::Stays { anchor } = &cluster.installation else { break };
+        let desired = desired(group_version, priority, bundle, anchor.as_deref(), cluster);
         match find(cluster, group_version) {
             // Before tenants see releases that were made by hand, it is said which these are.
             None if cluster.releases == Backend::Served && uncounted.contains(group_version) => {}
             None => actions.push(Action::ApplyApiService { object: Box::new(desired), existing: None }),
             // A new holder is reported; ours comes back when it is gone.
             Some(existing) if !is_ours(existing) => {}
-            Some(existing) if existing.spec != desired.spec => actions.push(Action::ApplyApiService {
-                object: Box::new(desired),
-                existing: Some(ExistingApiService {
-                    uid: existing.uid().unwrap_or_default(),
-                    basis: existing.resource_version(),
-                }),
-            }),
+            Some(existing) if existing.spec != desired.spec || !is_owned(existing, anchor.as_deref()) => {
+                actions.push(Action::ApplyApiService {
+                    object: Box::new(desired),
+                    existing: Some(ExistingApiService {
+                        uid: existing.uid().unwrap_or_default(),
+                        basis: existing.resource_version(),
+                    }),
+                })
+            }
             Some(existing) => actions.extend(refresh(group_version, existing, wanted)),
         }
     }
@@ -226,11 +231,40 @@ fn priorities<'a>(served: impl Iterator<Item = &'a GroupVersion>) -> BTreeMap<Gr
         .collect()
 }
 
-fn desired(group_version: &GroupVersion, priority: i32, bundle: &ByteString, cluster: &Cluster) -> APIService {
+/// The reference to the anchor: it neither controls nor waits for what it owns.
+fn owned_by(anchor: &str) -> OwnerReference {
+    OwnerReference {
+        api_version: "rbac.authorization.k8s.io/v1".to_owned(),
+        kind: "ClusterRole".to_owned(),
+        name: ANCHOR.to_owned(),
+        uid: anchor.to_owned(),
+        controller: None,
+        block_owner_deletion: None,
+    }
+}
+
+/// Whether an APIService is owned by the anchor of that uid, or by none where there is none. The reference to an anchor that
+/// was replaced does no harm besides: the garbage collector removes it.
+fn is_owned(found: &APIService, anchor: Option<&str>) -> bool {
+    let mut anchors = found.owner_references().iter().filter(|it| it.kind == "ClusterRole" && it.name == ANCHOR);
+    match anchor {
+        Some(anchor) => anchors.any(|it| it.uid == anchor),
+        None => anchors.next().is_none(),
+    }
+}
+
+fn desired(
+    group_version: &GroupVersion,
+    priority: i32,
+    bundle: &ByteString,
+    anchor: Option<&str>,
+    cluster: &Cluster,
+) -> APIService {
     APIService {
         metadata: ObjectMeta {
             name: Some(group_version.api_service_name()),
             labels: Some([(MANAGED_BY_LABEL.to_owned(), MANAGED_BY_VALUE.to_owned())].into()),
+            owner_references: anchor.map(|anchor| vec![owned_by(anchor)]),
             ..ObjectMeta::default()
         },
         spec: Some(APIServiceSpec {
@@ -322,6 +356,21 @@ pub(super) fn registered(definition: &Definition, names: &Finding, cluster: &Clu
         let name = group_version.api_service_name();
         let Some(found) = find(cluster, group_version) else {
             return match cluster.bundle {
+                _ if cluster.installation == Installation::NamespaceTerminating => {
+                    let message = format!(
+                        "the namespace {:?} is being deleted, and the server of the kind with it: it is served again \
+                         when Kindsmith is installed again",
+                        cluster.service.namespace
+                    );
+                    Finding::new(Truth::False, "NamespaceTerminating", message)
+                }
+                _ if cluster.installation == Installation::AnchorDeleted => {
+                    let message = format!(
+                        "ClusterRole {ANCHOR:?} was deleted, as when Kindsmith is uninstalled; the kind is registered \
+                         when it is there again, or two minutes after it went"
+                    );
+                    Finding::new(Truth::False, "AnchorDeleted", message)
+                }
                 None => Finding::new(Truth::False, "CertificatePending", "the serving certificate is not issued yet"),
                 Some(_) if cluster.releases == Backend::Served && !is_adoption_said(definition) => {
                     let message =

@@ -217,6 +217,7 @@ fn same_to_all(before: &Cluster, now: &Cluster) -> bool {
         && before.crds == now.crds
         && before.releases == now.releases
         && before.sights == now.sights
+        && before.installation == now.installation
         && api_services::are_same(&before.api_services, &now.api_services)
 }
 

@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 
 use kindsmith_crds::FINALIZER;
 
-use super::{Action, Considered, Surroundings, World, api_services};
-use crate::{finding::Finding, judge::Deletion};
+use super::{Action, Cluster, Considered, Surroundings, World, api_services};
+use crate::{finding::Finding, installation::Installation, judge::Deletion};
 
 /// The actions on what is considered, which all that are being deleted are; `names` are those of all definitions.
 pub(super) fn actions(world: &World, names: &[Finding], considered: &[Considered<'_>]) -> Vec<(usize, Action)> {
@@ -19,6 +19,16 @@ pub(super) fn actions(world: &World, names: &[Finding], considered: &[Considered
         let finalizers: Vec<String> = match (&world.surroundings, &definition.deletion) {
             // Without a cluster there is nothing to be unregistered.
             (Surroundings::StandAlone, Deletion::NotAsked | Deletion::Held(_)) | (_, Deletion::Held(_)) => return None,
+            // Nobody would be there to remove it.
+            (
+                Surroundings::Registered(Cluster { installation: Installation::NamespaceTerminating, .. }),
+                Deletion::NotAsked,
+            ) => {
+                if !has {
+                    return None;
+                }
+                others().collect()
+            }
             (Surroundings::Registered(_), Deletion::NotAsked) => {
                 if has || definition.verdict.kind.is_none() {
                     return None;

@@ -76,8 +76,8 @@ use k8s_openapi::{
 };
 
 use crate::{
-    discoverable::Visible, finding::Finding, judge::Definition, listed::List, records::Records, references::Sights,
-    release_schema::Backend,
+    discoverable::Visible, finding::Finding, installation::Installation, judge::Definition, listed::List,
+    records::Records, references::Sights, release_schema::Backend,
 };
 
 /// Where kube-apiserver finds the API server.
@@ -114,6 +114,8 @@ pub(crate) struct Cluster {
     pub roles: List<ClusterRole>,
     /// Which objects can be seen that instances are to refer to.
     pub sights: Arc<Sights>,
+    /// Whether we stay, and who owns what is registered.
+    pub installation: Installation,
 }
 
 /// How kinds come to be served.

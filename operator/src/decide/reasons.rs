@@ -69,6 +69,8 @@ pub(super) const TOLD: [Told; 10] = [
             (False, "CABundlePending"),
             (False, "APIServicePending"),
             (False, "APIServiceUnavailable"),
+            (False, "AnchorDeleted"),
+            (False, "NamespaceTerminating"),
             (False, UNINSTALLED),
         ],
         passes_on: &[],

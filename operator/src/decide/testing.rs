@@ -18,6 +18,7 @@ use super::{Action, Cluster, CrdClaim, Decider, REGISTRY_DIGEST_ANNOTATION, Serv
 use crate::{
     group_version::GroupVersion,
     inspection::Answers,
+    installation::Installation,
     judge::{Grounds, Judge},
     progress::Progress,
     records::Records,
@@ -118,6 +119,7 @@ impl WorldBuilder {
             roles: Arc::default(),
             visible: None,
             sights: Arc::default(),
+            installation: Installation::Stays { anchor: None },
         };
         Self { cluster: Some(cluster), ..Self::stand_alone() }
     }

@@ -3,6 +3,9 @@
 /// Changes that may hurt instances.
 mod changes;
 
+/// Installations that come and go.
+mod installation;
+
 use std::sync::Arc;
 
 use k8s_openapi::ByteString;

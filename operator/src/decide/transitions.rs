@@ -7,7 +7,7 @@ use kindsmith_crds::{
     CONDITION_ACCEPTED, CONDITION_NAMES_ACCEPTED, CONDITION_READY, CONDITION_RESOURCES_VISIBLE, CONDITION_ROLLED_OUT,
     CONDITION_SERVED, CONDITION_TERMINATING,
 };
-use kindsmith_schema::field::print::control_escape;
+use kindsmith_text::print::control_escape;
 
 use super::status::RELEASES_REFUSED;
 

@@ -18,7 +18,7 @@ use tokio::time::{sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    call::FIELD_MANAGER,
+    call::{FIELD_MANAGER, is_status},
     pulse::{Health, Pulse, Standing},
 };
 use candidate::{Attempt, Candidate, RENEW_DEADLINE, RETRY_PERIOD, pause};
@@ -124,9 +124,12 @@ impl Election {
     async fn attempt(&mut self) {
         self.pulse.beat();
         match timeout(RENEW_DEADLINE, self.write()).await {
-            Ok(Ok(())) => {}
+            Ok(Ok(())) => self.pulse.went_well(),
             // Whoever wrote meanwhile is seen at the next attempt.
-            Ok(Err(error)) => tracing::debug!(%error, "the leader's Lease is not ours this time"),
+            Ok(Err(error)) if is_status(&error, 409) => {
+                tracing::debug!(%error, "the leader's Lease is not ours this time");
+            }
+            Ok(Err(error)) => self.pulse.failed(&error),
             Err(_) => tracing::warn!("no answer about the leader's Lease"),
         }
     }

@@ -231,7 +231,7 @@ impl Events {
         pulse.wait(self.releases.seen()).await;
         let mut queue = Queue::default();
         while let Err(error) = self.read_repeated(&mut queue, &pulse).await {
-            tracing::warn!(%error, "Events that were repeated cannot be listed; trying again");
+            pulse.failed(&error);
             pulse.wait(tokio::time::sleep(LIST_AGAIN_AFTER)).await;
         }
         let about_releases = watcher::Config::default().fields("involvedObject.kind=HelmRelease");
@@ -250,12 +250,15 @@ impl Events {
                         listed.extend(event.uid());
                         queue.take_up(event, Instant::now());
                     }
-                    Some(Ok(watcher::Event::InitDone)) => queue.keep(&std::mem::take(&mut listed)),
+                    Some(Ok(watcher::Event::InitDone)) => {
+                        pulse.went_well();
+                        queue.keep(&std::mem::take(&mut listed));
+                    }
                     Some(Ok(watcher::Event::Apply(event))) => queue.take_up(event, Instant::now()),
                     Some(Ok(watcher::Event::Delete(event))) => {
                         queue.forget(event.uid().unwrap_or_default().as_str());
                     }
-                    Some(Err(error)) => tracing::warn!(%error, "cannot watch Events about releases; trying again"),
+                    Some(Err(error)) => pulse.failed(&error),
                 },
                 _ = steps.tick() => {
                     let kinds = Arc::clone(&self.kinds());

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use serde_json::{Number, Value as Json};
 
-use super::check::{Environment, check};
-use super::declared::{Declared, Place};
-use super::plan::Program;
-use super::standard::time;
-use super::value::Value;
+use crate::cel::declare::{self, Place};
 use crate::structural::node::Node;
+use kindsmith_cel::check::{Environment, check};
+use kindsmith_cel::declared::Declared;
+use kindsmith_cel::plan::Program;
+use kindsmith_cel::print_timestamp;
+use kindsmith_cel::value::Value;
 
 /// What one cell may cost. A list of a thousand objects then costs less than the rules of one may.
 const CELL_COST_MAX: u64 = 10_000;
@@ -45,7 +46,7 @@ impl Computed {
     /// # Errors
     /// What is wrong with the expression.
     pub(crate) fn compile_over(variable: &str, text: &str, root: &Node, place: Place) -> Result<Self, String> {
-        let declared = Declared::from_schema(root, place)
+        let declared = declare::from_schema(root, place)
             .ok_or_else(|| "the schema has nothing that an expression could see".to_owned())?;
         let checked = check(text, &[(variable, declared.cel_type(variable))], Environment::kubernetes())
             .map_err(|error| format!("compilation failed: {error}"))?;
@@ -69,7 +70,7 @@ fn json(value: &Value<'_>) -> Option<Json> {
         Value::Int(value) => Json::from(*value),
         Value::Uint(value) => Json::from(*value),
         Value::Double(value) => Number::from_f64(*value).map_or(Json::Null, Json::Number),
-        Value::Timestamp(at) => Json::from(time::print_timestamp(*at)),
+        Value::Timestamp(at) => Json::from(print_timestamp(*at)),
         other => Json::from(other.print()),
     })
 }

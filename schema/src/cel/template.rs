@@ -7,14 +7,14 @@ use std::sync::Arc;
 
 use serde_json::Value as Json;
 
-use super::check::{Environment, check};
-use super::cost;
-use super::declared::Declared;
-use super::parse::closing_brace;
-use super::plan::Program;
 use super::rules::{EXPRESSION_COST_MAX, exceeding_factor};
-use super::types::Type;
-use super::value::{EvalError, Value};
+use kindsmith_cel::check::{Environment, check};
+use kindsmith_cel::closing_brace;
+use kindsmith_cel::cost;
+use kindsmith_cel::declared::Declared;
+use kindsmith_cel::plan::Program;
+use kindsmith_cel::types::Type;
+use kindsmith_cel::value::{EvalError, Value};
 
 /// What the expressions about one object may cost when they run, together.
 const OBJECT_COST_MAX: u64 = 100_000;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use crate::field::print;
+use kindsmith_text::print;
 
 /// How many characters of a value are shown.
 const SHOWN_CHARS_MAX: usize = 120;

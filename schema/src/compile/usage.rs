@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::{names::check_label, version::count};
 use crate::{
     cel::{
-        declared::Declared,
+        declare,
         rules::{SCHEMA_COST_MAX, exceeding_factor},
         template::{Compiler, Condition, Template, TemplateFault},
     },
@@ -107,7 +107,7 @@ pub(super) fn compile(
         }
         return None;
     }
-    let declared = Declared::of_instance(schema?.root(), &[NOTES, ACCESS])?;
+    let declared = declare::of_instance(schema?.root(), &[NOTES, ACCESS])?;
     let mut texts = Texts { compiler: Compiler::new(Arc::clone(&declared)), errors };
     let notes = version.notes.as_ref().and_then(|notes| texts.notes(notes, &at.child(NOTES)));
     let access = texts.access(&version.access, &at.child(ACCESS));

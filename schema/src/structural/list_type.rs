@@ -2,6 +2,7 @@
 //!
 //! Follows apiextensions-apiserver/pkg/apiserver/schema/listtype/validation.go.
 
+use kindsmith_text::print;
 use std::collections::HashMap;
 
 use serde_json::{Map, Value};
@@ -9,7 +10,7 @@ use serde_json::{Map, Value};
 use super::bounds::Collector;
 use super::node::{Additional, Node};
 use super::trail::Trail;
-use crate::field::{FieldError, FieldPath, print};
+use crate::field::{FieldError, FieldPath};
 
 /// Every second appearance of an item, or of an item's keys.
 pub(super) fn duplicates(value: &Value, schema: &Node) -> Vec<FieldError> {

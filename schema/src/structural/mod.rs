@@ -2,7 +2,7 @@
 //!
 //! The map, in the order of use:
 //!
-//! - `parse` → `node`: from JSON to typed keywords, bounded; `format` and `pattern` are compiled here
+//! - `parse` → `node`: from JSON to typed keywords, bounded; formats and patterns are compiled here
 //! - `invariants`, `checks`, `defaults`: may a resource have this schema
 //! - `settle`: what kube-apiserver makes of a checked schema
 //! - `prune`: drop what the schema does not know
@@ -21,7 +21,7 @@ mod default;
 mod defaults;
 mod embedded;
 mod fit;
-pub(crate) mod format;
+mod format;
 mod invariants;
 mod list_type;
 pub(crate) mod node;
@@ -30,7 +30,6 @@ pub mod object_meta;
 mod outcome;
 mod oversize;
 pub(crate) mod parse;
-pub(crate) mod pattern;
 mod prune;
 pub(crate) mod ratchet;
 mod settle;

@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use super::compact::{Fields, Rare, Unused};
 use super::format::Format;
-use super::pattern::Pattern;
 use crate::cel::rules::Rule;
+use kindsmith_text::pattern::Pattern;
 
 /// A JSON type that a schema can name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

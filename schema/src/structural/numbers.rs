@@ -3,13 +3,14 @@
 //! Follows `numberValidator` in kube-openapi/pkg/validation/validate/{validator,values}.go: integers are compared as
 //! integers, and a bound that does not fit the type is an error of every value.
 
+use kindsmith_text::print;
 use serde_json::{Number, Value};
 
 use super::bounds::Work;
 use super::node::{Node, Type};
 use super::outcome::{Outcome, Report};
 use super::trail::Trail;
-use crate::field::{FieldPath, print};
+use crate::field::FieldPath;
 
 /// The largest integer that JSON numbers represent exactly, 2^53 - 1.
 const EXACT_INTEGER_MAX: f64 = 9_007_199_254_740_991.0;

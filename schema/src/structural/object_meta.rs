@@ -264,7 +264,7 @@ impl Reader {
                 Some(int) => Value::from(int),
                 None => match number.as_f64().filter(|float| float.fract() == 0.0 && float.abs() < 1e18) {
                     Some(float) => Value::from(float as i64),
-                    None => return wrong(&format!("number {}", crate::field::print::json(value))),
+                    None => return wrong(&format!("number {}", kindsmith_text::print::json(value))),
                 },
             },
             (Holds::Time, Value::String(text)) => time(text)?,
@@ -317,7 +317,7 @@ fn time(text: &str) -> Result<Value, String> {
     let text = match parsed {
         Some(time) => time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
         None => {
-            let text = crate::field::print::quoted(text);
+            let text = kindsmith_text::print::quoted(text);
             let layout = "2006-01-02T15:04:05Z07:00";
             return Err(format!("parsing time {text} as \"{layout}\": cannot parse {text} as \"2006\""));
         }

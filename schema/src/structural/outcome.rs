@@ -3,13 +3,14 @@
 //! Follows kube-openapi/pkg/validation/validate/result.go, kube-openapi/pkg/validation/errors/schema.go and
 //! `kubeOpenAPIResultToFieldErrors` in apiextensions-apiserver/pkg/apiserver/validation/validation.go.
 
+use kindsmith_text::print;
 use std::collections::HashSet;
 
 use serde_json::Value;
 
 use super::bounds::{ERROR_TEXT_BYTES_MAX, ERRORS_MAX, Work};
 use super::trail::Trail;
-use crate::field::{FieldError, FieldPath, print};
+use crate::field::{FieldError, FieldPath};
 
 /// One problem; problems of the same message are one.
 struct Problem {

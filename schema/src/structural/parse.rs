@@ -10,9 +10,9 @@ use serde_json::{Map, Value};
 use super::compact::{Fields, Rare};
 use super::format::Format;
 use super::node::{Additional, Bounds, Extensions, Node, Sizes, Type};
-use super::pattern::{self, PATTERNS_SIZE_BYTES_MAX, Pattern};
 use crate::cel::rules::Rule;
 use crate::field::{FieldError, FieldPath};
+use kindsmith_text::pattern::{self, PATTERNS_SIZE_BYTES_MAX, Pattern};
 
 /// How deep schemas may nest, in schemas.
 pub const SCHEMA_DEPTH_MAX: usize = 64;

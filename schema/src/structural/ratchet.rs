@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use serde_json::{Map, Value};
 
 use super::node::Node;
-use crate::field::print;
+use kindsmith_text::print;
 
 /// A new value's old value and the structural schema of both.
 #[derive(Clone, Copy)]

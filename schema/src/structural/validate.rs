@@ -11,10 +11,10 @@ use super::fit;
 use super::node::{Additional, Node, Type};
 use super::numbers::{self, Num};
 use super::outcome::{Outcome, Report};
-use super::pattern::Pattern;
 use super::ratchet::{Pair, Ratchet};
 use super::trail::Trail;
 use crate::field::{FieldError, FieldPath};
+use kindsmith_text::pattern::Pattern;
 
 /// What is wrong with `value`, reported below `base`. Where there is an old value, what did not change is forgiven.
 pub(super) fn validate(schema: &Node, value: &Value, old: Option<&Value>, base: &FieldPath) -> Vec<FieldError> {

@@ -2,6 +2,7 @@
 //!
 //! Follows go.yaml.in/yaml/v2, decode.go (`decoder`), and sigs.k8s.io/yaml, yaml.go (`convertToJSONableObject`).
 
+use kindsmith_text::print::{self, quoted};
 use std::collections::HashSet;
 
 use serde_json::{Map, Value};
@@ -13,7 +14,6 @@ use super::{
 };
 use crate::{
     decode::{DUPLICATES_MAX, JSON_DEPTH_MAX},
-    field::print::{self, quoted},
     numbers,
 };
 

@@ -1,7 +1,7 @@
 //! Processes come and go under load: what was acknowledged is kept, watches go on, `Served` tells the truth.
 
 /// Writers and watches that notice what is lost.
-mod load;
+pub(crate) mod load;
 
 use std::{
     env, fs,

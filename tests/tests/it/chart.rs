@@ -112,6 +112,7 @@ fn cases() -> Vec<Value> {
         json!({"networkPolicy": {"enabled": true, "kubeAPIServerCIDRs": ["10.0.0.0/24"],
             "metricsFrom": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]}}),
         json!({"metrics": {"serviceMonitor": {"enabled": true, "interval": "15s", "labels": {"release": "prometheus"}},
+            "prometheusRule": {"enabled": true, "labels": {"release": "prometheus"}},
             "readers": [{"name": "prometheus", "namespace": "monitoring"}]}}),
         json!({"extraObjects": [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "more",
             "namespace": "{{ .Release.Namespace }}"}}]}),
@@ -296,6 +297,33 @@ async fn a_release_is_upgraded_with_its_kinds_and_leaves_definitions_to_the_next
     ensure!(refused.contains("invalid ownership metadata"), "{refused}");
     helm(&[&["install", "kindsmith", &here], &set[..]].concat()).ok().await?;
     ensure!(definitions().await? == kept, "the definitions are gone");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_alert_is_about_metrics_that_there_are_and_has_a_place_in_the_runbooks() -> Result<()> {
+    let objects = rendered(&json!({"metrics": {"prometheusRule": {"enabled": true}}}))?;
+    let rules = objects.iter().find(|object| object["kind"] == "PrometheusRule").context("no rules")?;
+    let rules = rules["spec"]["groups"][0]["rules"].as_array().context("no rules")?;
+    let read = |path: &str| fs::read_to_string(program::workspace().join(path));
+    let sources = ["operator/src/metrics.rs", "apiserver/src/metrics/state.rs", "apiserver/src/metrics/mod.rs"]
+        .map(|path| read(path).with_context(|| format!("reading {path}")));
+    let sources: String = sources.into_iter().collect::<Result<Vec<_>>>()?.concat();
+    let runbooks = read("docs/runbooks.md")?;
+    for rule in rules {
+        let (alert, expression) =
+            (rule["alert"].as_str().context("no name")?, rule["expr"].as_str().context("no expression")?);
+        ensure!(runbooks.contains(&format!("\n## {alert}\n")), "docs/runbooks.md has no {alert}");
+        let words = expression.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
+        let metrics: Vec<&str> =
+            words.filter(|word| word.starts_with("kindsmith_") || word.starts_with("apiserver_")).collect();
+        ensure!(!metrics.is_empty(), "{alert} looks at nothing");
+        for metric in metrics {
+            // A counter has a suffix where it is told.
+            let name = format!("\"{}\"", metric.trim_end_matches("_total"));
+            ensure!(sources.contains(&name), "{alert}: nobody tells {metric}");
+        }
+    }
     Ok(())
 }
 

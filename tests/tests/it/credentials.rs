@@ -86,7 +86,7 @@ impl Handler for Stranger {
 }
 
 /// The code and the body of an answer of a server on this machine.
-async fn get(port: u16, path: &str, headers: &[(&str, &str)]) -> Result<(u16, String)> {
+pub(crate) async fn get(port: u16, path: &str, headers: &[(&str, &str)]) -> Result<(u16, String)> {
     let mut config = kube::Config::new(format!("https://127.0.0.1:{port}").parse()?);
     config.accept_invalid_certs = true;
     let client = kube::Client::try_from(config)?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use kindsmith_tests::{ControlPlane, Kindsmith, Kubectl, wait};
 
-const VOLUME: &str = "
+pub(crate) const VOLUME: &str = "
 apiVersion: kindsmith.dev/v1alpha1
 kind: ApplicationDefinition
 metadata: {name: volumes.life.example.com}
@@ -254,14 +254,14 @@ async fn deletion_and_uninstall(control_plane: &ControlPlane, caller: &Caller<'_
         anyhow::Ok((output.status.success(), text(&output.stdout), text(&output.stderr)))
     };
     let (done, _, complaint) = uninstall(&[]).await?;
-    ensure!(!done && complaint.contains("volumes.life.example.com has 1 instances: default/kept"), "{complaint}");
+    ensure!(!done && complaint.contains("volumes.life.example.com has 1 instance: default/kept"), "{complaint}");
     let (done, told, complaint) = uninstall(&["--dry-run", "--leave-instances"]).await?;
     ensure!(done && told.contains("would delete APIService v1.life.example.com"), "{told}{complaint}");
     caller.call(&["get", "apiservice", "v1.life.example.com"]).ok().await?;
     // Here no Deployment runs the operator.
     kindsmith.stop_operator()?;
     let (done, told, complaint) = uninstall(&["--leave-instances"]).await?;
-    ensure!(done && told.contains("left: 1 definitions and 1 instances"), "{told}{complaint}");
+    ensure!(done && told.contains("left: 1 definition and 1 instance"), "{told}{complaint}");
     kindsmith.stop_apiserver()?;
     let ours = ["get", "apiservices", "-l", "app.kubernetes.io/managed-by=kindsmith", "-o", "name"];
     ensure!(caller.call(&ours).ok().await?.is_empty(), "APIServices are left");

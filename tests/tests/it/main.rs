@@ -30,6 +30,15 @@ mod live_definitions;
 /// Definitions that would break their instances.
 mod definition_life;
 
+/// An installation that comes and goes.
+mod installation;
+
+/// Whether it works, and what to do where it does not.
+mod doctor;
+
+/// Kindsmith is taken out, at each stage.
+mod uninstall;
+
 /// Who may do what.
 mod access;
 
@@ -83,6 +92,9 @@ mod gzip;
 
 /// Namespaces of `kindsmith dev` and of kube-apiserver.
 mod namespaces;
+
+/// A former version, upgraded and back.
+mod upgrade;
 
 /// Which operator acts.
 mod election;

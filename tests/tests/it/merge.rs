@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::env;
 
 use anyhow::{Context, Result, anyhow, ensure};
+use kindsmith_merge::{ApplyError, By, ConvertError, FieldManager, Force, Kinds, ObjectType, Set};
 use kindsmith_schema::field::FieldPath;
-use kindsmith_schema::merge::{ApplyError, By, ConvertError, FieldManager, Force, Kinds, ObjectType, Set};
 use kindsmith_schema::structural::Schema;
 use kindsmith_tests::merge_oracle;
 use serde::Deserialize;
@@ -64,7 +64,7 @@ struct Twins {
 impl Twins {
     fn new(schema: &Value) -> Result<Self> {
         let schema = Schema::compile(schema, &FieldPath::root()).map_err(|errors| anyhow!("{errors:?}"))?;
-        Ok(Self { kind: ObjectType::of_schema(&schema), schema })
+        Ok(Self { kind: ObjectType::of_schema(&schema.raw()), schema })
     }
 }
 
@@ -118,7 +118,7 @@ fn serve(kinds: &Twins, step: &Step) -> Result<Result<Value, Failure>> {
             ApplyError::Conflict(conflicts) => conflicts.causes(),
             _ => Vec::new(),
         };
-        let cause = |cause: kindsmith_schema::merge::ConflictCause| Cause {
+        let cause = |cause: kindsmith_merge::ConflictCause| Cause {
             reason: "FieldManagerConflict".to_owned(),
             message: cause.message,
             field: cause.field,

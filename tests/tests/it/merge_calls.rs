@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use kindsmith_schema::merge::{
+use kindsmith_merge::{
     ConvertError, Converter, Duplicates, Force, KeyFields, Managers, Noop, ObjectType, Operation, PathElement, Set,
     Typed, UpdateError, Updater, VersionedSet, path_text,
 };

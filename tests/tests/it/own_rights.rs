@@ -8,7 +8,7 @@ use kube::Client;
 use serde_json::json;
 
 use crate::{
-    credentials::{metrics_are_for_who_may_read_them, nothing_of_worth_is_sent},
+    credentials::{get, metrics_are_for_who_may_read_them, nothing_of_worth_is_sent},
     events,
     main_job::{apply_definitions, use_kinds},
     releases::{REDISES, RELEASES, done, served},
@@ -29,7 +29,9 @@ const DEFINITION: &str = "/apis/kindsmith.dev/v1alpha1/applicationdefinitions/re
 /// Lines of a log in which something was not allowed.
 fn refused(log: &Path) -> Result<Vec<String>> {
     let text = fs::read_to_string(log).with_context(|| format!("reading {}", log.display()))?;
-    let is_refusal = |line: &&str| line.to_lowercase().contains("forbidden") && !line.contains(MISSED);
+    let is_refusal = |line: &&str| {
+        (line.to_lowercase().contains("forbidden") || line.contains(" may not ")) && !line.contains(MISSED)
+    };
     Ok(text.lines().filter(is_refusal).map(str::to_owned).collect())
 }
 
@@ -161,5 +163,56 @@ async fn the_manifests_grant_all_that_is_needed() -> Result<()> {
     let optional = ["secrets", "services"].map(|resource| format!("cannot list resource \\\"{resource}\\\""));
     refused.retain(|line| !optional.iter().any(|words| line.contains(words)));
     ensure!(refused.is_empty(), "something was not allowed:\n{}", refused.join("\n"));
-    Ok(())
+    missing_rights_are_told(&control_plane, &kindsmith).await
+}
+
+/// As where a package manager did not bring every Role: each process says what it misses, goes on trying, and is ready once it
+/// has it.
+async fn missing_rights_are_told(control_plane: &ControlPlane, kindsmith: &Kindsmith) -> Result<()> {
+    let unbind = async |namespace: &str, name: &str| {
+        control_plane.kubectl(["delete", "rolebinding", name, "--namespace", namespace]).ok().await.map(drop)
+    };
+    let said = async |log: &Path, port: u16, probe: &str, sentence: &str| {
+        wait::until(&format!("{sentence:?} to be said"), Duration::from_secs(30), || async {
+            let (code, body) = get(port, probe, &[]).await?;
+            ensure!(code == 500 && body.contains(sentence), "{probe} answers {code}: {body}");
+            let log = fs::read_to_string(log)?;
+            // In the log, quotes of a message are quoted.
+            ensure!(log.replace('\\', "").contains(sentence), "the log does not have it");
+            Ok(())
+        })
+        .await
+    };
+    let account = |name: &str| format!("system:serviceaccount:{NAMESPACE}:{name}");
+
+    kindsmith.stop_operator()?;
+    unbind(NAMESPACE, "kindsmith-operator").await?;
+    kindsmith.start_operator()?;
+    let sentence = format!(
+        "{} may not list controllerrevisions.apps in the namespace {NAMESPACE}; a Role in {NAMESPACE} that is bound to it needs \
+         the rule {{apiGroups: [\"apps\"], resources: [\"controllerrevisions\"], verbs: [list]}}",
+        account("kindsmith-operator")
+    );
+    said(&kindsmith.operator_log(), kindsmith.operator_port(), "/readyz", &sentence).await?;
+    control_plane.apply(&manifest(MANIFESTS[1])?).await?;
+    wait::until("the operator to be ready", Duration::from_secs(30), || async {
+        let (code, body) = get(kindsmith.operator_port(), "/readyz", &[]).await?;
+        ensure!((code, body.as_str()) == (200, "ok"), "it answers {code}: {body}");
+        Ok(())
+    })
+    .await?;
+
+    unbind("kube-system", "kindsmith-apiserver:extension-apiserver-authentication-reader").await?;
+    kindsmith.stop_apiserver()?;
+    let mended = async {
+        let sentence = format!(
+            "{} may not list configmaps \"extension-apiserver-authentication\" in the namespace kube-system",
+            account("kindsmith-apiserver")
+        );
+        said(&kindsmith.apiserver_log(), kindsmith.port(), "/readyz/authentication", &sentence).await?;
+        control_plane.apply(&manifest(MANIFESTS[2])?).await
+    };
+    let (started, mended) = tokio::join!(kindsmith.start_apiserver(), mended);
+    mended?;
+    started
 }

@@ -1,7 +1,7 @@
 //! Errors of the host, in the terms of the object that the client knows: code, reason and causes stay, the object is
 //! ours.
 
-use kindsmith_schema::field::print::quoted;
+use kindsmith_text::print::quoted;
 use kube::core::Status;
 use serde_json::{Map, Value, json};
 

@@ -66,8 +66,8 @@ impl Configuration {
         live: &Value,
     ) -> Result<Value, ApiError> {
         let force = match options.force {
-            Force::Yes => kindsmith_schema::merge::Force::Take,
-            Force::No => kindsmith_schema::merge::Force::Refuse,
+            Force::Yes => kindsmith_merge::Force::Take,
+            Force::No => kindsmith_merge::Force::Refuse,
         };
         let object = ownership.applied(live, self.map()?.as_ref(), force)?;
         match options.field_validation {

@@ -3,7 +3,8 @@
 //! Source: k8s.io/apiserver/pkg/endpoints/handlers/create.go, registry/rest/create.go.
 
 use http::{Response, StatusCode, header};
-use kindsmith_schema::{field::print::quoted, kind::Typing};
+use kindsmith_schema::kind::Typing;
+use kindsmith_text::print::quoted;
 use serde_json::{Value, json};
 
 use crate::{

@@ -3,10 +3,8 @@
 //! Source: k8s.io/apiextensions-apiserver/pkg/registry/customresource/etcd.go (ScaleREST).
 
 use http::{Response, StatusCode};
-use kindsmith_schema::{
-    merge::{to_parent, to_scale},
-    scale::{self, REPLICAS_UNSET, ScalePaths},
-};
+use kindsmith_merge::{to_parent, to_scale};
+use kindsmith_schema::scale::{self, REPLICAS_UNSET, ScalePaths};
 use serde_json::{Value, json};
 
 use super::{

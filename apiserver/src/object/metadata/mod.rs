@@ -11,10 +11,8 @@ pub mod rules;
 /// Each owner once.
 pub mod owners;
 
-use kindsmith_schema::{
-    field::print::quoted,
-    kind::{Kind, KindBackend},
-};
+use kindsmith_schema::kind::{Kind, KindBackend};
+use kindsmith_text::print::quoted;
 use rand::Rng as _;
 use serde_json::{Map, Value, json};
 

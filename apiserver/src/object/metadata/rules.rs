@@ -3,10 +3,11 @@
 //! Source: k8s.io/apimachinery/pkg/api/validation/objectmeta.go, pkg/util/validation/validation.go, and the warnings of
 //! k8s.io/apiextensions-apiserver/pkg/registry/customresource/validator.go.
 
+use kindsmith_text::print::quoted;
 use std::{collections::BTreeSet, sync::LazyLock};
 
 use kindsmith_schema::{
-    field::{FieldError, FieldPath, print::quoted},
+    field::{FieldError, FieldPath},
     kind::{Kind, KindBackend, Typing},
 };
 use regex::Regex;

@@ -1,6 +1,6 @@
 //! Errors of the client as errors of the host.
 
-use kindsmith_schema::field::print::quoted;
+use kindsmith_text::print::quoted;
 use kube::core::Status;
 use serde_json::{Value, json};
 

@@ -8,13 +8,13 @@ use std::sync::Arc;
 use serde_json::Value as Json;
 
 use super::rule::Rule;
-use crate::cel::check::{self, Environment};
-use crate::cel::checked::Reference;
-use crate::cel::cost;
-use crate::cel::declared::Declared;
-use crate::cel::plan::Program;
-use crate::cel::types::Type;
-use crate::cel::value::{EvalError, Value};
+use kindsmith_cel::check::{self, Environment};
+use kindsmith_cel::checked::Reference;
+use kindsmith_cel::cost;
+use kindsmith_cel::declared::Declared;
+use kindsmith_cel::plan::Program;
+use kindsmith_cel::types::Type;
+use kindsmith_cel::value::{EvalError, Value};
 
 /// What one call of an expression may cost (`PerCallLimit`).
 const CALL_COST_MAX: u64 = 1_000_000;

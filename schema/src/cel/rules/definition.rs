@@ -3,6 +3,7 @@
 //! Follows `ValidateCustomResourceDefinitionOpenAPISchema` and `CELSchemaContext` in
 //! apiextensions-apiserver/pkg/apis/apiextensions/validation/{validation,cel_validation}.go.
 
+use kindsmith_text::print;
 use std::cell::OnceCell;
 use std::sync::Arc;
 
@@ -12,9 +13,10 @@ use super::budget::{EXPRESSION_COST_MAX, Total, count_below, count_per_request, 
 use super::compile::Expressions;
 use super::field_path;
 use super::rule::REASONS;
-use crate::cel::declared::{Declared, Place, Shape};
-use crate::field::{FieldError, FieldPath, print};
+use crate::cel::declare::{self, Place};
+use crate::field::{FieldError, FieldPath};
 use crate::structural::node::Node;
+use kindsmith_cel::declared::{Declared, Shape};
 
 /// Where a schema stands, as far as its rules are concerned.
 pub(crate) struct Scope<'a> {
@@ -68,7 +70,7 @@ impl<'a> Scope<'a> {
                         return Some(Arc::clone(inside));
                     }
                 }
-                Declared::from_schema(
+                declare::from_schema(
                     self.schema,
                     if self.parent.is_none() { Place::Resource } else { Place::of(self.schema) },
                 )

@@ -4,8 +4,8 @@
 
 use super::compile::{Expression, Variables};
 use super::run::Budget;
-use crate::cel::value::{EvalError, Value};
-use crate::field::print;
+use kindsmith_cel::value::{EvalError, Value};
+use kindsmith_text::print;
 
 /// The longest message, in bytes.
 const MESSAGE_BYTES_MAX: usize = 5 * 1024;

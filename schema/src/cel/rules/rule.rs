@@ -2,9 +2,10 @@
 //!
 //! Follows `ValidationRule` in apiextensions-apiserver/pkg/apis/apiextensions/v1/types_jsonschema.go.
 
+use kindsmith_text::print;
 use serde_json::Value;
 
-use crate::field::{ErrorKind, print};
+use crate::field::ErrorKind;
 
 /// A rule.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

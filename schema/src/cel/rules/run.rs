@@ -10,10 +10,10 @@ use serde_json::{Map, Value as Json};
 use super::compile::{Expression, Variables};
 use super::message::{self, Message};
 use super::tree::{CompiledRule, RuleTree};
-use crate::cel::value::{EvalError, Value};
 use crate::field::{FieldError, FieldPath};
 use crate::structural::node::{Additional, Node};
 use crate::structural::ratchet::{Pair, Ratchet};
+use kindsmith_cel::value::{EvalError, Value};
 
 /// What the rules of one object may cost (`RuntimeCELCostBudget`).
 const OBJECT_COST_MAX: u64 = 10_000_000;

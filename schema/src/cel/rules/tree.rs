@@ -10,9 +10,10 @@ use super::compile::Expressions;
 use super::definition::{Step, inside};
 use super::field_path;
 use super::rule::Rule;
-use crate::cel::declared::names::escape;
-use crate::cel::declared::{Declared, Place};
+use crate::cel::declare::{self, Place};
 use crate::structural::node::{Additional, Node};
+use kindsmith_cel::declared::Declared;
+use kindsmith_cel::declared::names::escape;
 
 /// The rules of a schema and of those inside.
 #[derive(Debug)]
@@ -41,7 +42,7 @@ impl RuleTree {
         if !has_rules(schema) {
             return None;
         }
-        Self::below(schema, &Declared::from_schema(schema, Place::Resource)?)
+        Self::below(schema, &declare::from_schema(schema, Place::Resource)?)
     }
 
     fn below(schema: &Node, declared: &Arc<Declared>) -> Option<Self> {
@@ -73,7 +74,7 @@ impl RuleTree {
             (Some(declared), _) => Self::below(schema, declared),
             // Rules around a field whose name they cannot write do not see it; its own do.
             (None, Step::Field(name)) if escape(name).is_none() => {
-                Self::below(schema, &Declared::from_schema(schema, Place::of(schema))?)
+                Self::below(schema, &declare::from_schema(schema, Place::of(schema))?)
             }
             (None, _) => None,
         }

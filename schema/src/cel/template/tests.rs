@@ -1,11 +1,12 @@
 //! Texts are filled in with what their expressions give, or told what is wrong with them and where.
 
+use crate::cel::declare;
 use proptest::prelude::*;
 use rstest::rstest;
 use serde_json::json;
 
 use super::*;
-use crate::cel::declared::Place;
+use crate::cel::declare::Place;
 use crate::field::FieldPath;
 use crate::structural::parse::parse;
 
@@ -22,7 +23,7 @@ fn compiler() -> Compiler {
         "long": {"type": "array", "items": {"type": "string"}},
     }});
     let node = parse(&schema, &FieldPath::root()).expect("a schema");
-    Compiler::new(Declared::from_schema(&node, Place::Inside).expect("a declaration"))
+    Compiler::new(declare::from_schema(&node, Place::Inside).expect("a declaration"))
 }
 
 fn object() -> Json {

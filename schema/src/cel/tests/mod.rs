@@ -2,15 +2,19 @@
 //!
 //! `evaluation.jsonl` is its output, `evaluation.json` the schema and the object that `self` was.
 
+mod check;
+mod cost;
+
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
-use super::check::{Environment, check};
-use super::declared::{Declared, Place};
-use super::plan::Program;
-use super::value::{EvalError, Value};
+use crate::cel::declare::{self, Place};
 use crate::field::FieldPath;
 use crate::structural::parse;
+use kindsmith_cel::check::{Environment, check};
+use kindsmith_cel::declared::Declared;
+use kindsmith_cel::plan::Program;
+use kindsmith_cel::value::{EvalError, Value};
 
 fn show(value: &Value<'_>) -> String {
     match value {
@@ -34,7 +38,7 @@ fn show(value: &Value<'_>) -> String {
 fn sample() -> (std::sync::Arc<Declared>, Json) {
     let sample: Json = serde_json::from_str(include_str!("evaluation.json")).unwrap();
     let node = parse::parse(&sample["schema"], &FieldPath::root()).unwrap();
-    (Declared::from_schema(&node, Place::Inside).unwrap(), sample["self"].clone())
+    (declare::from_schema(&node, Place::Inside).unwrap(), sample["self"].clone())
 }
 
 fn outcome(expression: &str, limit: u64) -> Json {
@@ -86,7 +90,7 @@ fn the_limit_ends_an_evaluation_whatever_surrounds_it() {
 #[test]
 fn a_list_is_built_in_time_that_grows_with_its_length() {
     let schema = json!({"type": "array", "items": {"type": "integer"}});
-    let declared = Declared::from_schema(&parse::parse(&schema, &FieldPath::root()).unwrap(), Place::Inside).unwrap();
+    let declared = declare::from_schema(&parse::parse(&schema, &FieldPath::root()).unwrap(), Place::Inside).unwrap();
     let object = Json::Array((0..40_000).map(Json::from).collect());
     let rule = "self.map(x, x + 1).filter(x, x > 0).size() == 40000";
     let checked = check(rule, &[("self", declared.cel_type("self"))], Environment::kubernetes()).unwrap();

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::{
-    cel::{computed::Computed, declared::Place},
+    cel::{computed::Computed, declare::Place},
     field::FieldPath,
     structural::{Dialect, Schema},
 };

@@ -3,7 +3,7 @@
 //! Source: fluxcd/helm-controller internal/controller/helmrelease_controller.go (`reconcile`, `reconcileDelete`).
 
 use super::ReleaseTemplate;
-use crate::field::print::quoted;
+use kindsmith_text::print::quoted;
 
 /// The most names that a warning has.
 const NAMES_MAX: usize = 10;

@@ -9,7 +9,7 @@ use fnv::FnvHasher;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::merge::{KeyField, PathElement, SET_DEPTH_MAX};
+use kindsmith_merge::{KeyField, PathElement, SET_DEPTH_MAX};
 
 /// The most paths of an object; what fits into a request has fewer.
 const PATHS_MAX: usize = 1 << 19;

@@ -275,7 +275,7 @@ proptest! {
         let own = json!({"manager": "tracked", "fieldsV1": owned_paths(&before, &keep)});
         prop_assume!(own["fieldsV1"] != json!({}));
         let packed = packed::write(&json!([own]), &before, 60).unwrap();
-        let set = |entry: &Value| crate::merge::Set::from_value(&entry["fieldsV1"]).unwrap();
+        let set = |entry: &Value| kindsmith_merge::Set::from_value(&entry["fieldsV1"]).unwrap();
         if let Some(found) = read(&packed, &after) {
             prop_assert!(set(&found[0]).difference(&set(&own)).is_empty());
         }
