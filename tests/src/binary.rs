@@ -166,6 +166,15 @@ pub(crate) fn hashed(flags: String, folders: &[&Path]) -> Result<String> {
     Ok(short(&hash.finalize()))
 }
 
+/// A name for texts, which changes with them.
+pub(crate) fn hash_text(texts: &[&str]) -> String {
+    let mut hash = Sha256::new();
+    for text in texts {
+        hash.update(format!("\n{}\n{text}", text.len()));
+    }
+    short(&hash.finalize())
+}
+
 fn short(digest: &[u8]) -> String {
     digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }

@@ -82,6 +82,9 @@ pub mod chart;
 /// The bundle for the Operator Lifecycle Manager, made of the chart.
 pub mod bundle;
 
+/// A real node.
+pub mod node;
+
 /// One kind served by both, asked the same.
 pub mod twin;
 
