@@ -73,20 +73,20 @@ async fn of_account(asker: &Asker, account: &str, right: &Right) -> Answer<bool>
         "system:authenticated".to_owned(),
     ];
     spec["groups"] = json!(groups);
-    let review: SubjectAccessReview = review(spec)?;
+    let review: SubjectAccessReview = review(&spec)?;
     let reviews = Api::<SubjectAccessReview>::all(asker.client.clone());
     let answer = asker.ask(reviews.create(&PostParams::default(), &review)).await?;
     Ok(is_allowed(answer.status.as_ref()))
 }
 
 async fn of_self(asker: &Asker, right: &Right) -> Answer<bool> {
-    let review: SelfSubjectAccessReview = review(right.attributes())?;
+    let review: SelfSubjectAccessReview = review(&right.attributes())?;
     let reviews = Api::<SelfSubjectAccessReview>::all(asker.client.clone());
     let answer = asker.ask(reviews.create(&PostParams::default(), &review)).await?;
     Ok(is_allowed(answer.status.as_ref()))
 }
 
-fn review<T: serde::de::DeserializeOwned>(spec: Value) -> Answer<T> {
+fn review<T: serde::de::DeserializeOwned>(spec: &Value) -> Answer<T> {
     serde_json::from_value(json!({"metadata": {}, "spec": spec}))
         .map_err(|error| Unanswered::Refused(error.to_string()))
 }
