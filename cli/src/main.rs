@@ -108,7 +108,7 @@ enum Command {
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let default = match &arguments.command {
-        Command::Operator(_) | Command::Apiserver(_) => "info,kube_runtime=warn,kube_client=off",
+        Command::Operator(_) | Command::Apiserver(_) => "info,kube_runtime=error,kube_client=off",
         _ => "warn,kube_client=off",
     };
     log::start(default);

@@ -237,8 +237,11 @@ where
         let mut events = pin!(watcher(api, config).modify(strip).backoff(patience()).reflect(writer));
         while let Some(event) = pulse.wait(events.next()).await {
             match event {
-                Ok(_) => {
-                    pulse.went_well();
+                Ok(event) => {
+                    // It begins to list, which may fail.
+                    if !matches!(event, watcher::Event::Init) {
+                        pulse.went_well();
+                    }
                     counted.count();
                     bell.notify_one();
                 }

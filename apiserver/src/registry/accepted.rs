@@ -112,6 +112,8 @@ impl AcceptedGenerations {
             held.known = Known::Forbidden;
             drop(held);
             self.changed.notify_one();
+        } else if is_forbidden(error) {
+            tracing::debug!(%error, "it is still not allowed; trying again");
         } else {
             tracing::warn!(%error, "cannot watch the records of accepted generations; trying again");
         }

@@ -111,6 +111,8 @@ impl ForeignResources {
             held.is_known = true;
             drop(held);
             self.changed.notify_one();
+        } else if is_forbidden(error) {
+            tracing::debug!(%error, "it is still not allowed; trying again");
         } else {
             tracing::warn!(%error, "cannot watch CustomResourceDefinitions; trying again");
         }

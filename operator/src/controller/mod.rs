@@ -326,7 +326,7 @@ impl Controller {
                 actions.extend(due);
                 aging = state.next;
                 self.staged(state);
-                Surroundings::Registered(cluster)
+                Surroundings::Registered(Box::new(cluster))
             }
         };
         if self.decided_anew.is_none_or(|at| now.duration_since(at) >= LOOK_AGAIN_AFTER) {

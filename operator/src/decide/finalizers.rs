@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use kindsmith_crds::FINALIZER;
 
-use super::{Action, Cluster, Considered, Surroundings, World, api_services};
+use super::{Action, Considered, Surroundings, World, api_services};
 use crate::{finding::Finding, installation::Installation, judge::Deletion};
 
 /// The actions on what is considered, which all that are being deleted are; `names` are those of all definitions.
@@ -20,10 +20,9 @@ pub(super) fn actions(world: &World, names: &[Finding], considered: &[Considered
             // Without a cluster there is nothing to be unregistered.
             (Surroundings::StandAlone, Deletion::NotAsked | Deletion::Held(_)) | (_, Deletion::Held(_)) => return None,
             // Nobody would be there to remove it.
-            (
-                Surroundings::Registered(Cluster { installation: Installation::NamespaceTerminating, .. }),
-                Deletion::NotAsked,
-            ) => {
+            (Surroundings::Registered(cluster), Deletion::NotAsked)
+                if cluster.installation == Installation::NamespaceTerminating =>
+            {
                 if !has {
                     return None;
                 }

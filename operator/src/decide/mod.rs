@@ -122,7 +122,7 @@ pub(crate) struct Cluster {
 #[derive(Clone)]
 pub(crate) enum Surroundings {
     /// Through kube-apiserver.
-    Registered(Cluster),
+    Registered(Box<Cluster>),
     /// By the API server alone.
     StandAlone,
 }

@@ -186,7 +186,10 @@ impl WorldBuilder {
         World {
             now: self.now,
             definitions,
-            surroundings: self.cluster.clone().map_or(Surroundings::StandAlone, Surroundings::Registered),
+            surroundings: self
+                .cluster
+                .clone()
+                .map_or(Surroundings::StandAlone, |it| Surroundings::Registered(Box::new(it))),
         }
     }
 

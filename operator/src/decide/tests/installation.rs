@@ -34,11 +34,13 @@ fn owners(world: &mut WorldBuilder) -> Vec<String> {
 }
 
 fn applies(actions: &[Action]) -> Vec<&APIService> {
-    let applied = |action| match action {
-        &Action::ApplyApiService { ref object, .. } => Some(object.as_ref()),
-        _ => None,
-    };
-    actions.iter().filter_map(applied).collect()
+    let mut applied = Vec::new();
+    for action in actions {
+        if let Action::ApplyApiService { object, .. } = action {
+            applied.push(object.as_ref());
+        }
+    }
+    applied
 }
 
 #[test]
