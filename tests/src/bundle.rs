@@ -52,10 +52,9 @@ pub fn files() -> Result<BTreeMap<String, String>> {
         let kind = object["kind"].as_str().context("an object has no kind")?.to_owned();
         let account = ACCOUNTS.into_iter().find(|account| name.starts_with(account));
         match kind.as_str() {
-            // Made by the ClusterServiceVersion.
-            "ServiceAccount" => {}
-            // Not a kind that a bundle may have: where a provider asks for it, the namespace needs one.
-            "ResourceQuota" => {}
+            // Accounts are made by the ClusterServiceVersion. A bundle may have no quota: where a provider asks for one, the
+            // namespace needs it.
+            "ServiceAccount" | "ResourceQuota" => {}
             "Deployment" => {
                 deployments.push(json!({"name": name, "label": object["metadata"]["labels"], "spec": object["spec"]}))
             }
