@@ -25,6 +25,9 @@ pub(crate) const RELEASE: &str = "kindsmith";
 /// How long pods may take to come or to go; images are there already.
 pub(crate) const PODS_DEADLINE: Duration = Duration::from_secs(110);
 
+/// How long instances may take to be served by ready pods.
+const SERVED_DEADLINE: Duration = Duration::from_secs(60);
+
 /// How long a namespace that has nothing to do with Kindsmith may take to be deleted.
 pub(crate) const DELETION_MAX: Duration = Duration::from_secs(10);
 
@@ -103,6 +106,12 @@ impl Ground {
         let ready =
             ["wait", "--for=condition=Ready", "--timeout=60s", "applicationdefinition/redises.apps.example.com"];
         node.kubectl(ready).ok().await?;
+        // A definition that was there before may still say what was so then.
+        let redises = redises(&node.control_plane().client().await?);
+        wait::until("instances to be served", SERVED_DEADLINE, || async {
+            redises.list(&ListParams::default()).await.context("listing").map(drop)
+        })
+        .await?;
         Ok(began.elapsed())
     }
 
