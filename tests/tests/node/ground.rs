@@ -99,7 +99,7 @@ impl Ground {
         let node = self.node().await?;
         node.control_plane().apply(NAMESPACES).await?;
         let began = Instant::now();
-        node.helm(self.helm("install", node)).ok().await?;
+        node.helm(helm("install", node)).ok().await?;
         rolled_out(node).await?;
         let definition = workspace().join("deploy/examples/redis.yaml").to_string_lossy().into_owned();
         node.kubectl(["apply", "--server-side", "-f", &definition]).ok().await?;
@@ -114,18 +114,18 @@ impl Ground {
         .await?;
         Ok(began.elapsed())
     }
+}
 
-    /// A command line of Helm about the release, with the image that the node has.
-    pub(crate) fn helm(&self, verb: &str, node: &Node) -> Vec<String> {
-        let chart = workspace().join("deploy/helm/kindsmith").to_string_lossy().into_owned();
-        let image = node.kindsmith();
-        let (repository, tag) = (format!("image.repository={}", image.repository), format!("image.tag={}", image.tag));
-        [verb, RELEASE, &chart, "--namespace", NAMESPACE, "--set", &repository, "--set", &tag]
-            .into_iter()
-            .chain(["--set", "image.pullPolicy=Never", "--wait", "--timeout", "100s"])
-            .map(str::to_owned)
-            .collect()
-    }
+/// A command line of Helm about the release, with the image that the node has.
+pub(crate) fn helm(verb: &str, node: &Node) -> Vec<String> {
+    let chart = workspace().join("deploy/helm/kindsmith").to_string_lossy().into_owned();
+    let image = node.kindsmith();
+    let (repository, tag) = (format!("image.repository={}", image.repository), format!("image.tag={}", image.tag));
+    [verb, RELEASE, &chart, "--namespace", NAMESPACE, "--set", &repository, "--set", &tag]
+        .into_iter()
+        .chain(["--set", "image.pullPolicy=Never", "--wait", "--timeout", "100s"])
+        .map(str::to_owned)
+        .collect()
 }
 
 /// Waits until as many pods are ready as are wanted; others may still end.

@@ -8,7 +8,7 @@ use kube::{Api, ResourceExt as _, api::ListParams};
 use tokio::time::sleep;
 
 use crate::{
-    ground::{Ground, RELEASE, TENANT, component, pods, redises, releases, settled},
+    ground::{Ground, RELEASE, TENANT, component, helm, pods, redises, releases, settled},
     traffic::Traffic,
 };
 
@@ -59,7 +59,7 @@ pub(crate) async fn an_upgrade_under_load_fails_nothing(ground: &Ground) -> Resu
     let settings =
         ["operator.resources.requests.cpu=11m", "apiserver.resources.requests.cpu=51m", "apiserver.port=10350"];
     let settings = settings.iter().flat_map(|setting| ["--set", setting]).map(str::to_owned);
-    node.helm(ground.helm("upgrade", node)).args(settings).ok().await?;
+    node.helm(helm("upgrade", node)).args(settings).ok().await?;
     settled(node).await?;
     println!("  helm upgrade: all pods were others after {:.1} s", began.elapsed().as_secs_f64());
     let port = apiserver_port(node).await?;
