@@ -29,7 +29,12 @@ pub enum List<'a> {
 }
 
 impl<'a> List<'a> {
-    /// How many items it has.
+    /// Reports whether it has no items.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Returns how many items it has.
     pub fn len(&self) -> usize {
         match self {
             Self::Json { items, .. } => items.len(),

@@ -108,7 +108,12 @@ impl<'a> Map<'a> {
         matches!(self, Self::Json { declared: Declared { shape: Shape::Object { .. }, .. }, .. })
     }
 
-    /// How many entries it has.
+    /// Reports whether it has no entries.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Returns how many entries it has.
     pub fn len(&self) -> usize {
         match self {
             Self::Json { fields, .. } => fields.len(),

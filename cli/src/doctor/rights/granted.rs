@@ -127,7 +127,9 @@ pub(super) fn of_manifests(namespace: &str) -> BTreeMap<String, Vec<Right>> {
             for verb in texts(&rule["verbs"]) {
                 let paths = texts(&rule["nonResourceURLs"]).into_iter();
                 rights.extend(paths.map(|path| Right { verb: verb.clone(), what: What::Path(path), namespace: None }));
-                let names = texts(&rule["resourceNames"]);
+                let mut names = texts(&rule["resourceNames"]);
+                // The operator looks at its own namespace, by name.
+                names.iter_mut().filter(|name| *name == NAMESPACE).for_each(|name| namespace.clone_into(name));
                 let names: Vec<Option<&str>> =
                     if names.is_empty() { vec![None] } else { names.iter().map(|name| Some(name.as_str())).collect() };
                 for group in texts(&rule["apiGroups"]).iter().filter(|group| *group != OTHER_FORM) {
