@@ -13,8 +13,8 @@ pub(super) fn of_non_zero(value: Value<'_>) -> Value<'_> {
         Value::String(text) => text.as_str().is_empty(),
         Value::Bytes(bytes) => bytes.is_empty(),
         Value::Timestamp(_) | Value::Type(_) | Value::Opaque(_) | Value::Fault(_) => false,
-        Value::List(list) => list.len() == 0,
-        Value::Map(map) => map.len() == 0,
+        Value::List(list) => list.is_empty(),
+        Value::Map(map) => map.is_empty(),
         Value::Optional(value) => value.is_none(),
     };
     if is_zero { Value::Optional(None) } else { Value::some(value) }
