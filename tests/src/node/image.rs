@@ -14,8 +14,8 @@ use crate::{binary, program};
 /// Names the archive of an image, as `cargo run -p release -- image` writes it, in place of one of the tests' own binary.
 pub const IMAGE_VARIABLE: &str = "KINDSMITH_IMAGE";
 
-/// How the image is named that is made here.
-const NAME: &str = concat!("kindsmith:", env!("CARGO_PKG_VERSION"));
+/// How the image is named that is made here: containerd knows an image by the registry, too.
+const NAME: &str = concat!("localhost/kindsmith:", env!("CARGO_PKG_VERSION"));
 
 /// Where the binary is in the image.
 const PROGRAM: &str = "/kindsmith";

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::tape::Tape;
-use crate::compatibility::compare;
+use crate::compatibility::{Change, compare};
 use crate::field::FieldPath;
 use crate::structural::Schema;
 
@@ -29,6 +29,16 @@ fn is_an_accident(schema: &Value, object: &Value) -> bool {
             let field = schema["properties"].get(name).unwrap_or(inside("additionalProperties"));
             is_an_accident(field, value)
         }),
+        _ => false,
+    }
+}
+
+/// A default inside of additionalProperties may itself have unknown fields: clients see them once unknown fields are kept.
+fn is_default_pruned_no_more(change: &Change) -> bool {
+    match change {
+        Change::Default { old: Value::Object(old), new: Some(Value::Object(new)) } => {
+            old.len() < new.len() && old.iter().all(|(name, value)| new.get(name) == Some(value))
+        }
         _ => false,
     }
 }
@@ -61,7 +71,9 @@ proptest! {
             tape.widen(&mut new);
         }
         let (Some(before), Some(after)) = (compile(&old), compile(&new)) else { return Ok(()) };
-        prop_assert_eq!(compare(&before, &after), [], "{} {}", old, new);
+        let mut told = compare(&before, &after);
+        told.retain(|found| !is_default_pruned_no_more(&found.change));
+        prop_assert_eq!(told, [], "{} {}", old, new);
     }
 
     #[test]
