@@ -1,5 +1,6 @@
 //! Where the serving certificate comes from, followed while we serve: a Secret, or two files.
 
+use kindsmith_backoff::patience;
 use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
 use futures::StreamExt as _;
@@ -8,7 +9,7 @@ use kube::{Api, Client};
 use kube_runtime::{WatchStreamExt as _, watcher};
 use tokio_util::sync::CancellationToken;
 
-use crate::{patience::patience, rights::Rights, server::ServingCertificate};
+use crate::{rights::Rights, server::ServingCertificate};
 
 /// How often files are read. Mounted ones change by a link that is renamed, which a watch of the file does not tell.
 const FILES_EVERY: Duration = Duration::from_secs(2);

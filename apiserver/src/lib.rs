@@ -54,9 +54,6 @@ pub mod replica;
 /// The conditions under which a server is ready.
 mod readiness;
 
-/// Pauses between tries to watch.
-mod patience;
-
 /// Rights that this process misses.
 pub mod rights;
 

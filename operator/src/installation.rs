@@ -8,6 +8,7 @@
 //! in none, and the namespace itself is no owner either: it waits for discovery, which waits for the dead APIServices. There
 //! the operator unregisters all by itself, see `departure`.
 
+use kindsmith_backoff::patience;
 use std::{
     fmt::Debug,
     pin::pin,
@@ -25,10 +26,7 @@ use kube_runtime::{
 use serde::de::DeserializeOwned;
 use tokio::sync::{Notify, watch};
 
-use crate::{
-    patience::patience,
-    pulse::{Loops, Pulse},
-};
+use crate::pulse::{Loops, Pulse};
 
 /// The ClusterRole that owns APIServices.
 pub const ANCHOR: &str = "kindsmith-anchor";

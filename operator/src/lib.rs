@@ -35,9 +35,6 @@ mod listed;
 /// Releases made by hand that are instances.
 mod adoption;
 
-/// Pauses between tries to watch.
-mod patience;
-
 /// A definition as its store keeps it.
 mod watched;
 

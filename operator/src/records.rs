@@ -1,5 +1,6 @@
 //! The generations that were accepted last, as they are in the cluster: watched, and held by the uid of the definition.
 
+use kindsmith_backoff::patience;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -14,7 +15,7 @@ use kube::{
 use kube_runtime::{WatchStreamExt as _, watcher};
 use tokio::sync::{Notify, watch};
 
-use crate::{listed::Journal, patience::patience, pulse::Pulse};
+use crate::{listed::Journal, pulse::Pulse};
 
 /// The resource of records.
 pub(crate) fn resource() -> ApiResource {

@@ -6,6 +6,7 @@
 //! that it was made for; of kinds that were not seen yet the references stay as they are. Where the cluster does not let us see a
 //! kind, objects that are selected by name are those that Flux says it made, in `status.inventory` of the release.
 
+use kindsmith_backoff::patience;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::{
@@ -33,7 +34,6 @@ use tokio::{sync::Notify, task::AbortHandle};
 
 use crate::{
     listed::List,
-    patience::patience,
     pending::{Patcher, Pending},
     pulse::{Loops, Pulse},
     releases::{Releases, WatchedRelease},

@@ -1,5 +1,6 @@
 //! What is watched: each sort of object in a store of its own, and one bell that rings when any of them changes.
 
+use kindsmith_backoff::patience;
 use std::{fmt::Debug, hash::Hash, pin::pin, sync::Arc};
 
 use futures::{StreamExt, future::join_all};
@@ -25,7 +26,6 @@ use crate::{
     OperatorConfig, Registration,
     decide::{CrdClaim, ROLES_LABEL},
     listed::{Changes, Listed},
-    patience::patience,
     pulse::Loops,
     records::Records,
     release_schema::{RELEASE_CRD, WatchedReleaseSchema},

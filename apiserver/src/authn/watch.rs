@@ -1,5 +1,6 @@
 //! Follows what the cluster says about front proxies and CAs, which rotate while we serve.
 
+use kindsmith_backoff::patience;
 use std::{pin::pin, sync::Arc};
 
 use arc_swap::ArcSwap;
@@ -11,7 +12,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::AuthenticationConfig;
-use crate::{patience::patience, rights::Rights};
+use crate::rights::Rights;
 
 /// The ConfigMap's namespace.
 const NAMESPACE: &str = "kube-system";

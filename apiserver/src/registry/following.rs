@@ -1,5 +1,6 @@
 //! A watch that is kept until the server ends, and what is said when it may not be.
 
+use kindsmith_backoff::patience;
 use std::fmt::Debug;
 
 use futures::StreamExt as _;
@@ -7,8 +8,6 @@ use kube::{Api, Resource};
 use kube_runtime::{WatchStreamExt as _, watcher};
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
-
-use crate::patience::patience;
 
 /// Tells of every event and every failure until `shutdown`.
 pub(super) async fn follow<K>(

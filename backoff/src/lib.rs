@@ -1,7 +1,7 @@
 //! How long to wait before a watch that failed is opened again.
 //!
-//! client-go waits up to half a minute. Who serves or registers kinds must not be blind for so long after kube-apiserver is
-//! back, and there are few of them.
+//! client-go waits up to half a minute. Who serves or registers kinds must not be blind for so long after
+//! kube-apiserver is back, and there are few of them.
 
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,7 @@ const LIVED_MIN: Duration = Duration::from_millis(300);
 /// Pauses that grow, with jitter, and begin anew once a watch has gone on for a while.
 ///
 /// A watcher says that it begins to list, which is no failure, before each list that fails. What begins anew with that never grows.
-pub(crate) struct Patience {
+pub struct Patience {
     pauses: ExponentialBackoff,
     /// Since when nothing has failed.
     since: Option<Instant>,
@@ -43,8 +43,9 @@ impl Backoff for Patience {
     }
 }
 
-/// Pauses between tries.
-pub(crate) fn patience() -> Patience {
+/// Returns pauses between tries.
+#[must_use]
+pub fn patience() -> Patience {
     let pauses = ExponentialBuilder::default().with_min_delay(PAUSE_MIN).with_max_delay(PAUSE_MAX);
     Patience { pauses: pauses.with_factor(2.0).without_max_times().with_jitter().into(), since: None }
 }
