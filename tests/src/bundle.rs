@@ -14,7 +14,7 @@ use anyhow::{Context as _, Result};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
-use crate::{chart, program};
+use crate::{NAMESPACE, chart, program};
 
 /// What the chart is rendered with.
 const VALUES: &str = "uninstall.hook=false,rbac.authReader=ClusterRole,crds.enabled=false";
@@ -170,7 +170,7 @@ fn service_version(deployments: &[Value], permissions: &[Value]) -> Result<Value
                 "containerImage": image,
                 "createdAt": "2026-11-30T00:00:00Z",
                 "description": "Serves Kubernetes kinds from ApplicationDefinitions, with Flux HelmReleases behind them.",
-                "operatorframework.io/suggested-namespace": chart::NAMESPACE,
+                "operatorframework.io/suggested-namespace": NAMESPACE,
                 "repository": "https://kindsmith.dev",
                 "support": "Kindsmith",
             },

@@ -3,19 +3,12 @@
 //! # Flow
 //! [`rendered`] → the text of each template → [`plain_manifests`] and [`crate::bundle`], which the repository holds as files.
 
-use std::{
-    collections::BTreeMap,
-    path::PathBuf,
-    process::{Command, Stdio},
-};
+use std::{collections::BTreeMap, path::PathBuf, process::Stdio};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 
-use crate::{binary, program};
-
-/// The namespace that is rendered for.
-pub const NAMESPACE: &str = "kindsmith-system";
+use crate::{NAMESPACE, binary, helm, program};
 
 /// Where the image is in everything that is generated: on the node itself, so that no registry is asked.
 pub const IMAGE: &str = "image.repository=localhost/kindsmith";
@@ -32,26 +25,14 @@ pub fn folder() -> PathBuf {
     program::workspace().join("deploy/helm/kindsmith")
 }
 
-/// Returns helm, as the program that it is here; what it keeps is in a folder of the caller's.
-///
-/// # Errors
-/// The control plane, which helm is a part of, cannot be built.
-pub fn helm(home: &std::path::Path) -> Result<Command> {
-    let mut helm = binary::obtain()?.command("helm");
-    helm.env("HELM_CACHE_HOME", home.join("cache"))
-        .env("HELM_CONFIG_HOME", home.join("config"))
-        .env("HELM_DATA_HOME", home.join("data"))
-        .stdin(Stdio::null());
-    Ok(helm)
-}
-
 /// Returns what `helm template` prints for values, as `--set` takes them, or the error that it ends with.
 ///
 /// # Errors
 /// helm cannot be run, or refuses the values.
 pub fn template(args: &[&str]) -> Result<String> {
     let home = tempfile::tempdir().context("creating a folder for helm")?;
-    let mut command = helm(home.path())?;
+    let mut command = binary::obtain()?.command("helm");
+    command.envs(helm::folders(home.path())).stdin(Stdio::null());
     command.args(["template", "kindsmith"]).arg(folder()).args(["--namespace", NAMESPACE]).args(args);
     let output = command.output().context("running helm")?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -1,6 +1,6 @@
 //! Helm as a test calls it: the real one, with a kubeconfig and a home of the test's own.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
@@ -13,6 +13,11 @@ use crate::{
 const FOLDERS: [(&str, &str); 3] =
     [("HELM_CACHE_HOME", "cache"), ("HELM_CONFIG_HOME", "config"), ("HELM_DATA_HOME", "data")];
 
+/// Returns the folders that Helm keeps things in, below one, by the variables that name them.
+pub(crate) fn folders(below: &Path) -> [(&'static str, PathBuf); 3] {
+    FOLDERS.map(|(variable, name)| (variable, below.join(name)))
+}
+
 /// A call of Helm, not yet made.
 #[derive(Debug, Clone)]
 pub struct Helm(Kubectl);
@@ -21,8 +26,8 @@ impl Helm {
     /// A call for the user of a kubeconfig; `home` is where Helm keeps what it remembers.
     pub fn new(binary: &Binary, kubeconfig: &Path, home: &Path) -> Helm {
         let call = Kubectl::tool("helm", binary, kubeconfig, home);
-        let folder = |name| home.join("helm").join(name).to_string_lossy().into_owned();
-        Helm(FOLDERS.into_iter().fold(call, |call, (variable, name)| call.env(variable, &folder(name))))
+        let folders = folders(&home.join("helm"));
+        Helm(folders.iter().fold(call, |call, (variable, folder)| call.env(variable, &folder.to_string_lossy())))
     }
 
     /// Adds arguments.

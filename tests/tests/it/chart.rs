@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
-use kindsmith_tests::{ControlPlane, bundle, chart, go_tools, program};
+use kindsmith_tests::{ControlPlane, NAMESPACE, bundle, chart, go_tools, program};
 use serde_json::{Value, json};
 
 /// Writes what is generated, where the variable is set; else demands that the files are as wanted, and no others are there.
@@ -187,9 +187,9 @@ async fn each_value_is_accepted_strictly_and_applying_it_again_changes_nothing()
     let control_plane = ControlPlane::builder().controller_manager().start().await?;
     let crds = tokio::task::spawn_blocking(go_tools::chart_crds).await??;
     control_plane.install_crds(&crds).await?;
-    control_plane.kubectl(["create", "namespace", chart::NAMESPACE]).ok().await?;
+    control_plane.kubectl(["create", "namespace", NAMESPACE]).ok().await?;
     // A Pod is refused whose account is not there, and a dry run makes none.
-    control_plane.kubectl(["create", "serviceaccount", "kindsmith-test", "-n", chart::NAMESPACE]).ok().await?;
+    control_plane.kubectl(["create", "serviceaccount", "kindsmith-test", "-n", NAMESPACE]).ok().await?;
     let began = Instant::now();
     let cases = cases();
     for (number, case) in cases.iter().enumerate() {
@@ -249,7 +249,7 @@ async fn a_release_is_upgraded_with_its_kinds_and_leaves_definitions_to_the_next
     let control_plane = ControlPlane::builder().controller_manager().start().await?;
     let here = chart::folder().to_string_lossy().into_owned();
     let helm = |args: &[&str]| control_plane.helm(args.iter().copied());
-    let set = ["--namespace", chart::NAMESPACE, "--set", chart::IMAGE];
+    let set = ["--namespace", NAMESPACE, "--set", chart::IMAGE];
 
     // Over plain manifests, as an administrator has them.
     for folder in ["deploy/manifests", "deploy/crds"] {
@@ -280,14 +280,14 @@ async fn a_release_is_upgraded_with_its_kinds_and_leaves_definitions_to_the_next
     // The definition of the kind is upgraded with the release, and rolled back with it.
     helm(&[&["upgrade", "kindsmith", &here], &set[..]].concat()).ok().await?;
     ensure!(!short_names().await?.contains("formerly"), "the definition of the kind is not upgraded");
-    helm(&["rollback", "kindsmith", "--namespace", chart::NAMESPACE]).ok().await?;
+    helm(&["rollback", "kindsmith", "--namespace", NAMESPACE]).ok().await?;
     ensure!(short_names().await?.contains("formerly"), "the definition of the kind is not rolled back");
     helm(&[&["upgrade", "kindsmith", &here, "--set", "rbac.resourceReferences=true"], &set[..]].concat()).ok().await?;
 
     // Definitions outlive the release, and the next one has them.
     let definition = program::workspace().join("deploy/examples/redis.yaml").to_string_lossy().into_owned();
     control_plane.kubectl(["apply", "-f", &definition]).ok().await?;
-    helm(&["uninstall", "kindsmith", "--no-hooks", "--namespace", chart::NAMESPACE]).ok().await?;
+    helm(&["uninstall", "kindsmith", "--no-hooks", "--namespace", NAMESPACE]).ok().await?;
     let definitions = async || control_plane.kubectl(["get", "appdef", "-o", "name"]).ok().await;
     let kept = definitions().await?;
     ensure!(kept.contains("redises.apps.example.com"), "{kept}");

@@ -12,7 +12,7 @@ priorityClassName: {{ . }}
 hostUsers: false
 {{- end }}
 securityContext:
-  {{- include "kindsmith.merged" (dict "own" "{runAsNonRoot: true, runAsUser: 65532, runAsGroup: 65532, seccompProfile: {type: RuntimeDefault}}" "given" .part.podSecurityContext) | nindent 2 }}
+  {{- include "kindsmith.podSecurityContext" .part | nindent 2 }}
 {{- with .part.nodeSelector }}
 nodeSelector:
   {{- toYaml . | nindent 2 }}
