@@ -60,6 +60,18 @@ fn documents(text: &str) -> impl Iterator<Item = &str> {
     text.split("---\n").map(str::trim).filter(|document| !document.is_empty())
 }
 
+/// Returns the account that a hook of a template runs as, with all that it may do, and without what runs.
+///
+/// # Errors
+/// As [`template`], or the template renders nothing.
+pub fn account(template: &str) -> Result<String> {
+    let mut documents =
+        rendered(&["--set", IMAGE])?.remove(template).with_context(|| format!("{template} renders nothing"))?;
+    let runs = |document: &String| document.lines().any(|line| line == "kind: Job" || line == "kind: Pod");
+    documents.retain(|document| !runs(document));
+    Ok(documents.join("---\n"))
+}
+
 /// Returns all objects that are rendered for values.
 ///
 /// # Errors

@@ -4,7 +4,7 @@ use std::{path::Path, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use kindsmith_tests::{ControlPlane, Kindsmith, NAMESPACE, pki::Authority, program, wait};
+use kindsmith_tests::{ControlPlane, Kindsmith, NAMESPACE, chart, pki::Authority, program, wait};
 use serde_json::{Value, json};
 
 use crate::{main_job::apply_definitions, own_rights::accounts};
@@ -30,52 +30,6 @@ spec:
   template:
     metadata: {labels: {app: kindsmith}}
     spec: {containers: [{name: kindsmith, image: 'kindsmith:0.1.0'}]}
-";
-
-/// The account of `helm test`, with what the module of `kindsmith doctor` says.
-const TESTER: &str = "
-apiVersion: v1
-kind: ServiceAccount
-metadata: {name: kindsmith-test, namespace: kindsmith-system}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRole
-metadata: {name: kindsmith-test}
-rules:
-- {apiGroups: [apiregistration.k8s.io], resources: [apiservices], verbs: [list]}
-- apiGroups: [apiextensions.k8s.io]
-  resources: [customresourcedefinitions]
-  resourceNames: [applicationdefinitions.kindsmith.dev, helmreleases.helm.toolkit.fluxcd.io]
-  verbs: [get]
-- {apiGroups: [kindsmith.dev], resources: [applicationdefinitions], verbs: [list]}
-- {apiGroups: [authorization.k8s.io], resources: [subjectaccessreviews], verbs: [create]}
-- {apiGroups: [''], resources: [namespaces], verbs: [list]}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRoleBinding
-metadata: {name: kindsmith-test}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: kindsmith-test}
-subjects: [{kind: ServiceAccount, name: kindsmith-test, namespace: kindsmith-system}]
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: Role
-metadata: {name: kindsmith-test, namespace: kindsmith-system}
-rules:
-- {apiGroups: [apps], resources: [deployments], resourceNames: [kindsmith-operator, kindsmith-apiserver], verbs: [get]}
-- {apiGroups: [''], resources: [pods], verbs: [list]}
-- {apiGroups: [coordination.k8s.io], resources: [leases], verbs: [get, list]}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: RoleBinding
-metadata: {name: kindsmith-test, namespace: kindsmith-system}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: kindsmith-test}
-subjects: [{kind: ServiceAccount, name: kindsmith-test, namespace: kindsmith-system}]
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: RoleBinding
-metadata: {name: kindsmith-test, namespace: kube-system}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: extension-apiserver-authentication-reader}
-subjects: [{kind: ServiceAccount, name: kindsmith-test, namespace: kindsmith-system}]
 ";
 
 /// An APIService of somebody else whose Service is gone.
@@ -179,7 +133,7 @@ async fn what_breaks_is_told_with_what_to_do() -> Result<()> {
         ];
         call(&patch).ok().await?;
     }
-    control_plane.apply(TESTER).await?;
+    control_plane.apply(&chart::account("tests/doctor.yaml")?).await?;
     let tester = control_plane.kubeconfig_of_account(NAMESPACE, "kindsmith-test").await?;
     // The role of instances is filled in by a controller.
     let told = wait::until("all to be well", Duration::from_secs(30), || async {

@@ -6,52 +6,7 @@ use std::{
 };
 
 use anyhow::{Result, ensure};
-use kindsmith_tests::{ControlPlane, Kindsmith, NAMESPACE, program, wait};
-
-/// All that the account may do: what the module of `kindsmith uninstall` says.
-const RIGHTS: &str = "
-apiVersion: v1
-kind: Namespace
-metadata: {name: kindsmith-system}
----
-apiVersion: v1
-kind: ServiceAccount
-metadata: {name: kindsmith-uninstall, namespace: kindsmith-system}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRole
-metadata: {name: kindsmith-uninstall}
-rules:
-- {apiGroups: [apiregistration.k8s.io], resources: [apiservices], verbs: [list, delete]}
-- apiGroups: [apiextensions.k8s.io]
-  resources: [customresourcedefinitions]
-  resourceNames: [applicationdefinitions.kindsmith.dev]
-  verbs: [get]
-- {apiGroups: [kindsmith.dev], resources: [applicationdefinitions], verbs: [get, list, patch]}
-- {apiGroups: [kindsmith.dev], resources: [applicationdefinitions/status], verbs: [patch]}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRoleBinding
-metadata: {name: kindsmith-uninstall}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: kindsmith-uninstall}
-subjects: [{kind: ServiceAccount, name: kindsmith-uninstall, namespace: kindsmith-system}]
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: Role
-metadata: {name: kindsmith-uninstall, namespace: kindsmith-system}
-rules:
-- apiGroups: [apps]
-  resources: [deployments/scale]
-  resourceNames: [kindsmith-operator]
-  verbs: [get, patch]
-- {apiGroups: [coordination.k8s.io], resources: [leases], resourceNames: [kindsmith-operator], verbs: [get]}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: RoleBinding
-metadata: {name: kindsmith-uninstall, namespace: kindsmith-system}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: kindsmith-uninstall}
-subjects: [{kind: ServiceAccount, name: kindsmith-uninstall, namespace: kindsmith-system}]
-";
+use kindsmith_tests::{ControlPlane, Kindsmith, NAMESPACE, chart, program, wait};
 
 /// The Deployment of the operator, which no node runs here, and the Lease of one that was killed.
 const OPERATOR: &str = "
@@ -120,7 +75,9 @@ impl Told {
 async fn whatever_was_installed_is_taken_out_with_few_rights_and_releases_stay() -> Result<()> {
     let control_plane = ControlPlane::start().await?;
     let call = |args: &[&str]| control_plane.kubectl(args.iter().copied());
-    control_plane.apply(RIGHTS).await?;
+    // All that the account may do.
+    control_plane.kubectl(["create", "namespace", NAMESPACE]).ok().await?;
+    control_plane.apply(&chart::account("uninstall/hook.yaml")?).await?;
     let account = control_plane.kubeconfig_of_account(NAMESPACE, "kindsmith-uninstall").await?;
 
     // Nothing came up: no CustomResourceDefinition, no Deployment, no Lease, no APIService.
